@@ -1,0 +1,44 @@
+//! One value of one row.
+
+use std::fmt;
+
+/// A value of a row, borrowed from its column.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// The row has none.
+    Null,
+    /// true or false.
+    Bool(bool),
+    /// A 64-bit integer.
+    Int(i64),
+    /// A 64-bit float.
+    Float(f64),
+    /// A string.
+    Text(&'a str),
+    /// Microseconds since 1970-01-01 UTC.
+    Timestamp(i64),
+    /// A JSON document as text.
+    Json(&'a str),
+    /// A vector as floats.
+    Vector(Vec<f32>),
+}
+
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => Ok(()),
+            Self::Bool(value) => value.fmt(f),
+            Self::Int(value) | Self::Timestamp(value) => value.fmt(f),
+            Self::Float(value) => value.fmt(f),
+            Self::Text(text) | Self::Json(text) => f.write_str(text),
+            Self::Vector(values) => {
+                f.write_str("[")?;
+                for (at, value) in values.iter().enumerate() {
+                    let comma = if at == 0 { "" } else { "," };
+                    write!(f, "{comma}{value}")?;
+                }
+                f.write_str("]")
+            }
+        }
+    }
+}

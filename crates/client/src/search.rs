@@ -1,0 +1,219 @@
+//! Asking for the nearest rows.
+
+use crate::collection::Collection;
+use crate::convert;
+use crate::error::Result;
+use crate::rows::{Rows, Vectors};
+use std::marker::PhantomData;
+use vicinal_api::v1 as proto;
+use vicinal_types::{Effort, Nearer};
+
+/// Marks a [`Search`] for one vector.
+#[derive(Clone, Copy, Debug)]
+pub enum One {}
+
+/// Marks a [`Search`] for many vectors.
+#[derive(Clone, Copy, Debug)]
+pub enum Many {}
+
+/// A search; made by [`Collection::search`] and [`Collection::search_batch`].
+#[derive(Clone, Debug)]
+pub struct Search<Queries> {
+    collection: Collection,
+    vector_column: String,
+    vectors: Vectors,
+    k: u32,
+    columns: Vec<String>,
+    params: proto::SearchParams,
+    options: proto::ReadOptions,
+    queries: PhantomData<Queries>,
+}
+
+/// The rows found for one query, nearest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hits {
+    /// Their ids and the columns asked for.
+    pub rows: Rows,
+    /// The metric's own score of each.
+    pub scores: Vec<f32>,
+}
+
+/// What a search for `H` found.
+#[derive(Clone, Debug)]
+pub struct Found<H> {
+    /// The rows, for one query or for each of many.
+    pub hits: H,
+    /// Which way scores point.
+    pub nearer: Nearer,
+    /// What the search took.
+    pub report: proto::SearchReport,
+}
+
+impl<Queries> Search<Queries> {
+    pub(crate) fn new(collection: Collection, vectors: Vectors) -> Self {
+        Self {
+            collection,
+            vector_column: String::new(),
+            vectors,
+            k: 0,
+            columns: Vec::new(),
+            params: proto::SearchParams::default(),
+            options: proto::ReadOptions::default(),
+            queries: PhantomData,
+        }
+    }
+
+    /// Names the vector column; needed only if there are several.
+    #[must_use]
+    pub fn vector_column(mut self, name: impl Into<String>) -> Self {
+        self.vector_column = name.into();
+        self
+    }
+
+    /// Sets how many rows are wanted; 1 to 16,384. Default: the server's, 10.
+    #[must_use]
+    pub fn k(mut self, k: u32) -> Self {
+        self.k = k;
+        self
+    }
+
+    /// Names the columns wanted with each hit; `*` all scalar columns, `**`
+    /// vectors too. Default: ids and scores only.
+    #[must_use]
+    pub fn columns<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
+        self.columns = columns.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Asks for this mean recall, above 0 and at most 1. Default: 0.95.
+    #[must_use]
+    pub fn min_recall(self, recall: f32) -> Self {
+        self.effort(Effort::MinRecall(recall))
+    }
+
+    /// Asks for the exact answer: every row is compared.
+    #[must_use]
+    pub fn exact(self) -> Self {
+        self.effort(Effort::Exact)
+    }
+
+    /// Sets how hard to try.
+    #[must_use]
+    pub fn effort(mut self, effort: Effort) -> Self {
+        use proto::search_params::EffortKind;
+        self.params.effort_kind = Some(match effort {
+            Effort::Exact => EffortKind::Exact(true),
+            Effort::Candidates(count) => {
+                EffortKind::Effort(u32::try_from(count).unwrap_or(u32::MAX))
+            }
+            Effort::MinRecall(recall) => EffortKind::MinRecall(recall),
+        });
+        self
+    }
+
+    /// Allows an answer from the server's result cache, if it has one.
+    #[must_use]
+    pub fn allow_cached(mut self) -> Self {
+        self.params.allow_cached = true;
+        self
+    }
+
+    /// Sets the options of the read: consistency, partial answers.
+    #[must_use]
+    pub fn options(mut self, options: proto::ReadOptions) -> Self {
+        self.options = options;
+        self
+    }
+}
+
+impl Search<One> {
+    /// Sends the search.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` naming what is wrong: dimension, k, a column.
+    pub async fn send(self) -> Result<Found<Hits>> {
+        let client = self.collection.client();
+        let message = proto::SearchRequest {
+            database: client.database(),
+            collection: self.collection.name().to_owned(),
+            vector_column: self.vector_column,
+            vector: Some(self.vectors.into_message()),
+            k: self.k,
+            columns: self.columns,
+            params: Some(self.params),
+            options: Some(self.options),
+        };
+        let answer = client
+            .call(message, |request| {
+                let mut stub = client.search_stub();
+                async move { stub.search(request).await }
+            })
+            .await?;
+        let nearer = convert::nearer_back(answer.nearer());
+        let found = nearer.ok_or_else(no_direction).and_then(|nearer| {
+            Ok(Found {
+                hits: hits(answer.hits.unwrap_or_default())?,
+                nearer,
+                report: answer.report.unwrap_or_default(),
+            })
+        });
+        found.map_err(|reason| client.answer_error(reason))
+    }
+}
+
+impl Search<Many> {
+    /// Sends the search.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` naming what is wrong: dimension, k, a column, or too
+    /// many queries at once.
+    pub async fn send(self) -> Result<Found<Vec<Hits>>> {
+        let client = self.collection.client();
+        let message = proto::SearchBatchRequest {
+            database: client.database(),
+            collection: self.collection.name().to_owned(),
+            vector_column: self.vector_column,
+            vectors: Some(self.vectors.into_message()),
+            k: self.k,
+            columns: self.columns,
+            params: Some(self.params),
+            options: Some(self.options),
+        };
+        let answer = client
+            .call(message, |request| {
+                let mut stub = client.search_stub();
+                async move { stub.search_batch(request).await }
+            })
+            .await?;
+        let nearer = convert::nearer_back(answer.nearer());
+        let found = nearer.ok_or_else(no_direction).and_then(|nearer| {
+            Ok(Found {
+                hits: answer
+                    .results
+                    .into_iter()
+                    .map(hits)
+                    .collect::<Result<_, _>>()?,
+                nearer,
+                report: answer.report.unwrap_or_default(),
+            })
+        });
+        found.map_err(|reason| client.answer_error(reason))
+    }
+}
+
+fn no_direction() -> String {
+    "it does not say which way scores point".to_owned()
+}
+
+fn hits(message: proto::Hits) -> Result<Hits, String> {
+    let rows = Rows::from_parts(message.ids, message.columns)?;
+    let scores = message.scores;
+    if scores.len() != rows.len() {
+        return Err(format!(
+            "{} scores came with {} ids",
+            scores.len(),
+            rows.len()
+        ));
+    }
+    Ok(Hits { rows, scores })
+}

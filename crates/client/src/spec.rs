@@ -1,0 +1,130 @@
+//! Declaring a collection.
+
+use crate::convert;
+use crate::error::{Error, Result};
+use vicinal_api::v1 as proto;
+use vicinal_types::{IdType, IndexSpec, ScalarType, SegmentLimits, VectorType};
+
+/// A collection as it shall be: built column by column.
+///
+/// ```
+/// use vicinal_client::{CollectionSpec, ElementType, Metric, ScalarType, VectorType};
+///
+/// let spec = CollectionSpec::new("words")
+///     .vector("vector", VectorType::new(384, ElementType::F16, Metric::Cosine)?)
+///     .column("word", ScalarType::String)
+///     .nullable_column("gloss", ScalarType::String);
+/// # Ok::<(), vicinal_types::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct CollectionSpec {
+    message: proto::CollectionSpec,
+}
+
+impl CollectionSpec {
+    /// A collection of that name with int64 ids and the server's defaults.
+    pub fn new(name: impl Into<String>) -> Self {
+        let message = proto::CollectionSpec {
+            name: name.into(),
+            id_type: proto::IdType::Int64.into(),
+            ..Default::default()
+        };
+        Self { message }
+    }
+
+    /// Sets the type of the primary ids.
+    #[must_use]
+    pub fn id(mut self, id_type: IdType) -> Self {
+        self.message.id_type = convert::id_type(id_type).into();
+        self
+    }
+
+    /// Adds a vector column with the server's default index.
+    #[must_use]
+    pub fn vector(self, name: impl Into<String>, vector: VectorType) -> Self {
+        self.vector_column(name.into(), vector, None)
+    }
+
+    /// Adds a vector column with index parameters.
+    #[must_use]
+    pub fn indexed_vector(
+        self,
+        name: impl Into<String>,
+        vector: VectorType,
+        index: IndexSpec,
+    ) -> Self {
+        self.vector_column(name.into(), vector, Some(convert::index(index)))
+    }
+
+    /// Adds a scalar column that has a value in every row.
+    #[must_use]
+    pub fn column(self, name: impl Into<String>, scalar: ScalarType) -> Self {
+        self.scalar(name.into(), scalar, false)
+    }
+
+    /// Adds a scalar column that may be null.
+    #[must_use]
+    pub fn nullable_column(self, name: impl Into<String>, scalar: ScalarType) -> Self {
+        self.scalar(name.into(), scalar, true)
+    }
+
+    /// Sets when growing segments are sealed.
+    #[must_use]
+    pub fn segments(mut self, limits: SegmentLimits) -> Self {
+        self.message.segments = Some(convert::segments(limits));
+        self
+    }
+
+    /// The collection's name.
+    pub fn name(&self) -> &str {
+        &self.message.name
+    }
+
+    fn vector_column(
+        mut self,
+        name: String,
+        vector: VectorType,
+        index: Option<proto::IndexSpec>,
+    ) -> Self {
+        self.message.vectors.push(proto::VectorColumn {
+            name,
+            dimension: u32::try_from(vector.dim()).unwrap_or(u32::MAX),
+            element: convert::element(vector.element()).into(),
+            metric: convert::metric(vector.metric()).into(),
+            index,
+        });
+        self
+    }
+
+    fn scalar(mut self, name: String, scalar: ScalarType, nullable: bool) -> Self {
+        let kind = convert::scalar_type(scalar).into();
+        self.message.columns.push(proto::ScalarColumn {
+            name,
+            r#type: kind,
+            nullable,
+        });
+        self
+    }
+
+    pub(crate) fn into_message(self) -> proto::CollectionSpec {
+        self.message
+    }
+}
+
+/// The type of a vector column as a description of its collection has it.
+///
+/// # Errors
+/// [`Error::Invalid`] for a type that this client does not know.
+pub fn vector_type(column: &proto::VectorColumn) -> Result<VectorType> {
+    let name = &column.name;
+    let element = convert::element_back(column.element());
+    let metric = convert::metric_back(column.metric());
+    let (Some(element), Some(metric)) = (element, metric) else {
+        let reason = "has an element type or metric that this client does not know";
+        return Err(Error::Invalid(format!(
+            "vector column `{name}` {reason}; use a newer one"
+        )));
+    };
+    VectorType::new(column.dimension, element, metric)
+        .map_err(|error| Error::Invalid(format!("vector column `{name}`: {error}")))
+}

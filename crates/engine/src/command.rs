@@ -1,0 +1,180 @@
+//! Commands: what goes through the Raft log, from request to apply.
+
+pub(crate) mod format;
+
+use crate::columns::{self, array_to_ids, ids_to_array};
+use crate::segment::{Rows, VectorPart, Versions};
+use crate::vectors::Encoded;
+use arrow_array::ArrayRef;
+use bytes::Bytes;
+use format::{CommandError, Envelope, Kind, Part, PartKind};
+use std::sync::Arc;
+use vicinal_index::Vectors;
+use vicinal_types::{CollectionId, ColumnId, DatabaseId, Ids, RequestId, Schema, limits};
+
+/// Rows that passed validation, in stored form.
+#[derive(Debug)]
+pub(crate) struct CheckedRows {
+    pub(crate) ids: Ids,
+    pub(crate) vectors: Vec<(ColumnId, Encoded)>,
+    pub(crate) scalars: Vec<(ColumnId, ArrayRef)>,
+}
+
+/// What a command carries besides its rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
+    pub(crate) database: DatabaseId,
+    pub(crate) collection: CollectionId,
+    pub(crate) schema_version: u32,
+    pub(crate) request: Option<RequestId>,
+    pub(crate) time_micros: u64,
+}
+
+impl Header {
+    fn envelope(&self, kind: Kind, rows: usize) -> Envelope {
+        Envelope {
+            kind,
+            database: self.database,
+            collection: self.collection,
+            schema_version: self.schema_version,
+            rows: u32::try_from(rows).expect("validation bounds the rows of a write"),
+            request: self.request,
+            time_micros: self.time_micros,
+        }
+    }
+}
+
+/// Writes an insert or upsert.
+pub(crate) fn encode_rows(header: &Header, kind: Kind, rows: &CheckedRows) -> Bytes {
+    let mut parts = vec![part(PartKind::Ids, ColumnId(0), &ids_to_array(&rows.ids))];
+    for (column, encoded) in &rows.vectors {
+        let bytes = encoded.bytes.clone();
+        parts.push(Part {
+            kind: PartKind::Vectors,
+            column: *column,
+            bytes,
+        });
+        if let Some(norms) = &encoded.norms {
+            let bytes: Bytes = norms.iter().flat_map(|norm| norm.to_le_bytes()).collect();
+            parts.push(Part {
+                kind: PartKind::Norms,
+                column: *column,
+                bytes,
+            });
+        }
+    }
+    for (column, array) in &rows.scalars {
+        parts.push(part(PartKind::Scalars, *column, array));
+    }
+    format::encode(&header.envelope(kind, rows.ids.len()), &parts)
+}
+
+/// Writes a delete.
+pub(crate) fn encode_delete(header: &Header, ids: &Ids) -> Bytes {
+    let parts = [part(PartKind::Ids, ColumnId(0), &ids_to_array(ids))];
+    format::encode(&header.envelope(Kind::Delete, ids.len()), &parts)
+}
+
+/// Writes a catalogue command.
+pub(crate) fn encode_text(header: &Header, text: String) -> Bytes {
+    let part = Part {
+        kind: PartKind::Text,
+        column: ColumnId(0),
+        bytes: text.into(),
+    };
+    format::encode(&header.envelope(Kind::Catalogue, 0), &[part])
+}
+
+fn part(kind: PartKind, column: ColumnId, array: &ArrayRef) -> Part {
+    let mut bytes = Vec::new();
+    columns::format::encode(array, &mut bytes);
+    Part {
+        kind,
+        column,
+        bytes: bytes.into(),
+    }
+}
+
+/// The text of a catalogue command.
+pub(crate) fn decode_text(parts: &[Part]) -> Result<&[u8], CommandError> {
+    let [part] = parts else {
+        return Err(CommandError::Wrong("list of parts"));
+    };
+    Ok(&part.bytes)
+}
+
+/// The ids of a delete.
+pub(crate) fn decode_ids(parts: &[Part], schema: &Schema) -> Result<Ids, CommandError> {
+    let ids = parts.iter().find(|part| part.kind == PartKind::Ids);
+    let array = ids.and_then(|part| columns::format::decode(&part.bytes).ok());
+    array
+        .and_then(|array| array_to_ids(&array, schema.id_type()))
+        .ok_or(CommandError::Wrong("list of ids"))
+}
+
+/// The rows of an insert or upsert, sharing the entry's bytes.
+pub(crate) fn decode_rows(
+    envelope: &Envelope,
+    parts: &[Part],
+    schema: &Schema,
+    index: u64,
+) -> Result<Rows, CommandError> {
+    let len = envelope.rows as usize;
+    if len > limits::WRITE_ROWS_MAX {
+        return Err(CommandError::Wrong("row count"));
+    }
+    let find = |kind: PartKind, column: ColumnId| {
+        parts
+            .iter()
+            .find(|part| part.kind == kind && part.column == column)
+            .map(|part| &part.bytes)
+    };
+    let ids =
+        find(PartKind::Ids, ColumnId(0)).and_then(|bytes| columns::format::decode(bytes).ok());
+    let ids =
+        ids.filter(|ids| array_to_ids(ids, schema.id_type()).is_some_and(|ids| ids.len() == len));
+    let mut vectors = Vec::new();
+    for (column, kind) in schema.vectors() {
+        let bytes =
+            find(PartKind::Vectors, column.id).ok_or(CommandError::Wrong("list of vectors"))?;
+        let block = Vectors::new(kind, bytes.clone())
+            .ok()
+            .filter(|block| block.len() == envelope.rows);
+        let norms = find(PartKind::Norms, column.id).map(|bytes| -> Arc<[f32]> {
+            bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|norm| f32::from_le_bytes(*norm))
+                .collect()
+        });
+        if norms.as_ref().is_some_and(|norms| norms.len() != len) {
+            return Err(CommandError::Wrong("list of norms"));
+        }
+        let vectors_of_rows = block.ok_or(CommandError::Wrong("block of vectors"))?;
+        vectors.push((
+            column.id,
+            VectorPart {
+                vectors: vectors_of_rows,
+                norms,
+            },
+        ));
+    }
+    let mut scalars = Vec::new();
+    for (column, scalar, _) in schema.scalars() {
+        let array = match find(PartKind::Scalars, column.id) {
+            Some(bytes) => columns::format::decode(bytes)
+                .ok()
+                .filter(|array| array.len() == len && array.data_type() == &scalar.arrow())
+                .ok_or(CommandError::Wrong("column of scalars"))?,
+            None => columns::nulls(scalar, len),
+        };
+        scalars.push((column.id, array));
+    }
+    Ok(Rows {
+        ids: ids.ok_or(CommandError::Wrong("list of ids"))?,
+        versions: Versions::of_command(index, envelope.rows),
+        vectors,
+        scalars,
+    })
+}

@@ -1,0 +1,209 @@
+//! What there is and what it takes, as others see it.
+
+use crate::catalogue::LiveCollection;
+use crate::engine::Engine;
+use crate::request::{
+    CollectionStats, Description, LogFigures, SegmentDescription, SegmentIndexDescription,
+    SegmentState, Stats, Summary,
+};
+use crate::segment::SealedView;
+use crate::shard::{SegmentView, Shard, View, plan_name, plan_of};
+use vicinal_planner::IndexPlan;
+use vicinal_types::{Column, Result, VectorType};
+
+impl Engine {
+    /// Says what a collection is and how far its segments and indexes are.
+    ///
+    /// # Errors
+    /// `NotFound` for the collection.
+    pub fn describe(&self, database: &str, name: &str) -> Result<Description> {
+        let live = self.live(database, name)?;
+        let shard = live.shard()?;
+        let view = shard.view();
+        let segments: Vec<_> = view
+            .segments
+            .iter()
+            .filter_map(|segment| describe_segment(&live, shard, segment))
+            .collect();
+        let names = self.catalogue().names();
+        let aliases = names.aliases(&live.info.database).into_iter();
+        let aliases = aliases.filter(|(_, collection)| *collection == live.info.spec.name);
+        Ok(Description {
+            collection: live.info.as_ref().clone(),
+            rows: view.live_count(),
+            segments,
+            aliases: aliases.map(|(alias, _)| alias).collect(),
+            fully_indexed: is_fully_indexed(shard, &view),
+            log_bytes: shard.log_bytes(),
+        })
+    }
+
+    /// Lists the collections of a database, by name.
+    ///
+    /// # Errors
+    /// None today; a database without collections is empty.
+    pub fn list_collections(&self, database: &str) -> Result<Vec<Summary>> {
+        let names = self.catalogue().names();
+        let summary = |live: &LiveCollection| Summary {
+            name: live.info.spec.name.clone(),
+            id: live.info.id,
+            rows: live.shard.as_ref().map_or(0, |shard| shard.live_count()),
+        };
+        Ok(names
+            .list(database)
+            .into_iter()
+            .map(|live| summary(live))
+            .collect())
+    }
+
+    /// Lists the aliases of a database with what they point at, by alias.
+    ///
+    /// # Errors
+    /// None today; a database without aliases is empty.
+    pub fn list_aliases(&self, database: &str) -> Result<Vec<(String, String)>> {
+        Ok(self.catalogue().names().aliases(database))
+    }
+
+    /// Says what the node uses.
+    pub fn stats(&self) -> Stats {
+        let names = self.catalogue().names();
+        let mut collections: Vec<_> = names.all().map(|live| collection_stats(live)).collect();
+        collections.sort_by(|a, b| (&a.database, &a.collection).cmp(&(&b.database, &b.collection)));
+        let log = self.node().log_stats();
+        let (_, waiting_bytes) = self.node().waiting();
+        let mut memory = [0_u64; 4];
+        for shard in self.catalogue().shards() {
+            let (id_maps, history) = shard.map_bytes();
+            memory[0] += growing_bytes(&shard.view());
+            memory[1] += id_maps as u64;
+            memory[2] += history as u64;
+            memory[3] += shard.build_bytes();
+        }
+        let [growing, id_maps, history, builds] = memory;
+        let log_memory = log.cache_bytes + log.index_bytes + log.gathered_bytes;
+        Stats {
+            collections,
+            memory: vec![
+                ("growing segments", growing),
+                ("id maps", id_maps),
+                ("tombstones and request ids", history),
+                ("index builds", builds),
+                ("log cache and index", log_memory as u64),
+                ("writes on their way", waiting_bytes as u64),
+            ],
+            log: LogFigures {
+                files: log.files as u64,
+                bytes: log.bytes,
+                entries: log.entries,
+                syncs: log.syncs,
+                failure: self.failure(),
+            },
+        }
+    }
+}
+
+fn describe_segment(
+    live: &LiveCollection,
+    shard: &Shard,
+    segment: &SegmentView,
+) -> Option<SegmentDescription> {
+    match segment {
+        // A growing segment that nobody wrote to is no news.
+        SegmentView::Memory(memory) if memory.row_count == 0 => None,
+        SegmentView::Memory(memory) => Some(SegmentDescription {
+            shard: shard.group,
+            segment: memory.id,
+            state: if memory.is_frozen {
+                SegmentState::Frozen
+            } else {
+                SegmentState::Growing
+            },
+            rows: u64::from(memory.row_count),
+            deleted_rows: u64::from(memory.deleted_count),
+            bytes: memory.bytes() as u64,
+            indexes: Vec::new(),
+        }),
+        SegmentView::Sealed(sealed) => {
+            let indexes = live.info.spec.schema.vectors();
+            let indexes = indexes.map(|(column, kind)| describe_index(shard, sealed, column, kind));
+            Some(SegmentDescription {
+                shard: shard.group,
+                segment: sealed.sealed.id,
+                state: SegmentState::Sealed,
+                rows: u64::from(sealed.sealed.rows.len()),
+                deleted_rows: u64::from(sealed.deleted_count),
+                bytes: sealed_bytes(sealed),
+                indexes: indexes.collect(),
+            })
+        }
+    }
+}
+
+fn describe_index(
+    shard: &Shard,
+    sealed: &SealedView,
+    column: &Column,
+    kind: VectorType,
+) -> SegmentIndexDescription {
+    let built = sealed.index(column.id);
+    let building = shard.build_of(sealed.sealed.id, column.id);
+    SegmentIndexDescription {
+        column: column.name.clone(),
+        index: plan_name(built.map_or(IndexPlan::Flat, |built| plan_of(&built.index))),
+        building: building.map(|build| (build.name(), build.progress())),
+        bytes: built.map_or(0, |built| built.file_bytes),
+        reason: shard
+            .choose(column.id, kind, sealed.sealed.rows.len())
+            .reason,
+        calibration: built.map_or_else(Vec::new, |built| built.calibration.clone()),
+    }
+}
+
+fn collection_stats(live: &LiveCollection) -> CollectionStats {
+    let mut stats = CollectionStats {
+        database: live.info.database.clone(),
+        collection: live.info.spec.name.clone(),
+        ..CollectionStats::default()
+    };
+    let Ok(shard) = &live.shard else { return stats };
+    let view = shard.view();
+    stats.rows = view.live_count();
+    for segment in &view.segments {
+        match segment {
+            SegmentView::Memory(memory) if memory.is_frozen => stats.frozen_segments += 1,
+            SegmentView::Memory(_) => stats.growing_segments += 1,
+            SegmentView::Sealed(sealed) => {
+                stats.sealed_segments += 1;
+                stats.indexed_segments += u64::from(shard.missing_indexes(sealed).is_empty());
+                stats.file_bytes += sealed_bytes(sealed);
+            }
+        }
+    }
+    stats
+}
+
+fn is_fully_indexed(shard: &Shard, view: &View) -> bool {
+    view.segments.iter().all(|segment| match segment {
+        SegmentView::Memory(memory) => {
+            memory.row_count == memory.deleted_count && !memory.is_frozen
+        }
+        SegmentView::Sealed(sealed) => shard.missing_indexes(sealed).is_empty(),
+    })
+}
+
+fn sealed_bytes(sealed: &SealedView) -> u64 {
+    sealed.sealed.file_bytes
+        + sealed
+            .indexes
+            .iter()
+            .map(|index| index.file_bytes)
+            .sum::<u64>()
+}
+
+fn growing_bytes(view: &View) -> u64 {
+    let of_segment = |segment: &SegmentView| match segment {
+        SegmentView::Memory(memory) => memory.bytes() as u64,
+        SegmentView::Sealed(_) => 0,
+    };
+    view.segments.iter().map(of_segment).sum()
+}

@@ -1,0 +1,596 @@
+//! The engine: opening and closing, writes, and changes of the catalogue.
+
+use crate::catalogue::{
+    Catalogue, CatalogueCommand, CatalogueOutcome, LiveCollection, changes, check_same_schema,
+    database_name,
+};
+use crate::command::{self, Header, format::Kind};
+use crate::machine::{Machine, Outcome};
+use crate::maintenance::Maintenance;
+use crate::options::EngineOptions;
+use crate::request::{Applied, Collection, Done, Write, WriteOutcome};
+use crate::shard::{SegmentView, Shard};
+use crate::ticker::Ticker;
+use crate::validate;
+use bytes::Bytes;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+use vicinal_cluster::{GroupStart, Node, NodeOptions};
+use vicinal_exec::{Admission, PoolOptions, Pools, Topology};
+use vicinal_planner::choose_index;
+use vicinal_storage::{DirLock, Identity, Log, LogOptions, startup_probe};
+use vicinal_types::{
+    Cancel, CollectionId, CollectionSpec, DatabaseId, Error, GroupId, NodeId, RequestId, Result,
+    limits,
+};
+
+/// How long the log of one group may take to be applied at start.
+const CATCH_UP_MAX: Duration = Duration::from_secs(3_600);
+
+/// Between two looks while somebody waits for a flush.
+const FLUSH_POLL: Duration = Duration::from_millis(5);
+
+/// One node's database; clones are handles of the same.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: EngineOptions,
+    node: Node<Machine>,
+    catalogue: Arc<Catalogue>,
+    maintenance: Arc<Maintenance>,
+    pools: Arc<Pools>,
+    admission: Admission,
+    ticker: Ticker,
+    /// The time of the last command, which the next exceeds.
+    last_command_micros: AtomicU64,
+    is_closed: AtomicBool,
+    _lock: DirLock,
+}
+
+impl Engine {
+    /// Opens a data directory, creating it if it is missing, and returns when
+    /// everything in its log is applied.
+    ///
+    /// # Errors
+    /// `Unavailable` if the directory is in use or cannot be written, `Corrupt`
+    /// if the log or the catalogue is damaged.
+    pub fn open(options: EngineOptions) -> Result<Self> {
+        let EngineOptions {
+            disk,
+            directory,
+            clock,
+            ..
+        } = options.clone();
+        let io = |error: std::io::Error| {
+            Error::unavailable(format!("directory {} cannot be used", directory.display()))
+                .caused_by(error)
+        };
+        disk.create_dir_all(&directory).map_err(io)?;
+        let lock = disk.lock(&directory)?;
+        startup_probe(&*disk, &directory)?;
+        let identity = Identity::load_or_create(&*disk, &directory, fresh_identity(&options))?;
+        let topology = Topology::detect();
+        let pool_options = PoolOptions {
+            search_threads: options.search_threads,
+            build_threads: options.build_threads,
+            pin: options.pin_threads,
+        };
+        let pools = Arc::new(Pools::new(&topology, &pool_options).map_err(|error| {
+            Error::exhausted("the worker threads could not be started").caused_by(error)
+        })?);
+        let flush_workers = options.flush_workers(topology.core_count());
+        let maintenance = Arc::new(Maintenance::new(flush_workers, Arc::clone(&pools))?);
+        let groups_dir = directory.join("groups");
+        disk.create_dir_all(&groups_dir).map_err(io)?;
+        let catalogue = Arc::new(Catalogue::open(
+            Arc::clone(&disk),
+            groups_dir,
+            Arc::clone(&clock),
+            &maintenance,
+        )?);
+        let node = start_node(&options, identity.node_id)?;
+        maintenance.set_node(node.clone());
+        replay(&node, &catalogue)?;
+        let ticker = Ticker::start(Arc::clone(&catalogue), disk, directory)?;
+        let inner = Inner {
+            admission: Admission::new(options.searches_waiting_max),
+            options,
+            node,
+            catalogue,
+            maintenance,
+            pools,
+            ticker,
+            last_command_micros: AtomicU64::new(0),
+            is_closed: AtomicBool::new(false),
+            _lock: lock,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Finishes queued writes, syncs the log and ends all threads. Rows that are
+    /// not sealed yet come back from the log.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+
+    /// Why writes are refused until a restart, if they are.
+    pub fn failure(&self) -> Option<String> {
+        self.inner.node.failure()
+    }
+
+    /// The collection of a name or alias; the empty database is `default`.
+    ///
+    /// # Errors
+    /// `NotFound` naming what was looked for.
+    pub fn collection(&self, database: &str, name: &str) -> Result<Arc<Collection>> {
+        Ok(Arc::clone(&self.live(database, name)?.info))
+    }
+
+    /// Creates a collection and waits until it is durable.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if its name is taken, `Invalid` for its declaration.
+    pub fn create_collection(
+        &self,
+        database: &str,
+        spec: CollectionSpec,
+        request: Option<RequestId>,
+    ) -> Result<CollectionId> {
+        let database = database_name(database).to_owned();
+        match self.change(CatalogueCommand::Create { database, spec }, request)? {
+            CatalogueOutcome::Created(id) => Ok(id),
+            other => Err(other_request(&other)),
+        }
+    }
+
+    /// Makes a collection be as declared: creates it, or changes what differs and
+    /// may change; segments get new indexes in the background.
+    ///
+    /// # Errors
+    /// `Invalid` for the declaration, or if the columns differ.
+    pub fn apply_collection(
+        &self,
+        database: &str,
+        spec: CollectionSpec,
+        dry_run: bool,
+        request: Option<RequestId>,
+    ) -> Result<Applied> {
+        spec.check()?;
+        let database = database_name(database).to_owned();
+        let live = match self.live(&database, &spec.name) {
+            Ok(live) => live,
+            Err(_) => {
+                let command = CatalogueCommand::Create { database, spec };
+                if dry_run {
+                    self.inner
+                        .catalogue
+                        .read(|state| state.check(&command, request))?;
+                } else {
+                    self.change(command, request)?;
+                }
+                return Ok(Applied {
+                    created: true,
+                    ..Applied::default()
+                });
+            }
+        };
+        let is = &live.info.spec;
+        if is.name != spec.name {
+            let (alias, name) = (&spec.name, &is.name);
+            return Err(Error::invalid(format!(
+                "`{alias}` is an alias of collection `{name}`; declare `{name}`"
+            )));
+        }
+        check_same_schema(is, &spec)?;
+        let changes = changes(is, &spec);
+        let segments_to_reindex = segments_to_reindex(&live, &spec)?;
+        if !dry_run && !changes.is_empty() {
+            self.change(CatalogueCommand::Alter { database, spec }, request)?;
+        }
+        Ok(Applied {
+            created: false,
+            changes,
+            segments_to_reindex,
+        })
+    }
+
+    /// Drops a collection with its rows, files and aliases.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no collection of that name.
+    pub fn drop_collection(
+        &self,
+        database: &str,
+        name: &str,
+        request: Option<RequestId>,
+    ) -> Result<()> {
+        let (database, name) = (database_name(database).to_owned(), name.to_owned());
+        match self.change(CatalogueCommand::Drop { database, name }, request)? {
+            CatalogueOutcome::Dropped => Ok(()),
+            other => Err(other_request(&other)),
+        }
+    }
+
+    /// Points an alias at a collection; returns what it pointed at before.
+    ///
+    /// # Errors
+    /// `NotFound` for the collection, `AlreadyExists` if a collection has the name.
+    pub fn set_alias(
+        &self,
+        database: &str,
+        alias: &str,
+        collection: &str,
+        request: Option<RequestId>,
+    ) -> Result<Option<String>> {
+        let command = CatalogueCommand::SetAlias {
+            database: database_name(database).to_owned(),
+            alias: alias.to_owned(),
+            collection: collection.to_owned(),
+        };
+        match self.change(command, request)? {
+            CatalogueOutcome::AliasSet(previous) => Ok(previous),
+            other => Err(other_request(&other)),
+        }
+    }
+
+    /// Removes an alias.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not there.
+    pub fn drop_alias(
+        &self,
+        database: &str,
+        alias: &str,
+        request: Option<RequestId>,
+    ) -> Result<()> {
+        let (database, alias) = (database_name(database).to_owned(), alias.to_owned());
+        match self.change(CatalogueCommand::DropAlias { database, alias }, request)? {
+            CatalogueOutcome::AliasDropped => Ok(()),
+            other => Err(other_request(&other)),
+        }
+    }
+
+    /// Writes to a collection; `done` hears the outcome once it is durable and
+    /// visible. Never waits for the disk.
+    pub fn write(
+        &self,
+        database: &str,
+        collection: &str,
+        write: Write,
+        request: Option<RequestId>,
+        done: Done<WriteOutcome>,
+    ) {
+        match self.encode_write(database, collection, &write, request) {
+            Err(error) => done(Err(error)),
+            Ok((group, command)) => {
+                let done = move |outcome| {
+                    done(match outcome {
+                        Ok(Outcome::Shard(outcome)) => Ok(outcome),
+                        Ok(Outcome::Catalogue(_)) => {
+                            Err(Error::internal("a shard answered as the catalogue"))
+                        }
+                        Err(error) => Err(Error::from(error)),
+                    });
+                };
+                self.inner.node.propose(group, command, Box::new(done));
+            }
+        }
+    }
+
+    /// [`write`](Self::write) for callers that have nothing else to do.
+    ///
+    /// # Errors
+    /// What the outcome is.
+    pub fn write_blocking(
+        &self,
+        database: &str,
+        collection: &str,
+        write: Write,
+        request: Option<RequestId>,
+    ) -> Result<WriteOutcome> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let done = move |outcome| {
+            // The receiver is there until it has the outcome.
+            let _ = sender.send(outcome);
+        };
+        self.write(database, collection, write, request, Box::new(done));
+        receiver.recv().unwrap_or_else(|_| {
+            Err(Error::unavailable(
+                "the node stopped before the write was done",
+            ))
+        })
+    }
+
+    /// Seals what is growing and waits until it is in files, and indexed if
+    /// asked for; returns the number of sealed segments.
+    ///
+    /// # Errors
+    /// `Deadline` or `Cancelled` when `cancel` says so, `Unavailable` if a flush fails.
+    pub fn flush(
+        &self,
+        database: &str,
+        collection: &str,
+        wait_indexed: bool,
+        cancel: &Cancel,
+    ) -> Result<u64> {
+        let live = self.live(database, collection)?;
+        let shard = live.shard()?;
+        shard.view().check_whole()?;
+        shard.freeze();
+        loop {
+            if self.inner.is_closed.load(Ordering::Acquire) {
+                return Err(Error::unavailable(
+                    "the node is stopping; what was written is safe in its log",
+                ));
+            }
+            if shard.has_frozen() {
+                shard.request_flush();
+                if let Some(failure) = shard.flush_failure() {
+                    return Err(Error::unavailable(format!(
+                        "the flush failed and is tried again: {failure}"
+                    )));
+                }
+            } else if !wait_indexed || is_indexed(shard) {
+                break;
+            } else {
+                shard.request_builds();
+            }
+            cancel.check()?;
+            std::thread::park_timeout(FLUSH_POLL);
+        }
+        let is_sealed = |segment: &&SegmentView| matches!(segment, SegmentView::Sealed(_));
+        Ok(shard.view().segments.iter().filter(is_sealed).count() as u64)
+    }
+
+    /// Changes whenever what a search of the collection can see changes.
+    ///
+    /// # Errors
+    /// `NotFound` for the collection.
+    pub fn snapshot_number(&self, database: &str, collection: &str) -> Result<u64> {
+        Ok(self.live(database, collection)?.shard()?.view().number)
+    }
+
+    pub(crate) fn live(&self, database: &str, name: &str) -> Result<Arc<LiveCollection>> {
+        Ok(Arc::clone(
+            self.inner.catalogue.names().get(database, name)?,
+        ))
+    }
+
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.inner.catalogue
+    }
+
+    pub(crate) fn node(&self) -> &Node<Machine> {
+        &self.inner.node
+    }
+
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.inner.admission
+    }
+
+    pub(crate) fn pools(&self) -> &Pools {
+        &self.inner.pools
+    }
+
+    fn encode_write(
+        &self,
+        database: &str,
+        collection: &str,
+        write: &Write,
+        request: Option<RequestId>,
+    ) -> Result<(GroupId, Bytes)> {
+        let live = self.live(database, collection)?;
+        let shard = live.shard()?;
+        shard.check_writable()?;
+        self.check_disk()?;
+        let schema = &live.info.spec.schema;
+        let header = Header {
+            database: live.database,
+            collection: live.info.id,
+            schema_version: live.schema_version,
+            request,
+            time_micros: self.command_time(),
+        };
+        let command = match write {
+            Write::Insert(rows) => {
+                command::encode_rows(&header, Kind::Insert, &validate::rows(schema, rows)?)
+            }
+            Write::Upsert(rows) => {
+                command::encode_rows(&header, Kind::Upsert, &validate::rows(schema, rows)?)
+            }
+            Write::Delete(ids) => {
+                validate::ids(schema, ids)?;
+                command::encode_delete(&header, ids)
+            }
+        };
+        let (len, max) = (command.len(), limits::COMMAND_BYTES_MAX);
+        if len > max {
+            return Err(Error::exhausted(format!(
+                "the write has {len} bytes, the limit is {max}; split the batch"
+            )));
+        }
+        Ok((shard.group, command))
+    }
+
+    /// A time above that of every command before, and not before the clock's.
+    fn command_time(&self) -> u64 {
+        let now = self.inner.options.clock.unix_micros();
+        let last = &self.inner.last_command_micros;
+        let previous = last.fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| {
+            Some(now.max(last + 1))
+        });
+        previous.map_or(now, |previous| now.max(previous + 1))
+    }
+
+    fn check_disk(&self) -> Result<()> {
+        let (available, reserve) = (
+            self.inner.ticker.available_bytes(),
+            self.inner.options.disk_reserve_bytes,
+        );
+        if available >= reserve {
+            return Ok(());
+        }
+        let dir = self.inner.options.directory.display();
+        Err(Error::exhausted(format!(
+            "the disk of {dir} has {available} bytes free, writes need {reserve}; free some or lower storage.reserve_bytes; reads go on"
+        )))
+    }
+
+    fn change(
+        &self,
+        command: CatalogueCommand,
+        request: Option<RequestId>,
+    ) -> Result<CatalogueOutcome> {
+        self.check_disk()?;
+        self.inner
+            .catalogue
+            .read(|state| state.check(&command, request))?;
+        let header = Header {
+            database: DatabaseId::default(),
+            collection: CollectionId::default(),
+            schema_version: 0,
+            request,
+            time_micros: self.command_time(),
+        };
+        let text = serde_json::to_string(&command).expect("names and numbers are always JSON");
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let done = move |outcome| {
+            // The receiver is there until it has the outcome.
+            let _ = sender.send(outcome);
+        };
+        let data = command::encode_text(&header, text);
+        self.inner
+            .node
+            .propose(GroupId::CATALOGUE, data, Box::new(done));
+        let stopped = || Error::unavailable("the node stopped before the change was done");
+        match receiver.recv().map_err(|_| stopped())?? {
+            Outcome::Catalogue(outcome) => {
+                outcome.map_err(|(kind, reason)| Error::new(kind, reason))
+            }
+            Outcome::Shard(_) => Err(Error::internal("the catalogue answered as a shard")),
+        }
+    }
+}
+
+impl Inner {
+    fn close(&self) {
+        if self.is_closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.ticker.stop();
+        for shard in self.catalogue.shards() {
+            shard.stop();
+        }
+        self.node.stop();
+        self.maintenance.stop();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn start_node(options: &EngineOptions, node: NodeId) -> Result<Node<Machine>> {
+    let log_options = LogOptions {
+        file_bytes: options.log_file_bytes,
+        cache_bytes: options.log_cache_bytes,
+    };
+    let dir = options.directory.join("log");
+    let (log, report) = Log::open(Arc::clone(&options.disk), &dir, log_options)?;
+    if let Some(torn) = &report.torn {
+        tracing::warn!("the log's end was torn by a crash and cut off: {torn:?}");
+    }
+    let node_options = NodeOptions {
+        seed: options.seed,
+        proposals_waiting_max: limits::PROPOSALS_WAITING_MAX,
+        proposal_bytes_waiting_max: limits::PROPOSAL_BYTES_WAITING_MAX,
+        ..NodeOptions::new(node)
+    };
+    Node::start(node_options, log, Arc::clone(&options.clock))
+        .map_err(|error| Error::unavailable("the node could not be started").caused_by(error))
+}
+
+/// Applies what the log holds: first the catalogue, which opens the shards.
+fn replay(node: &Node<Machine>, catalogue: &Arc<Catalogue>) -> Result<()> {
+    catalogue.reconcile();
+    let start = GroupStart {
+        group: GroupId::CATALOGUE,
+        applied: catalogue.durable(),
+    };
+    node.add_group(start, Machine::Catalogue(Arc::clone(catalogue)));
+    node.wait_caught_up(GroupId::CATALOGUE, CATCH_UP_MAX)?;
+    let groups = catalogue.groups();
+    for group in node
+        .groups_in_log()
+        .iter()
+        .filter(|group| !groups.contains(group))
+    {
+        node.remove_group(*group);
+    }
+    for group in catalogue.stray_groups()? {
+        catalogue.remove_group_dir(group);
+    }
+    for shard in catalogue.shards() {
+        node.wait_caught_up(shard.group, CATCH_UP_MAX)?;
+        shard.request_flush();
+        shard.request_builds();
+    }
+    Ok(())
+}
+
+fn fresh_identity(options: &EngineOptions) -> Identity {
+    let mix = |salt: u64| {
+        let place = options.directory.display().to_string();
+        let time = options.clock.unix_micros() ^ options.seed.rotate_left(32);
+        xxhash_rust::xxh3::xxh3_128_with_seed(
+            format!("{place} {}", std::process::id()).as_bytes(),
+            time ^ salt,
+        )
+        .to_le_bytes()
+    };
+    Identity {
+        cluster_id: mix(1),
+        node_id: NodeId(1),
+        incarnation: mix(2),
+    }
+}
+
+fn is_indexed(shard: &Shard) -> bool {
+    shard.view().segments.iter().all(|segment| match segment {
+        SegmentView::Sealed(sealed) => shard.missing_indexes(sealed).is_empty(),
+        SegmentView::Memory(_) => true,
+    })
+}
+
+fn segments_to_reindex(live: &LiveCollection, spec: &CollectionSpec) -> Result<u64> {
+    let shard = live.shard()?;
+    let differs = |segment: &&SegmentView| {
+        let SegmentView::Sealed(sealed) = segment else {
+            return false;
+        };
+        live.info.spec.schema.vectors().any(|(column, kind)| {
+            let rows = u64::from(sealed.sealed.rows.len());
+            let wanted = choose_index(rows, kind, &spec.index(&column.name)).kind;
+            let is = sealed
+                .index(column.id)
+                .map(|built| crate::shard::plan_of(&built.index));
+            is.unwrap_or(vicinal_planner::IndexPlan::Flat) != wanted
+        })
+    };
+    Ok(shard.view().segments.iter().filter(differs).count() as u64)
+}
+
+/// A request id that was used for another kind of change.
+fn other_request(outcome: &CatalogueOutcome) -> Error {
+    Error::invalid(format!(
+        "the request id was used for another change before, which came to {outcome:?}; use a new id for each"
+    ))
+}

@@ -1,0 +1,154 @@
+//! The columns of rows found: from wherever their segments hold them.
+
+use crate::columns::{self, IdRef, id_ref};
+use crate::segment::Rows;
+use crate::shard::{SegmentView, View};
+use crate::vectors;
+use vicinal_types::{
+    Column, ColumnType, Error, IdType, Ids, Result, RowBatch, Schema, VectorInput, VectorType,
+};
+
+/// The columns that an answer holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted<'a> {
+    columns: Vec<&'a Column>,
+}
+
+impl<'a> Wanted<'a> {
+    /// Resolves names; `*` is every scalar column, `**` every column.
+    ///
+    /// # Errors
+    /// `Invalid` naming a column that there is not.
+    pub(crate) fn new(schema: &'a Schema, names: &[String]) -> Result<Self> {
+        let mut columns: Vec<&Column> = Vec::new();
+        for name in names {
+            match name.as_str() {
+                "*" => columns.extend(schema.scalars().map(|(column, ..)| column)),
+                "**" => columns.extend(schema.columns()),
+                Schema::ID_NAME => {}
+                name => match schema.column(name) {
+                    Some(column) => columns.push(column),
+                    None => {
+                        let known: Vec<_> = schema
+                            .columns()
+                            .iter()
+                            .map(|column| column.name.as_str())
+                            .collect();
+                        let known = known.join("`, `");
+                        return Err(Error::invalid(format!(
+                            "there is no column `{name}`; there are `{known}`"
+                        )));
+                    }
+                },
+            }
+        }
+        let mut seen = Vec::new();
+        columns.retain(|column| {
+            let is_new = !seen.contains(&column.id);
+            seen.push(column.id);
+            is_new
+        });
+        Ok(Self { columns })
+    }
+}
+
+/// Where a row's columns are: a block of rows and a place in it.
+pub(crate) type Source<'a> = (&'a Rows, u32);
+
+/// The block of rows that holds a row of a view's segment.
+pub(crate) fn source(view: &View, segment: usize, row: u32) -> Source<'_> {
+    match &view.segments[segment] {
+        SegmentView::Sealed(sealed) => (&sealed.sealed.rows, row),
+        SegmentView::Memory(memory) => {
+            let (chunk, row) = memory.locate(row);
+            (&chunk.rows, row)
+        }
+    }
+}
+
+/// Ids and wanted columns of rows, in the order given.
+pub(crate) fn fetch(schema: &Schema, wanted: &Wanted<'_>, sources: &[Source<'_>]) -> RowBatch {
+    let ids = match schema.id_type() {
+        IdType::Int64 => Ids::Int(sources.iter().map(|source| int_id(source)).collect()),
+        IdType::String => Ids::Str(sources.iter().map(|source| str_id(source)).collect()),
+    };
+    let mut batch = RowBatch {
+        ids,
+        vectors: Vec::new(),
+        scalars: Vec::new(),
+    };
+    if wanted.columns.is_empty() {
+        return batch;
+    }
+    let (blocks, places) = by_block(sources);
+    for column in &wanted.columns {
+        match column.kind {
+            ColumnType::Vector(kind) => {
+                batch
+                    .vectors
+                    .push((column.id, fetch_vectors(column, kind, sources)));
+            }
+            ColumnType::Scalar { scalar, .. } => {
+                let array = if blocks.is_empty() {
+                    columns::nulls(scalar, 0)
+                } else {
+                    let arrays: Vec<_> =
+                        blocks.iter().map(|rows| rows.scalars(column.id)).collect();
+                    columns::interleave(&arrays, &places)
+                };
+                batch.scalars.push((column.id, array));
+            }
+        }
+    }
+    batch
+}
+
+fn int_id((rows, row): &Source<'_>) -> i64 {
+    match id_ref(&rows.ids, *row as usize) {
+        IdRef::Int(id) => id,
+        IdRef::Str(_) => unreachable!("segments are opened with ids of the schema's type"),
+    }
+}
+
+fn str_id((rows, row): &Source<'_>) -> String {
+    match id_ref(&rows.ids, *row as usize) {
+        IdRef::Str(id) => id.to_owned(),
+        IdRef::Int(_) => unreachable!("segments are opened with ids of the schema's type"),
+    }
+}
+
+/// The distinct blocks, and each row's block and place.
+fn by_block<'a>(sources: &[Source<'a>]) -> (Vec<&'a Rows>, Vec<(usize, usize)>) {
+    let mut blocks: Vec<&Rows> = Vec::new();
+    let places = sources.iter().map(|(rows, row)| {
+        let known = blocks.iter().position(|block| std::ptr::eq(*block, *rows));
+        let block = known.unwrap_or_else(|| {
+            blocks.push(rows);
+            blocks.len() - 1
+        });
+        (block, *row as usize)
+    });
+    let places = places.collect();
+    (blocks, places)
+}
+
+fn fetch_vectors(column: &Column, kind: VectorType, sources: &[Source<'_>]) -> VectorInput {
+    let mut bytes = Vec::with_capacity(sources.len() * kind.row_bytes());
+    let mut norms = Vec::new();
+    for (rows, row) in sources {
+        let part = rows.vectors(column.id);
+        bytes.extend_from_slice(part.vectors.row(*row));
+        norms.extend(part.norms.as_ref().map(|norms| norms[*row as usize]));
+    }
+    let element = kind.element();
+    let is_cosine = !norms.is_empty();
+    let bytes = if is_cosine {
+        vectors::denormalise(element, kind.dim(), &bytes, &norms)
+    } else {
+        bytes
+    };
+    VectorInput::Packed {
+        element,
+        bytes: bytes.into(),
+    }
+}

@@ -1,0 +1,69 @@
+//! One node's database: collections, segments, writes and searches.
+//!
+//! A write is validated, put through its shard's Raft log, applied to the growing
+//! segment and then acknowledged; a full segment is sealed into a file, and gets
+//! its index in the background. A search takes a snapshot of the segments, plans
+//! each, and merges what they find.
+//!
+//! It is not a server: it knows no network and no protobuf, and nothing in it is
+//! async. Answers that take time come through a callback.
+//!
+//! # Invariants
+//! * Sealed segments never change; deletions are new files in a new manifest.
+//! * Applying a command always yields an outcome, the same on every replica.
+//! * An id has at most one live row in any view that a search can take.
+//! * What a manifest names is durable; what it does not name is a leftover.
+//!
+//! # Example
+//! ```
+//! use std::sync::{Arc, mpsc};
+//! use vicinal_engine::{Engine, EngineOptions, Search, Write};
+//! use vicinal_storage::SimDisk;
+//! use vicinal_types::*;
+//!
+//! let options = EngineOptions::new(Arc::new(SimDisk::new(1)), "data".into(), Arc::new(SystemClock));
+//! let engine = Engine::open(options)?;
+//! let kind = ColumnType::Vector(VectorType::new(2, ElementType::F32, Metric::L2)?);
+//! let column = Column { id: ColumnId(1), name: "v".into(), kind };
+//! let schema = Schema::new(IdType::Int64, vec![column])?;
+//! engine.create_collection("", CollectionSpec::new("points", schema), None)?;
+//!
+//! let vectors = vec![(ColumnId(1), VectorInput::Floats(vec![0.0, 0.0, 3.0, 4.0]))];
+//! let rows = RowBatch { ids: Ids::Int(vec![7, 8]), vectors, scalars: vec![] };
+//! let (sender, receiver) = mpsc::channel();
+//! let done = Box::new(move |outcome| sender.send(outcome).expect("the receiver waits"));
+//! engine.write("", "points", Write::Insert(rows), None, done);
+//! assert_eq!(receiver.recv().expect("an outcome")?.inserted, 2);
+//!
+//! let search = Search::new(VectorInput::Floats(vec![3.0, 3.0]), 1);
+//! let found = engine.search_blocking("", "points", search, Cancel::never())?;
+//! assert_eq!(found.results[0].rows.ids, Ids::Int(vec![8]));
+//! engine.close();
+//! # Ok::<(), vicinal_types::Error>(())
+//! ```
+
+mod catalogue;
+mod columns;
+mod command;
+mod describe;
+mod engine;
+mod fetch;
+mod machine;
+mod maintenance;
+mod options;
+mod request;
+mod rows;
+mod search;
+mod segment;
+mod shard;
+mod ticker;
+mod validate;
+mod vectors;
+
+pub use engine::Engine;
+pub use options::EngineOptions;
+pub use request::{
+    Applied, Change, Collection, CollectionStats, Description, Done, LogFigures, Page, QueryHits,
+    Search, SearchAnswer, SearchReport, SegmentDescription, SegmentIndexDescription, SegmentState,
+    Stats, Summary, Write, WriteOutcome,
+};

@@ -1,0 +1,65 @@
+//! How an engine is set up.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use vicinal_storage::Disk;
+use vicinal_types::Clock;
+
+/// What an engine is given when it opens.
+#[derive(Clone)]
+pub struct EngineOptions {
+    /// The file system, real or simulated.
+    pub disk: Arc<dyn Disk>,
+    /// The data directory; one engine at a time uses it.
+    pub directory: PathBuf,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Threads that search; 0: one for each core.
+    pub search_threads: usize,
+    /// Threads that build indexes, at low priority; 0: one for each core.
+    pub build_threads: usize,
+    /// Threads that write segment files; 0: by cores, 2 for up to 4 cores, 4 for
+    /// up to 8, else 6.
+    pub flush_workers: usize,
+    /// Whether search threads stay on their cores.
+    pub pin_threads: bool,
+    /// Searches that may wait for or run on the search pool.
+    pub searches_waiting_max: usize,
+    /// Bytes after which the log goes on in a new file.
+    pub log_file_bytes: u64,
+    /// Bytes of recent log entries kept in memory.
+    pub log_cache_bytes: usize,
+    /// Writes are refused while less is free on the data directory's disk.
+    pub disk_reserve_bytes: u64,
+    /// Decides what is random: election timeouts, ids of a new directory.
+    pub seed: u64,
+}
+
+impl EngineOptions {
+    /// The defaults for a data directory.
+    pub fn new(disk: Arc<dyn Disk>, directory: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            disk,
+            directory,
+            clock,
+            search_threads: 0,
+            build_threads: 0,
+            flush_workers: 0,
+            pin_threads: true,
+            searches_waiting_max: 1_024,
+            log_file_bytes: 64 * 1024 * 1024,
+            log_cache_bytes: 32 * 1024 * 1024,
+            disk_reserve_bytes: 512 * 1024 * 1024,
+            seed: 0,
+        }
+    }
+
+    pub(crate) fn flush_workers(&self, cores: usize) -> usize {
+        match (self.flush_workers, cores) {
+            (0, ..=4) => 2,
+            (0, ..=8) => 4,
+            (0, _) => 6,
+            (workers, _) => workers,
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! What the engine is asked and what it answers.
+
+use vicinal_types::{
+    CollectionId, CollectionSpec, Effort, Ids, Nearer, Result, RowBatch, SegmentId, ShardId,
+    VectorInput,
+};
+
+/// Called once with the outcome, on whatever thread has it; must not block.
+pub type Done<T> = Box<dyn FnOnce(Result<T>) + Send>;
+
+/// A write to one collection.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// Adds rows; those whose ids exist are left out and named in the outcome.
+    Insert(RowBatch),
+    /// Adds rows, replacing those of the same id.
+    Upsert(RowBatch),
+    /// Deletes rows by id.
+    Delete(Ids),
+}
+
+/// What a write did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteOutcome {
+    /// Rows that are new.
+    pub inserted: u64,
+    /// Rows that replaced one of the same id.
+    pub replaced: u64,
+    /// Rows that are gone.
+    pub deleted: u64,
+    /// Places in the batch of rows that were left out as their ids exist.
+    pub already_exists: Vec<u32>,
+    /// Where the write stands in the history of each shard it touched.
+    pub positions: Vec<(ShardId, u64)>,
+}
+
+/// A search of one collection for one or many queries.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// Name of the vector column; empty: the only one.
+    pub vector_column: String,
+    /// The query vectors, one after another.
+    pub queries: VectorInput,
+    /// Rows wanted for each.
+    pub k: usize,
+    /// How hard to try.
+    pub effort: Effort,
+    /// Names of columns wanted with each hit; `*` all scalars, `**` everything.
+    pub columns: Vec<String>,
+    /// Whether an answer without the rows of damaged segments is welcome.
+    pub partial_ok: bool,
+}
+
+/// What a search found.
+#[derive(Clone, Debug)]
+pub struct SearchAnswer {
+    /// One for each query, in their order.
+    pub results: Vec<QueryHits>,
+    /// Which way scores point.
+    pub nearer: Nearer,
+    /// What it took.
+    pub report: SearchReport,
+}
+
+/// The rows found for one query, nearest first.
+#[derive(Clone, Debug)]
+pub struct QueryHits {
+    /// Ids and the columns asked for.
+    pub rows: RowBatch,
+    /// The metric's own scores.
+    pub scores: Vec<f32>,
+}
+
+/// What a search took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SearchReport {
+    /// Segments looked at.
+    pub segments: u32,
+    /// Of those, searched by an exact scan.
+    pub scanned_segments: u32,
+    /// Distances computed over all segments and queries.
+    pub distances: u64,
+}
+
+/// A page of a walk over all rows.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The rows of the page.
+    pub rows: RowBatch,
+    /// Where the next page begins; none: this was the last.
+    pub next: Option<Vec<u8>>,
+}
+
+/// What declaring a collection changed, or would change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The collection did not exist.
+    pub created: bool,
+    /// What differed.
+    pub changes: Vec<Change>,
+    /// Sealed segments that get a new index.
+    pub segments_to_reindex: u64,
+}
+
+/// One difference between what is and what was declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// For example `vectors.embedding.index.m`.
+    pub field: String,
+    /// What it is.
+    pub from: String,
+    /// What was declared.
+    pub to: String,
+}
+
+/// A collection as names resolve to it now.
+#[derive(Clone, Debug)]
+pub struct Collection {
+    /// Its number.
+    pub id: CollectionId,
+    /// Its database's name.
+    pub database: String,
+    /// Its declaration; `spec.name` is the name behind an alias.
+    pub spec: CollectionSpec,
+}
+
+/// A collection in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub id: CollectionId,
+    /// Its rows.
+    pub rows: u64,
+}
+
+/// A collection, its segments and how far they are.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// The collection.
+    pub collection: Collection,
+    /// Rows that a search can find.
+    pub rows: u64,
+    /// Its segments, shard by shard, oldest first.
+    pub segments: Vec<SegmentDescription>,
+    /// Aliases that point at it.
+    pub aliases: Vec<String>,
+    /// Whether every sealed segment has the index it should have and nothing
+    /// waits to be sealed.
+    pub fully_indexed: bool,
+    /// Bytes of the log that its shards still need.
+    pub log_bytes: u64,
+}
+
+/// Where a segment stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SegmentState {
+    /// Takes rows.
+    Growing,
+    /// Full; being written to its file.
+    Frozen,
+    /// In its file.
+    Sealed,
+}
+
+/// A segment as others see it.
+#[derive(Clone, Debug)]
+pub struct SegmentDescription {
+    /// Its shard.
+    pub shard: ShardId,
+    /// Its number in the shard.
+    pub segment: SegmentId,
+    /// Where it stands.
+    pub state: SegmentState,
+    /// Rows, deleted ones included.
+    pub rows: u64,
+    /// Deleted rows.
+    pub deleted_rows: u64,
+    /// Bytes of its files, or in memory.
+    pub bytes: u64,
+    /// One for each vector column.
+    pub indexes: Vec<SegmentIndexDescription>,
+}
+
+/// The index of one vector column in one segment.
+#[derive(Clone, Debug)]
+pub struct SegmentIndexDescription {
+    /// The column's name.
+    pub column: String,
+    /// What is searched now.
+    pub index: String,
+    /// What is being built, and how far it is (0 to 1).
+    pub building: Option<(String, f64)>,
+    /// Bytes of the index.
+    pub bytes: u64,
+    /// Why the planner chose it.
+    pub reason: String,
+    /// Recall@10 by effort, measured when it was built.
+    pub calibration: Vec<(u32, f32)>,
+}
+
+/// What the node uses.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Per collection.
+    pub collections: Vec<CollectionStats>,
+    /// Accounted memory by component.
+    pub memory: Vec<(&'static str, u64)>,
+    /// The log.
+    pub log: LogFigures,
+}
+
+/// What a collection uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CollectionStats {
+    /// Its database.
+    pub database: String,
+    /// Its name.
+    pub collection: String,
+    /// Rows that a search can find.
+    pub rows: u64,
+    /// Segments by state.
+    pub growing_segments: u64,
+    /// Segments being written.
+    pub frozen_segments: u64,
+    /// Segments in files.
+    pub sealed_segments: u64,
+    /// Sealed segments with the index they should have.
+    pub indexed_segments: u64,
+    /// Bytes of segment and index files.
+    pub file_bytes: u64,
+}
+
+/// The log's figures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogFigures {
+    /// Files.
+    pub files: u64,
+    /// Bytes of those files.
+    pub bytes: u64,
+    /// Entries still needed.
+    pub entries: u64,
+    /// fsyncs since start.
+    pub syncs: u64,
+    /// Why writes are refused until a restart, if they are.
+    pub failure: Option<String>,
+}
+
+impl Search {
+    /// A search of the only vector column, for ids and scores.
+    pub fn new(queries: VectorInput, k: usize) -> Self {
+        Self {
+            vector_column: String::new(),
+            queries,
+            k,
+            effort: Effort::DEFAULT,
+            columns: Vec::new(),
+            partial_ok: false,
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Reading rows by id and walking over all of them.
+
+use crate::columns::{IdRef, id_ref};
+use crate::engine::Engine;
+use crate::fetch::{Source, Wanted, fetch, source};
+use crate::request::Page;
+use crate::shard::{SegmentView, View};
+use crate::validate;
+use std::collections::BinaryHeap;
+use vicinal_types::{Cancel, Error, Ids, Result, RowBatch, RowId, limits};
+
+/// The first byte of a cursor: its format.
+const CURSOR_VERSION: u8 = 1;
+
+/// A row in the order of a walk: by the hash of its id, then by the id. The
+/// order is the same in every view, so rows that stay are met exactly once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Stop {
+    hash: u64,
+    id: RowId,
+    segment: usize,
+    row: u32,
+}
+
+impl Engine {
+    /// Reads rows by id, in the order of the ids; ids that have no row are left out.
+    ///
+    /// # Errors
+    /// `NotFound` for the collection, `Invalid` for ids or columns.
+    pub fn get(
+        &self,
+        database: &str,
+        collection: &str,
+        ids: &Ids,
+        columns: &[String],
+        cancel: &Cancel,
+    ) -> Result<RowBatch> {
+        let live = self.live(database, collection)?;
+        let schema = &live.info.spec.schema;
+        validate::id_list(schema, ids, limits::FETCH_ROWS_MAX, "a get")?;
+        let wanted = Wanted::new(schema, columns)?;
+        cancel.check()?;
+        let (view, places) = live.shard()?.locate(ids);
+        view.check_whole()?;
+        let sources: Vec<Source<'_>> = places
+            .iter()
+            .map(|place| source(&view, place.segment, place.row))
+            .collect();
+        Ok(fetch(schema, &wanted, &sources))
+    }
+
+    /// Counts the rows of a collection.
+    ///
+    /// # Errors
+    /// `NotFound` for the collection, `Corrupt` if some of it is damaged.
+    pub fn count(&self, database: &str, collection: &str) -> Result<u64> {
+        let view = self.live(database, collection)?.shard()?.view();
+        view.check_whole()?;
+        Ok(view.live_count())
+    }
+
+    /// Reads the page of a walk over all rows that begins at `cursor`, empty for
+    /// the first. Rows that are there from first to last page come exactly once,
+    /// whatever is written meanwhile.
+    ///
+    /// # Errors
+    /// `NotFound` for the collection, `Invalid` for limit, cursor or columns.
+    pub fn scroll(
+        &self,
+        database: &str,
+        collection: &str,
+        cursor: &[u8],
+        limit: usize,
+        columns: &[String],
+        cancel: &Cancel,
+    ) -> Result<Page> {
+        let live = self.live(database, collection)?;
+        let schema = &live.info.spec.schema;
+        let wanted = Wanted::new(schema, columns)?;
+        let max = limits::FETCH_ROWS_MAX;
+        if limit == 0 || limit > max {
+            return Err(Error::invalid(format!(
+                "limit {limit} of a scroll is not between 1 and {max}"
+            )));
+        }
+        let after = decode_cursor(cursor)?;
+        let view = live.shard()?.view();
+        view.check_whole()?;
+        // One row more than asked for tells whether there is another page.
+        let mut stops = next_stops(&view, after.as_ref(), limit + 1, cancel)?;
+        let has_more = stops.len() > limit;
+        stops.truncate(limit);
+        let next = stops.last().filter(|_| has_more).map(encode_cursor);
+        let sources: Vec<Source<'_>> = stops
+            .iter()
+            .map(|stop| source(&view, stop.segment, stop.row))
+            .collect();
+        Ok(Page {
+            rows: fetch(schema, &wanted, &sources),
+            next,
+        })
+    }
+}
+
+/// The first `limit` live rows behind `after`, in the order of a walk.
+fn next_stops(
+    view: &View,
+    after: Option<&(u64, RowId)>,
+    limit: usize,
+    cancel: &Cancel,
+) -> Result<Vec<Stop>> {
+    let mut first = FirstStops {
+        stops: BinaryHeap::new(),
+        limit,
+        after,
+    };
+    for (segment, segment_view) in view.segments.iter().enumerate() {
+        cancel.check()?;
+        match segment_view {
+            SegmentView::Sealed(sealed) => {
+                let from = after.map_or(0, |(hash, _)| *hash);
+                for (hash, row) in sealed.sealed.by_hash_from(from) {
+                    if first.is_beyond(hash) {
+                        break;
+                    }
+                    if sealed.is_live(row) {
+                        let id = id_ref(&sealed.sealed.rows.ids, row as usize);
+                        first.offer(hash, id, segment, row);
+                    }
+                }
+            }
+            SegmentView::Memory(memory) => {
+                for placed in &memory.chunks {
+                    cancel.check()?;
+                    for (row, &hash) in (placed.first_row..).zip(&placed.chunk.hashes) {
+                        if !first.is_beyond(hash) && memory.is_live(row) {
+                            let at = (row - placed.first_row) as usize;
+                            first.offer(hash, id_ref(&placed.chunk.rows.ids, at), segment, row);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(first.stops.into_sorted_vec())
+}
+
+/// Keeps the first stops of all that are offered; the last of them on top.
+struct FirstStops<'a> {
+    stops: BinaryHeap<Stop>,
+    limit: usize,
+    after: Option<&'a (u64, RowId)>,
+}
+
+impl FirstStops<'_> {
+    /// Whether a row of that hash cannot be among them.
+    fn is_beyond(&self, hash: u64) -> bool {
+        self.stops.len() == self.limit && self.stops.peek().is_some_and(|last| hash > last.hash)
+    }
+
+    fn offer(&mut self, hash: u64, id: IdRef<'_>, segment: usize, row: u32) {
+        if self.after.is_some_and(|(last, _)| hash < *last) {
+            return;
+        }
+        let id = match id {
+            IdRef::Int(id) => RowId::Int(id),
+            IdRef::Str(id) => RowId::Str(id.to_owned()),
+        };
+        if self
+            .after
+            .is_some_and(|(last, last_id)| hash == *last && id <= *last_id)
+        {
+            return;
+        }
+        self.stops.push(Stop {
+            hash,
+            id,
+            segment,
+            row,
+        });
+        if self.stops.len() > self.limit {
+            self.stops.pop();
+        }
+    }
+}
+
+/// Version (1), hash (8, little-endian), then 0 and the number (8) or 1 and the text.
+fn encode_cursor(stop: &Stop) -> Vec<u8> {
+    let mut cursor = vec![CURSOR_VERSION];
+    cursor.extend_from_slice(&stop.hash.to_le_bytes());
+    match &stop.id {
+        RowId::Int(id) => {
+            cursor.push(0);
+            cursor.extend_from_slice(&id.to_le_bytes());
+        }
+        RowId::Str(id) => {
+            cursor.push(1);
+            cursor.extend_from_slice(id.as_bytes());
+        }
+    }
+    cursor
+}
+
+fn decode_cursor(cursor: &[u8]) -> Result<Option<(u64, RowId)>> {
+    let wrong = || {
+        Error::invalid("the cursor is not one that a scroll returned; leave it empty to start over")
+    };
+    let Some((version, rest)) = cursor.split_first() else {
+        return Ok(None);
+    };
+    let (hash, rest) = rest.split_first_chunk().ok_or_else(wrong)?;
+    let (kind, id) = rest.split_first().ok_or_else(wrong)?;
+    let id = match (version, kind) {
+        (&CURSOR_VERSION, 0) => RowId::Int(i64::from_le_bytes(id.try_into().map_err(|_| wrong())?)),
+        (&CURSOR_VERSION, 1) => RowId::Str(String::from_utf8(id.to_vec()).map_err(|_| wrong())?),
+        _ => return Err(wrong()),
+    };
+    Ok(Some((u64::from_le_bytes(*hash), id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_come_back_and_nonsense_is_refused() {
+        for id in [RowId::Int(-5), RowId::Str("synset ü".into())] {
+            let stop = Stop {
+                hash: 42,
+                id: id.clone(),
+                segment: 0,
+                row: 0,
+            };
+            assert_eq!(
+                decode_cursor(&encode_cursor(&stop)).expect("a cursor"),
+                Some((42, id))
+            );
+        }
+        assert_eq!(decode_cursor(&[]).expect("the start"), None);
+        for nonsense in [&[9][..], &[1, 2, 3], &[1, 0, 0, 0, 0, 0, 0, 0, 0, 7]] {
+            assert!(decode_cursor(nonsense).is_err());
+        }
+    }
+}

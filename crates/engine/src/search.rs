@@ -1,0 +1,372 @@
+//! Finding the nearest rows: plan every segment, search them, merge.
+
+use crate::catalogue::LiveCollection;
+use crate::engine::Engine;
+use crate::fetch::{Wanted, fetch, source};
+use crate::request::{Done, QueryHits, Search, SearchAnswer, SearchReport};
+use crate::segment::VectorPart;
+use crate::shard::{CALIBRATION_K, CALIBRATION_SAMPLES, SegmentView, View};
+use crate::vectors;
+use rayon::prelude::*;
+use std::cell::RefCell;
+use std::sync::{Arc, mpsc};
+use vicinal_distance::{Comparer, kernels};
+use vicinal_index::{Scratch, Search as IndexSearch, TopK, Work, scan};
+use vicinal_planner::{Calibration, SearchPlan, choose_effort, estimate_nanos};
+use vicinal_types::{
+    Cancel, Column, Error, Nearer, Result, Stopped, VectorInput, VectorType, limits,
+};
+
+/// A search that should take less runs where it is asked for: handing it to
+/// another thread would cost a tenth of that.
+const INLINE_NANOS_MAX: u64 = 500_000;
+
+/// A search of one query that should take longer is spread over the pool.
+const SPREAD_NANOS_MIN: u64 = 1_000_000;
+
+thread_local! {
+    /// What index searches of this thread use again and again.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// A search that passed validation, with a plan for every segment.
+struct Prepared {
+    live: Arc<LiveCollection>,
+    view: Arc<View>,
+    search: Search,
+    column: Column,
+    kind: VectorType,
+    /// Query vectors in stored form, one after another.
+    queries: bytes::Bytes,
+    /// One for each segment of the view.
+    plans: Vec<SearchPlan>,
+    /// For all queries.
+    estimated_nanos: u64,
+    cancel: Cancel,
+}
+
+/// A row found in a segment, by its key: smaller is nearer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Candidate {
+    key: f32,
+    segment: usize,
+    row: u32,
+}
+
+impl Engine {
+    /// Finds the nearest rows of each query vector. A cheap search runs before
+    /// this returns, a dear one on the search pool.
+    pub fn search(
+        &self,
+        database: &str,
+        collection: &str,
+        search: Search,
+        cancel: Cancel,
+        done: Done<SearchAnswer>,
+    ) {
+        let prepared = match self.prepare(database, collection, search, cancel) {
+            Ok(prepared) => prepared,
+            Err(error) => return done(Err(error)),
+        };
+        if prepared.estimated_nanos <= INLINE_NANOS_MAX {
+            return done(prepared.run(false));
+        }
+        match self.admission().enter() {
+            Err(full) => done(Err(full.into())),
+            Ok(permit) => self.pools().spawn_search(move || {
+                let answer = prepared.run(true);
+                drop(permit);
+                done(answer);
+            }),
+        }
+    }
+
+    /// [`search`](Self::search) for callers that have nothing else to do.
+    ///
+    /// # Errors
+    /// `NotFound` for the collection, `Invalid` for the search, `Deadline` or
+    /// `Cancelled` when `cancel` says so, `Corrupt` if some segment is damaged.
+    pub fn search_blocking(
+        &self,
+        database: &str,
+        collection: &str,
+        search: Search,
+        cancel: Cancel,
+    ) -> Result<SearchAnswer> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let done = move |answer| {
+            // The receiver is there until it has the answer.
+            let _ = sender.send(answer);
+        };
+        self.search(database, collection, search, cancel, Box::new(done));
+        receiver
+            .recv()
+            .unwrap_or_else(|_| Err(Error::internal("the search ended with a panic")))
+    }
+
+    fn prepare(
+        &self,
+        database: &str,
+        collection: &str,
+        search: Search,
+        cancel: Cancel,
+    ) -> Result<Prepared> {
+        let live = Arc::clone(&self.live(database, collection)?);
+        let schema = &live.info.spec.schema;
+        let (column, kind) = schema.vector_column(&search.vector_column)?;
+        let column = column.clone();
+        Wanted::new(schema, &search.columns)?;
+        search.effort.check()?;
+        let count = query_count(&column.name, kind, &search)?;
+        let encoded = vectors::encode(&column.name, kind, count, &search.queries)?;
+        let view = live.shard()?.view();
+        if !search.partial_ok {
+            view.check_whole()?;
+        }
+        let plans: Vec<_> = view
+            .segments
+            .iter()
+            .map(|segment| plan(segment, &column, &search))
+            .collect();
+        let costs = view.segments.iter().zip(&plans);
+        let per_query: u64 = costs
+            .map(|(segment, plan)| estimate_nanos(segment.live_count(), kind, *plan))
+            .sum();
+        let estimated_nanos = per_query.saturating_mul(count as u64);
+        let queries = encoded.bytes;
+        Ok(Prepared {
+            live,
+            view,
+            search,
+            column,
+            kind,
+            queries,
+            plans,
+            estimated_nanos,
+            cancel,
+        })
+    }
+}
+
+/// How many query vectors there are, within the limits.
+fn query_count(column: &str, kind: VectorType, search: &Search) -> Result<usize> {
+    let (k, k_max) = (search.k, limits::K_MAX);
+    if k == 0 || k > k_max {
+        return Err(Error::invalid(format!(
+            "k {k} is not between 1 and {k_max}"
+        )));
+    }
+    let (len, unit) = match &search.queries {
+        VectorInput::Packed { element, bytes } => (bytes.len(), element.row_bytes(kind.dim())),
+        VectorInput::Floats(floats) => (floats.len(), kind.dim()),
+    };
+    if len == 0 || !len.is_multiple_of(unit) {
+        let (dim, what) = match &search.queries {
+            VectorInput::Packed { .. } => (unit, "bytes"),
+            VectorInput::Floats(_) => (unit, "floats"),
+        };
+        return Err(Error::invalid(format!(
+            "a query vector of column `{column}` has {dim} {what} ({} dimensions), {len} were sent",
+            kind.dim()
+        )));
+    }
+    let (count, max) = (len / unit, limits::QUERIES_MAX);
+    if count > max {
+        return Err(Error::invalid(format!(
+            "{count} queries are more than the limit of {max}; split them"
+        )));
+    }
+    let (hits, hits_max) = (count * k, limits::HITS_MAX);
+    if hits > hits_max {
+        return Err(Error::invalid(format!(
+            "{count} queries for {k} rows each want {hits} rows, the limit is {hits_max}; split them"
+        )));
+    }
+    Ok(count)
+}
+
+fn plan(segment: &SegmentView, column: &Column, search: &Search) -> SearchPlan {
+    let SegmentView::Sealed(sealed) = segment else {
+        return SearchPlan::Scan;
+    };
+    let Some(built) = sealed.index(column.id) else {
+        return SearchPlan::Scan;
+    };
+    let calibration = Calibration {
+        k: CALIBRATION_K,
+        samples: CALIBRATION_SAMPLES,
+        points: &built.calibration,
+    };
+    choose_effort(
+        search.effort,
+        search.k,
+        sealed.live_count(),
+        Some(&calibration),
+    )
+    .plan
+}
+
+impl Prepared {
+    /// Runs the search; on the pool its parts may be spread over more threads.
+    fn run(&self, on_pool: bool) -> Result<SearchAnswer> {
+        let queries: Vec<&[u8]> = self.queries.chunks_exact(self.kind.row_bytes()).collect();
+        let mut report = SearchReport::default();
+        let spread = on_pool && self.estimated_nanos >= SPREAD_NANOS_MIN;
+        let found: Vec<_> = match queries.as_slice() {
+            [query] => vec![self.run_query(query, spread)?],
+            queries if spread => queries
+                .par_iter()
+                .map(|query| self.run_query(query, false))
+                .collect::<Result<_, _>>()?,
+            queries => queries
+                .iter()
+                .map(|query| self.run_query(query, false))
+                .collect::<Result<_, _>>()?,
+        };
+        let wanted = Wanted::new(&self.live.info.spec.schema, &self.search.columns)?;
+        let comparer = Comparer::new(self.kind, kernels());
+        let results = found.into_iter().map(|(candidates, distances)| {
+            report.distances += distances;
+            self.hits(&wanted, &comparer, &candidates)
+        });
+        let results = results.collect();
+        report.segments = count_u32(self.plans.len());
+        let scanned = self
+            .plans
+            .iter()
+            .filter(|plan| **plan == SearchPlan::Scan)
+            .count();
+        report.scanned_segments = count_u32(scanned);
+        Ok(SearchAnswer {
+            results,
+            nearer: Nearer::of(self.kind.metric()),
+            report,
+        })
+    }
+
+    /// The nearest rows of all segments, nearest first, and the distances computed.
+    fn run_query(&self, query: &[u8], spread: bool) -> Result<(Vec<Candidate>, u64), Stopped> {
+        let segments = 0..self.view.segments.len();
+        let found: Vec<(Vec<Candidate>, u64)> = if spread {
+            segments
+                .into_par_iter()
+                .map(|at| self.run_segment(query, at))
+                .collect::<Result<_, _>>()?
+        } else {
+            segments
+                .map(|at| self.run_segment(query, at))
+                .collect::<Result<_, _>>()?
+        };
+        let distances = found.iter().map(|(_, distances)| distances).sum();
+        let mut candidates: Vec<Candidate> = found
+            .into_iter()
+            .flat_map(|(candidates, _)| candidates)
+            .collect();
+        // Ties go to the older segment and the lower row, as within a segment.
+        candidates.sort_by(|a, b| {
+            a.key
+                .total_cmp(&b.key)
+                .then((a.segment, a.row).cmp(&(b.segment, b.row)))
+        });
+        candidates.truncate(self.search.k);
+        Ok((candidates, distances))
+    }
+
+    fn run_segment(&self, query: &[u8], at: usize) -> Result<(Vec<Candidate>, u64), Stopped> {
+        self.cancel.check()?;
+        let segment = &self.view.segments[at];
+        let live_rows = usize::try_from(segment.live_count()).unwrap_or(usize::MAX);
+        let k = self.search.k.min(live_rows);
+        if k == 0 {
+            return Ok((Vec::new(), 0));
+        }
+        let mut work = Work::default();
+        let mut top = TopK::new(k);
+        match segment {
+            SegmentView::Memory(memory) => {
+                let live = memory.live.as_deref();
+                for placed in &memory.chunks {
+                    let part = placed.chunk.rows.vectors(self.column.id);
+                    scan(
+                        &part.vectors,
+                        query,
+                        live,
+                        placed.first_row,
+                        &mut top,
+                        &mut work,
+                        &self.cancel,
+                    )?;
+                }
+            }
+            SegmentView::Sealed(sealed) => {
+                let part: &VectorPart = sealed.sealed.rows.vectors(self.column.id);
+                let live = sealed.live.as_deref();
+                if let (SearchPlan::Index { effort }, Some(built)) =
+                    (self.plans[at], sealed.index(self.column.id))
+                {
+                    let search = IndexSearch {
+                        k,
+                        effort,
+                        allowed: live,
+                    };
+                    let found = SCRATCH.with_borrow_mut(|scratch| {
+                        built
+                            .index
+                            .search(&part.vectors, query, &search, scratch, &self.cancel)
+                    })?;
+                    let candidates = found.neighbors.iter();
+                    let candidates = candidates
+                        .map(|n| Candidate {
+                            key: n.key,
+                            segment: at,
+                            row: n.row,
+                        })
+                        .collect();
+                    return Ok((candidates, found.work.distances));
+                }
+                scan(
+                    &part.vectors,
+                    query,
+                    live,
+                    0,
+                    &mut top,
+                    &mut work,
+                    &self.cancel,
+                )?;
+            }
+        }
+        let candidates = top.into_sorted().into_iter();
+        let candidates = candidates
+            .map(|n| Candidate {
+                key: n.key,
+                segment: at,
+                row: n.row,
+            })
+            .collect();
+        Ok((candidates, work.distances))
+    }
+
+    fn hits(
+        &self,
+        wanted: &Wanted<'_>,
+        comparer: &Comparer,
+        candidates: &[Candidate],
+    ) -> QueryHits {
+        let sources: Vec<_> = candidates
+            .iter()
+            .map(|found| source(&self.view, found.segment, found.row))
+            .collect();
+        let scores = candidates
+            .iter()
+            .map(|found| comparer.score(found.key))
+            .collect();
+        QueryHits {
+            rows: fetch(&self.live.info.spec.schema, wanted, &sources),
+            scores,
+        }
+    }
+}
+
+fn count_u32(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,15 @@
+//! Segments: rows in memory while they grow, in a mapped file once sealed.
+
+mod chunk;
+mod format;
+mod memory;
+mod rows;
+mod sealed;
+mod tombstones;
+
+pub(crate) use chunk::Chunk;
+pub(crate) use format::write_segment;
+pub(crate) use memory::{MemorySegment, MemoryView};
+pub(crate) use rows::{Rows, VectorPart, Versions};
+pub(crate) use sealed::{BuiltIndex, Sealed, SealedView};
+pub(crate) use tombstones::{Tombstone, read_tombstones, write_tombstones};

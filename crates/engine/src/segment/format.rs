@@ -1,0 +1,266 @@
+//! The file of a sealed segment's rows: which sections it has.
+//!
+//! | kind            | version | what                                              |
+//! |-----------------|--------:|---------------------------------------------------|
+//! | 1               |       1 | ids: a column (see `columns::format`)             |
+//! | 2               |       1 | id hashes, ascending: rows × u64                  |
+//! | 3               |       1 | rows in the order of 2: rows × u32                |
+//! | 4               |       1 | versions: runs of first row (4), ordinal (4),     |
+//! |                 |         | Raft index (8)                                    |
+//! | 0x1000000 + col |       1 | vectors of a column: rows × row bytes             |
+//! | 0x2000000 + col |       1 | norms of a cosine column: rows × f32              |
+//! | 0x3000000 + col |       1 | scalars of a column (see `columns::format`)       |
+//!
+//! Integers are little-endian; every section begins at a multiple of 4096 bytes,
+//! so that vectors and hashes are searched where they are mapped. The schema is
+//! the catalogue's: columns are found by their numbers.
+
+use super::rows::Run;
+use super::sealed::IdIndex;
+use super::{Chunk, MemoryView, Rows, VectorPart, Versions};
+use crate::columns;
+use arrow_array::{Array, ArrayRef};
+use arrow_buffer::{Buffer, ScalarBuffer};
+use bytes::Bytes;
+use std::path::Path;
+use std::sync::Arc;
+use vicinal_index::Vectors;
+use vicinal_storage::{Disk, SectionFile, SectionWriter, SegmentError};
+use vicinal_types::{ColumnId, Error, Result, Schema, Version};
+
+const IDS: u32 = 1;
+const HASHES: u32 = 2;
+const HASH_ROWS: u32 = 3;
+const VERSIONS: u32 = 4;
+const VECTORS: u32 = 0x0100_0000;
+const NORMS: u32 = 0x0200_0000;
+const SCALARS: u32 = 0x0300_0000;
+const SECTION_VERSION: u16 = 1;
+const RUN_BYTES: usize = 16;
+
+/// Writes the rows that `kept` lists by ascending segment row, and makes the
+/// file durable; returns its bytes.
+pub(crate) fn write_segment(
+    disk: &Arc<dyn Disk>,
+    path: &Path,
+    file: u64,
+    view: &MemoryView,
+    kept: &[u32],
+) -> Result<u64, SegmentError> {
+    let parts = kept_by_chunk(view, kept);
+    let mut writer = SectionWriter::create(Arc::clone(disk), path, file)?;
+    // Vectors are the bulk: they go from the chunks into the file.
+    for (column, part) in &parts[0].0.rows.vectors {
+        writer.begin(VECTORS + column.0, SECTION_VERSION)?;
+        for (chunk, rows) in &parts {
+            let vectors = &chunk.rows.vectors(*column).vectors;
+            if rows.len() == chunk.len() as usize {
+                writer.write(vectors.bytes())?;
+                continue;
+            }
+            for &row in rows {
+                writer.write(vectors.row(row))?;
+            }
+        }
+        if part.norms.is_some() {
+            writer.begin(NORMS + column.0, SECTION_VERSION)?;
+            for (chunk, rows) in &parts {
+                let norms = chunk.rows.vectors(*column).norms.as_ref();
+                for &row in rows {
+                    writer.write(&norms.map_or(1.0, |norms| norms[row as usize]).to_le_bytes())?;
+                }
+            }
+        }
+    }
+    write_scalars(&mut writer, &parts)?;
+    write_ids(&mut writer, &parts)?;
+    writer.finish()
+}
+
+fn write_scalars(
+    writer: &mut SectionWriter,
+    parts: &[(&Chunk, Vec<u32>)],
+) -> Result<(), SegmentError> {
+    for (column, _) in &parts[0].0.rows.scalars {
+        let arrays: Vec<ArrayRef> = parts
+            .iter()
+            .map(|(chunk, rows)| columns::take(chunk.rows.scalars(*column), rows))
+            .collect();
+        write_column(writer, SCALARS + column.0, &arrays)?;
+    }
+    Ok(())
+}
+
+fn write_ids(writer: &mut SectionWriter, parts: &[(&Chunk, Vec<u32>)]) -> Result<(), SegmentError> {
+    let ids: Vec<_> = parts
+        .iter()
+        .map(|(chunk, rows)| columns::take(&chunk.rows.ids, rows))
+        .collect();
+    write_column(writer, IDS, &ids)?;
+    let hashes = parts
+        .iter()
+        .flat_map(|(chunk, rows)| rows.iter().map(|row| chunk.hashes[*row as usize]));
+    let mut sorted: Vec<(u64, u32)> = hashes.zip(0..).collect();
+    sorted.sort_unstable();
+    writer.begin(HASHES, SECTION_VERSION)?;
+    for (hash, _) in &sorted {
+        writer.write(&hash.to_le_bytes())?;
+    }
+    writer.begin(HASH_ROWS, SECTION_VERSION)?;
+    for (_, row) in &sorted {
+        writer.write(&row.to_le_bytes())?;
+    }
+    writer.begin(VERSIONS, SECTION_VERSION)?;
+    let taken = parts
+        .iter()
+        .map(|(chunk, rows)| (chunk.versions().take(rows), rows.len()));
+    let mut base = 0;
+    for (versions, rows) in taken {
+        for run in &versions.runs {
+            writer.write(&(base + run.first_row).to_le_bytes())?;
+            writer.write(&run.first.ordinal.to_le_bytes())?;
+            writer.write(&run.first.index.to_le_bytes())?;
+        }
+        base += u32::try_from(rows).expect("a segment's rows have 32-bit offsets");
+    }
+    Ok(())
+}
+
+fn write_column(
+    writer: &mut SectionWriter,
+    kind: u32,
+    parts: &[ArrayRef],
+) -> Result<(), SegmentError> {
+    let array = columns::concat(&parts.iter().collect::<Vec<_>>());
+    let mut bytes = Vec::new();
+    columns::format::encode(&array, &mut bytes);
+    writer.section(kind, columns::format::SECTION_VERSION, &bytes)
+}
+
+/// The kept rows of each chunk, by their places in it; never an empty list of
+/// chunks.
+fn kept_by_chunk<'a>(view: &'a MemoryView, kept: &[u32]) -> Vec<(&'a Chunk, Vec<u32>)> {
+    let mut rest = kept;
+    let parts = view.chunks.iter().map(|placed| {
+        let end = placed.first_row + placed.chunk.len();
+        let (of_chunk, after) = rest.split_at(rest.partition_point(|row| *row < end));
+        rest = after;
+        (
+            placed.chunk.as_ref(),
+            of_chunk.iter().map(|row| row - placed.first_row).collect(),
+        )
+    });
+    parts.collect()
+}
+
+/// Reads the rows of a mapped file, without copying them; all checksums are
+/// verified here.
+///
+/// # Errors
+/// `Corrupt` if a section is missing, damaged or contradicts the others.
+pub(super) fn read_segment(file: &SectionFile, schema: &Schema) -> Result<(Rows, IdIndex)> {
+    let section = |kind: u32| -> Result<Bytes> {
+        let section = file.section(kind)?;
+        if section.version != SECTION_VERSION {
+            let (path, found) = (file.path().display(), section.version);
+            return Err(Error::corrupt(format!(
+                "section {kind:#x} of {path} has version {found}, this program reads {SECTION_VERSION}"
+            )));
+        }
+        Ok(section.bytes)
+    };
+    let wrong = |what: &str| {
+        let path = file.path().display();
+        Error::corrupt(format!(
+            "{what} of segment file {path} contradicts the rest of it"
+        ))
+    };
+    let column = |kind: u32| -> Result<ArrayRef> {
+        let bytes = section(kind)?;
+        columns::format::decode(&bytes).map_err(|error| wrong("a column").caused_by(error))
+    };
+    let ids = column(IDS)?;
+    if columns::array_to_ids(&ids, schema.id_type()).is_none() {
+        return Err(wrong("the id column"));
+    }
+    let len = ids.len();
+    let mut vectors = Vec::new();
+    for (declared, kind) in schema.vectors() {
+        let block = Vectors::new(kind, section(VECTORS + declared.id.0)?).ok();
+        let block = block.filter(|block| block.len() as usize == len);
+        let norms = if file.has_section(NORMS + declared.id.0) {
+            Some(
+                read_norms(&section(NORMS + declared.id.0)?, len)
+                    .ok_or_else(|| wrong("a norm section"))?,
+            )
+        } else {
+            None
+        };
+        let part = VectorPart {
+            vectors: block.ok_or_else(|| wrong("a vector section"))?,
+            norms,
+        };
+        vectors.push((declared.id, part));
+    }
+    let mut scalars: Vec<(ColumnId, ArrayRef)> = Vec::new();
+    for (declared, scalar, _) in schema.scalars() {
+        let array = column(SCALARS + declared.id.0)?;
+        if array.len() != len || array.data_type() != &scalar.arrow() {
+            return Err(wrong("a scalar section"));
+        }
+        scalars.push((declared.id, array));
+    }
+    let versions =
+        read_versions(&section(VERSIONS)?, len).ok_or_else(|| wrong("the version section"))?;
+    let index = read_id_index(section(HASHES)?, section(HASH_ROWS)?, len)
+        .ok_or_else(|| wrong("the id index"))?;
+    Ok((
+        Rows {
+            ids,
+            versions,
+            vectors,
+            scalars,
+        },
+        index,
+    ))
+}
+
+fn read_norms(bytes: &Bytes, len: usize) -> Option<Arc<[f32]>> {
+    let (norms, rest) = bytes.as_chunks::<4>();
+    let is_whole = rest.is_empty() && norms.len() == len;
+    is_whole.then(|| norms.iter().map(|norm| f32::from_le_bytes(*norm)).collect())
+}
+
+fn read_versions(bytes: &Bytes, len: usize) -> Option<Versions> {
+    let (runs, rest) = bytes.as_chunks::<RUN_BYTES>();
+    let number = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_le_bytes);
+    let run = |run: &[u8; RUN_BYTES]| {
+        let index = u64::from_le_bytes(run[8..].try_into().ok()?);
+        let first = Version {
+            index,
+            ordinal: number(&run[4..8])?,
+        };
+        Some(Run {
+            first_row: number(&run[..4])?,
+            first,
+        })
+    };
+    let runs: Vec<Run> = runs.iter().map(run).collect::<Option<_>>()?;
+    let is_rising = runs.is_sorted_by(|a, b| a.first_row < b.first_row);
+    let is_whole = match (runs.first(), runs.last()) {
+        (Some(first), Some(last)) => first.first_row == 0 && (last.first_row as usize) < len,
+        _ => len == 0,
+    };
+    (rest.is_empty() && is_rising && is_whole).then_some(Versions { runs })
+}
+
+fn read_id_index(hashes: Bytes, rows: Bytes, len: usize) -> Option<IdIndex> {
+    if hashes.len() != len * 8 || rows.len() != len * 4 {
+        return None;
+    }
+    // Sections begin at page boundaries, so both are aligned.
+    let hashes = ScalarBuffer::<u64>::new(Buffer::from(hashes), 0, len);
+    let rows = ScalarBuffer::<u32>::new(Buffer::from(rows), 0, len);
+    let is_right = hashes.is_sorted() && rows.iter().all(|row| (*row as usize) < len);
+    is_right.then_some(IdIndex { hashes, rows })
+}

@@ -1,0 +1,163 @@
+//! A sealed segment: a mapped file of rows that never changes, the indexes over
+//! it, and which of its rows are deleted.
+
+use super::{Rows, format};
+use crate::columns::{IdRef, id_is};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_buffer::ScalarBuffer;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
+use vicinal_index::Index;
+use vicinal_storage::{Disk, SectionFile};
+use vicinal_types::{Bitmap, ColumnId, Error, Result, Schema, SegmentId};
+
+/// The rows of a sealed segment.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    pub(crate) id: SegmentId,
+    pub(crate) rows: Rows,
+    ids: IdIndex,
+    /// The smallest and largest integer id: most lookups of new ids end here.
+    id_range: Option<RangeInclusive<i64>>,
+    pub(crate) file_bytes: u64,
+}
+
+/// From ids to rows: hashes in order, and the row of each.
+#[derive(Debug)]
+pub(super) struct IdIndex {
+    pub(super) hashes: ScalarBuffer<u64>,
+    pub(super) rows: ScalarBuffer<u32>,
+}
+
+/// An index over a vector column of a sealed segment.
+#[derive(Debug)]
+pub(crate) struct BuiltIndex {
+    pub(crate) column: ColumnId,
+    pub(crate) index: Index,
+    /// Recall@10 by effort, measured when it was built.
+    pub(crate) calibration: Vec<(u32, f32)>,
+    pub(crate) file_bytes: u64,
+}
+
+/// What a search sees of a sealed segment.
+#[derive(Clone, Debug)]
+pub(crate) struct SealedView {
+    pub(crate) sealed: Arc<Sealed>,
+    /// At most one for each vector column; a column without is scanned.
+    pub(crate) indexes: Vec<Arc<BuiltIndex>>,
+    /// The rows that are not deleted, if any is.
+    pub(crate) live: Option<Arc<Bitmap>>,
+    pub(crate) deleted_count: u32,
+}
+
+impl Sealed {
+    /// Maps a segment file and checks all of it.
+    ///
+    /// # Errors
+    /// `Corrupt` naming the file and what is wrong with it.
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        path: &Path,
+        file: u64,
+        id: SegmentId,
+        schema: &Schema,
+    ) -> Result<Self> {
+        let file = SectionFile::open(disk, path, file).map_err(Error::from)?;
+        let (rows, ids) = format::read_segment(&file, schema)?;
+        let numbers = rows
+            .ids
+            .as_primitive_opt::<Int64Type>()
+            .map(|ids| ids.values());
+        let id_range = numbers.and_then(|ids| Some(*ids.iter().min()?..=*ids.iter().max()?));
+        Ok(Self {
+            id,
+            rows,
+            ids,
+            id_range,
+            file_bytes: file.bytes_len(),
+        })
+    }
+
+    /// The rows of an id, deleted ones included: an id has one row here, but
+    /// several ids may share a hash.
+    pub(crate) fn find(&self, hash: u64, id: IdRef<'_>) -> Option<u32> {
+        if let (IdRef::Int(id), Some(range)) = (id, &self.id_range)
+            && !range.contains(&id)
+        {
+            return None;
+        }
+        let first = self.first_at_or_after(hash);
+        let same = self.ids.hashes[first..]
+            .iter()
+            .take_while(|found| **found == hash)
+            .count();
+        let rows = &self.ids.rows[first..first + same];
+        rows.iter()
+            .copied()
+            .find(|row| id_is(&self.rows.ids, *row as usize, id))
+    }
+
+    /// Hashes and rows from the first hash that is not below `hash`, ascending.
+    pub(crate) fn by_hash_from(&self, hash: u64) -> impl Iterator<Item = (u64, u32)> + '_ {
+        let first = self.first_at_or_after(hash);
+        let hashes = self.ids.hashes[first..].iter().copied();
+        hashes.zip(self.ids.rows[first..].iter().copied())
+    }
+
+    /// Hashes are spread evenly, so the place is guessed from the value, and a
+    /// few steps that double lead to it; then binary search.
+    fn first_at_or_after(&self, hash: u64) -> usize {
+        let hashes = &self.ids.hashes[..];
+        let len = hashes.len();
+        let guess = (u128::from(hash) * len as u128) >> 64;
+        let guess = usize::try_from(guess).expect("below the length");
+        let (mut low, mut high, mut step) = (guess, guess, 8);
+        while low > 0 && hashes[low] >= hash {
+            low = low.saturating_sub(step);
+            step *= 2;
+        }
+        step = 8;
+        while high < len && hashes[high] < hash {
+            high = (high + step).min(len);
+            step *= 2;
+        }
+        low + hashes[low..high].partition_point(|found| *found < hash)
+    }
+}
+
+impl SealedView {
+    /// Whether the row was not deleted.
+    pub(crate) fn is_live(&self, row: u32) -> bool {
+        self.live.as_ref().is_none_or(|live| live.contains(row))
+    }
+
+    /// Rows that are not deleted.
+    pub(crate) fn live_count(&self) -> u64 {
+        u64::from(self.sealed.rows.len() - self.deleted_count)
+    }
+
+    /// Deletes a live row.
+    pub(crate) fn delete(&mut self, row: u32) {
+        let rows = self.sealed.rows.len() as usize;
+        let live = self
+            .live
+            .get_or_insert_with(|| Arc::new(Bitmap::full(rows)));
+        let was_live = Arc::make_mut(live).remove(row);
+        assert!(
+            was_live,
+            "row {row} of segment {} is deleted twice",
+            self.sealed.id
+        );
+        self.deleted_count += 1;
+    }
+
+    /// The index over a vector column, if it is built.
+    pub(crate) fn index(&self, column: ColumnId) -> Option<&BuiltIndex> {
+        self.indexes
+            .iter()
+            .find(|index| index.column == column)
+            .map(Arc::as_ref)
+    }
+}

@@ -1,0 +1,190 @@
+//! One shard: its segments, what writes do to them, and what searches see.
+//!
+//! A write is applied under the state lock and then published as a new [`View`];
+//! a search takes the view that is there and needs no lock. Files are written
+//! and read outside of the state lock.
+
+mod apply;
+mod build;
+mod flush;
+mod locate;
+mod manifest;
+mod open;
+mod requests;
+mod state;
+mod view;
+
+pub(crate) use build::{CALIBRATION_K, CALIBRATION_SAMPLES, plan_name, plan_of};
+pub(crate) use state::State;
+pub(crate) use view::{SegmentView, View};
+
+use crate::maintenance::Maintenance;
+use arc_swap::ArcSwap;
+use manifest::Manifest;
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use vicinal_storage::Disk;
+use vicinal_types::{
+    Cancel, Clock, CollectionId, ColumnId, Error, GroupId, IndexSpec, Result, Schema, SegmentLimits,
+};
+
+/// Segments waiting for their files above which writes are refused: a disk that
+/// is slower than the writers must not fill the memory.
+const FROZEN_SEGMENTS_MAX: usize = 8;
+
+/// What of a collection's declaration may change while it lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) segments: SegmentLimits,
+    pub(crate) indexes: BTreeMap<ColumnId, IndexSpec>,
+}
+
+/// What a shard is made of from the start.
+pub(crate) struct ShardOptions {
+    pub(crate) group: GroupId,
+    pub(crate) collection: CollectionId,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) settings: Settings,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) maintenance: Weak<Maintenance>,
+}
+
+/// A shard of a collection on this node.
+pub(crate) struct Shard {
+    pub(crate) group: GroupId,
+    collection: CollectionId,
+    pub(crate) schema: Arc<Schema>,
+    settings: ArcSwap<Settings>,
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    clock: Arc<dyn Clock>,
+    maintenance: Weak<Maintenance>,
+    /// Guards the manifest and its file, rank 1: held while a manifest is
+    /// written, never while the state is locked.
+    manifest: Mutex<Manifest>,
+    /// Guards segments and id maps, rank 2: never held across IO.
+    state: RwLock<State>,
+    view: ArcSwap<View>,
+    /// A flush of this shard is queued or runs; there is one at a time.
+    is_flushing: AtomicBool,
+    /// The last flush failed; cleared by one that succeeds.
+    flush_failure: Mutex<Option<String>>,
+    /// Columns of segments whose index is queued or being built.
+    builds: Mutex<build::Builds>,
+    /// Set when the shard is dropped or the node stops: builds end early.
+    cancel: Cancel,
+}
+
+impl Shard {
+    /// What searches see now.
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// Rows that are not deleted.
+    pub(crate) fn live_count(&self) -> u64 {
+        self.view.load().live_count()
+    }
+
+    /// The settings in force.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// Takes new settings; the next maintenance round builds what they ask for.
+    pub(crate) fn set_settings(&self, settings: Settings) {
+        self.settings.store(Arc::new(settings));
+    }
+
+    /// Ends builds early; the shard goes away.
+    pub(crate) fn stop(&self) {
+        self.cancel.cancel();
+    }
+
+    /// Why writes cannot be taken now, if so.
+    ///
+    /// # Errors
+    /// `Corrupt` when a segment is damaged, `Exhausted` when segments wait for
+    /// their files.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        let view = self.view.load();
+        if let Some(reason) = view.damage() {
+            return Err(Error::corrupt(format!(
+                "writes are refused while a segment is damaged, since its ids are unknown: {reason}"
+            )));
+        }
+        let frozen = view.frozen_count();
+        if frozen < FROZEN_SEGMENTS_MAX {
+            return Ok(());
+        }
+        let failure = self.flush_failure.lock().clone();
+        let reason = failure.map_or(String::new(), |failure| {
+            format!(": the last flush failed, {failure}")
+        });
+        Err(Error::exhausted(format!(
+            "{frozen} full segments wait for their files, the limit is {FROZEN_SEGMENTS_MAX}{reason}; retry in a second"
+        )))
+    }
+
+    /// Freezes the growing segment if it is older than its limit; says whether
+    /// there is something to flush.
+    pub(crate) fn freeze_if_due(&self) -> bool {
+        let interval = Duration::from_secs(self.settings().segments.max_interval_s);
+        let now = self.clock.now();
+        let is_due = |state: &State| {
+            state
+                .first_change
+                .is_some_and(|first| now.saturating_duration_since(first) >= interval)
+        };
+        if is_due(&self.state.read()) {
+            let mut state = self.state.write();
+            if is_due(&state) {
+                state.freeze();
+                self.publish(&mut state);
+            }
+        }
+        self.has_frozen()
+    }
+
+    /// Freezes what is growing now, whatever its size.
+    pub(crate) fn freeze(&self) {
+        let mut state = self.state.write();
+        if state.first_change.is_some() {
+            state.freeze();
+            self.publish(&mut state);
+        }
+    }
+
+    /// Whether a frozen segment waits for its file.
+    pub(crate) fn has_frozen(&self) -> bool {
+        self.view.load().frozen_count() > 0
+    }
+
+    /// Why the last flush failed, if it did.
+    pub(crate) fn flush_failure(&self) -> Option<String> {
+        self.flush_failure.lock().clone()
+    }
+
+    /// Bytes of the maps from ids to rows, and of tombstones and request ids.
+    pub(crate) fn map_bytes(&self) -> (usize, usize) {
+        let state = self.state.read();
+        (state.id_map_bytes(), state.history_bytes())
+    }
+
+    /// Bytes of commands that only the log holds.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.state.read().log_bytes()
+    }
+
+    /// Lets searches see the state; called with the state locked.
+    fn publish(&self, state: &mut State) {
+        state.published += 1;
+        self.view.store(Arc::new(state.view()));
+    }
+}

@@ -1,0 +1,170 @@
+//! What committed commands do to a shard.
+
+use super::{Shard, State};
+use crate::columns::{id_ref, request_id};
+use crate::command::format::{Envelope, Kind, Part};
+use crate::command::{decode_ids, decode_rows, format};
+use crate::request::WriteOutcome;
+use crate::segment::{Chunk, Rows};
+use std::sync::Arc;
+use vicinal_cluster::Committed;
+use vicinal_storage::LogPosition;
+use vicinal_types::{Ids, Version};
+
+/// A command, decoded before the state is locked.
+enum Write {
+    Rows { kind: Kind, chunk: Chunk },
+    Delete(Ids),
+}
+
+impl Shard {
+    /// Applies commands in order; one outcome each.
+    ///
+    /// # Panics
+    /// If an entry is no command of this shard: a bug, or the log of another
+    /// program; the group stops and says so.
+    pub(crate) fn apply(self: &Arc<Self>, commands: &[Committed]) -> Vec<WriteOutcome> {
+        let decoded: Vec<_> = commands
+            .iter()
+            .map(|command| self.decode(command))
+            .collect();
+        let limits = self.settings().segments;
+        let mut outcomes = Vec::with_capacity(commands.len());
+        let mut state = self.state.write();
+        for (command, (envelope, write)) in commands.iter().zip(decoded) {
+            outcomes.push(self.apply_one(&mut state, command.index, &envelope, write));
+            state.applied = LogPosition {
+                index: command.index,
+                term: command.term,
+            };
+            state.growing().command_bytes += command.data.len() as u64;
+            state.first_change.get_or_insert_with(|| self.clock.now());
+            let growing = state.growing();
+            let rows = u64::from(growing.view.row_count);
+            if rows >= limits.max_rows || growing.command_bytes >= limits.max_bytes {
+                state.freeze();
+            }
+        }
+        self.publish(&mut state);
+        drop(state);
+        if self.has_frozen() {
+            self.request_flush();
+        }
+        outcomes
+    }
+
+    /// Learns that entries without a command are applied, too.
+    pub(crate) fn applied(&self, position: LogPosition) {
+        let mut state = self.state.write();
+        state.applied = state.applied.max(position);
+    }
+
+    fn decode(&self, command: &Committed) -> (Envelope, Write) {
+        let (index, collection) = (command.index, self.collection);
+        let decoded = format::decode(&command.data).and_then(|(envelope, parts)| {
+            let write = self.decode_write(&envelope, &parts, index)?;
+            Ok((envelope, write))
+        });
+        match decoded {
+            Ok((envelope, write)) if envelope.collection == collection => (envelope, write),
+            Ok((envelope, _)) => {
+                let found = envelope.collection;
+                panic!("log entry {index} is of collection {found}, this shard holds {collection}")
+            }
+            Err(error) => {
+                panic!("log entry {index} of collection {collection} cannot be applied: {error}")
+            }
+        }
+    }
+
+    fn decode_write(
+        &self,
+        envelope: &Envelope,
+        parts: &[Part],
+        index: u64,
+    ) -> Result<Write, format::CommandError> {
+        match envelope.kind {
+            kind @ (Kind::Insert | Kind::Upsert) => {
+                let rows = decode_rows(envelope, parts, &self.schema, index)?;
+                Ok(Write::Rows {
+                    kind,
+                    chunk: Chunk::new(rows),
+                })
+            }
+            Kind::Delete => Ok(Write::Delete(decode_ids(parts, &self.schema)?)),
+            Kind::Catalogue => Err(format::CommandError::Wrong(
+                "kind, which is the catalogue's,",
+            )),
+        }
+    }
+
+    fn apply_one(
+        &self,
+        state: &mut State,
+        index: u64,
+        envelope: &Envelope,
+        write: Write,
+    ) -> WriteOutcome {
+        let repeated = envelope
+            .request
+            .and_then(|request| state.requests.get(request));
+        if let Some((first, mut outcome)) = repeated {
+            outcome.positions = vec![(self.group, first)];
+            return outcome;
+        }
+        let mut outcome = match write {
+            Write::Rows { kind, chunk } => apply_rows(state, index, kind, chunk),
+            Write::Delete(ids) => apply_delete(state, index, &ids),
+        };
+        if let Some(request) = envelope.request {
+            state.requests.insert(index, request, &outcome);
+        }
+        outcome.positions = vec![(self.group, index)];
+        outcome
+    }
+}
+
+fn apply_rows(state: &mut State, index: u64, kind: Kind, chunk: Chunk) -> WriteOutcome {
+    let mut outcome = WriteOutcome::default();
+    let mut kept = Vec::with_capacity(chunk.len() as usize);
+    for (row, &hash) in (0..).zip(&chunk.hashes) {
+        let id = id_ref(&chunk.rows.ids, row as usize);
+        match (state.find(hash, id), kind) {
+            (None, _) => outcome.inserted += 1,
+            (Some(place), Kind::Upsert) => {
+                state.delete(
+                    place,
+                    Version {
+                        index,
+                        ordinal: row,
+                    },
+                );
+                outcome.replaced += 1;
+            }
+            (Some(_), Kind::Insert | Kind::Delete | Kind::Catalogue) => {
+                outcome.already_exists.push(row);
+                continue;
+            }
+        }
+        kept.push(row);
+    }
+    if kept.len() == chunk.len() as usize {
+        state.growing().push(chunk);
+    } else if !kept.is_empty() {
+        let rows: Rows = chunk.rows.take(&kept);
+        state.growing().push(Chunk::new(rows));
+    }
+    outcome
+}
+
+fn apply_delete(state: &mut State, index: u64, ids: &Ids) -> WriteOutcome {
+    let mut outcome = WriteOutcome::default();
+    for (ordinal, at) in (0..).zip(0..ids.len()) {
+        let id = request_id(ids, at);
+        if let Some(place) = state.find(id.hash(), id) {
+            state.delete(place, Version { index, ordinal });
+            outcome.deleted += 1;
+        }
+    }
+    outcome
+}

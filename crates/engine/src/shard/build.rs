@@ -1,0 +1,297 @@
+//! Giving sealed segments the indexes that they should have.
+
+use super::manifest::{FileKind, IndexEntry, file_path};
+use super::open::open_index;
+use super::{SegmentView, Shard};
+use crate::maintenance::Maintenance;
+use crate::segment::{BuiltIndex, SealedView};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use vicinal_index::{HnswParams, Index, IndexParams, Progress, calibrate};
+use vicinal_planner::{IndexChoice, IndexPlan, choose_index};
+use vicinal_storage::SectionWriter;
+use vicinal_types::{ColumnId, Error, Result, SegmentId, VectorType};
+
+/// Neighbours that calibration asks for.
+pub(crate) const CALIBRATION_K: usize = 10;
+/// Rows that calibration takes as queries: enough for a standard error of half a
+/// percent at recall 0.95, a second or two of one core's time.
+pub(crate) const CALIBRATION_SAMPLES: usize = 256;
+
+/// Indexes that are queued or being built, by segment and column.
+pub(super) type Builds = BTreeMap<(SegmentId, ColumnId), Arc<Build>>;
+
+/// An index on its way.
+#[derive(Debug)]
+pub(crate) struct Build {
+    choice: IndexChoice,
+    progress: Progress,
+    is_running: AtomicBool,
+    /// Bytes that the graph will take, estimated.
+    bytes: u64,
+}
+
+impl Build {
+    /// What is being built.
+    pub(crate) fn name(&self) -> String {
+        plan_name(self.choice.kind)
+    }
+
+    /// How far it is, 0 to 1.
+    pub(crate) fn progress(&self) -> f64 {
+        let total = self.progress.total();
+        if total == 0 {
+            0.0
+        } else {
+            self.progress.done() as f64 / total as f64
+        }
+    }
+
+    /// Bytes that it takes in memory now.
+    pub(crate) fn bytes(&self) -> u64 {
+        if self.is_running.load(Ordering::Relaxed) {
+            self.bytes
+        } else {
+            0
+        }
+    }
+}
+
+impl Shard {
+    /// The index that a segment of `rows` rows should have, and why.
+    pub(crate) fn choose(&self, column: ColumnId, kind: VectorType, rows: u32) -> IndexChoice {
+        let spec = self
+            .settings()
+            .indexes
+            .get(&column)
+            .copied()
+            .unwrap_or_default();
+        choose_index(u64::from(rows), kind, &spec)
+    }
+
+    /// The vector columns of a sealed segment whose index is not as it should be.
+    pub(crate) fn missing_indexes(&self, view: &SealedView) -> Vec<(ColumnId, IndexChoice)> {
+        let wanted = self.schema.vectors().filter_map(|(column, kind)| {
+            let choice = self.choose(column.id, kind, view.sealed.rows.len());
+            let has = view.index(column.id).map(|built| plan_of(&built.index));
+            (has.unwrap_or(IndexPlan::Flat) != choice.kind).then_some((column.id, choice))
+        });
+        wanted.collect()
+    }
+
+    /// What is queued or being built for a column of a segment.
+    pub(crate) fn build_of(&self, segment: SegmentId, column: ColumnId) -> Option<Arc<Build>> {
+        self.builds.lock().get(&(segment, column)).cloned()
+    }
+
+    /// Bytes that running builds take.
+    pub(crate) fn build_bytes(&self) -> u64 {
+        self.builds.lock().values().map(|build| build.bytes()).sum()
+    }
+
+    /// Queues the builds of all missing indexes that are not queued yet.
+    pub(crate) fn request_builds(self: &Arc<Self>) {
+        let Some(maintenance) = self.maintenance.upgrade() else {
+            return;
+        };
+        for segment in &self.view().segments {
+            let SegmentView::Sealed(view) = segment else {
+                continue;
+            };
+            for (column, choice) in self.missing_indexes(view) {
+                self.request_build(&maintenance, view, column, choice);
+            }
+        }
+    }
+
+    fn request_build(
+        self: &Arc<Self>,
+        maintenance: &Arc<Maintenance>,
+        view: &SealedView,
+        column: ColumnId,
+        choice: IndexChoice,
+    ) {
+        let key = (view.sealed.id, column);
+        let mut builds = self.builds.lock();
+        if builds.contains_key(&key) {
+            return;
+        }
+        let bytes = u64::from(view.sealed.rows.len()) * graph_row_bytes(choice.kind);
+        let progress = Progress::default();
+        let build = Arc::new(Build {
+            choice,
+            progress,
+            is_running: AtomicBool::new(false),
+            bytes,
+        });
+        let (shard, view, job) = (Arc::clone(self), view.clone(), Arc::clone(&build));
+        let pools = Arc::clone(maintenance.pools());
+        let submitted = maintenance
+            .builders()
+            .submit(move || shard.run_build(&view, column, &job, pools.build()));
+        if submitted.is_ok() {
+            builds.insert(key, build);
+        }
+    }
+
+    fn run_build(
+        self: &Arc<Self>,
+        view: &SealedView,
+        column: ColumnId,
+        build: &Build,
+        pool: &rayon::ThreadPool,
+    ) {
+        build.is_running.store(true, Ordering::Relaxed);
+        let started = self.clock.now();
+        let outcome = self.build(view, column, build, pool);
+        let seconds = self
+            .clock
+            .now()
+            .saturating_duration_since(started)
+            .as_secs_f64();
+        self.builds.lock().remove(&(view.sealed.id, column));
+        match outcome {
+            Ok(()) => {
+                metrics::histogram!("vicinal_index_build_seconds").record(seconds);
+                metrics::counter!("vicinal_index_builds_total").increment(1);
+                let (segment, rows) = (view.sealed.id, view.sealed.rows.len());
+                tracing::info!(group = %self.group, %segment, rows, seconds, "built {}", build.name());
+            }
+            Err(_) if self.cancel.check().is_err() => {}
+            Err(error) => {
+                metrics::counter!("vicinal_index_build_failures_total").increment(1);
+                tracing::warn!(group = %self.group, "an index build failed and is tried again: {error}");
+            }
+        }
+    }
+
+    fn build(
+        &self,
+        view: &SealedView,
+        column: ColumnId,
+        build: &Build,
+        pool: &rayon::ThreadPool,
+    ) -> Result<()> {
+        let IndexPlan::Hnsw { m, ef_construction } = build.choice.kind else {
+            return self.install_index(view.sealed.id, column, None);
+        };
+        let part = view.sealed.rows.vectors(column);
+        let seed = self.group.0 << 32 | view.sealed.id.0;
+        let params = IndexParams::Hnsw(HnswParams {
+            m,
+            ef_construction,
+            seed,
+        });
+        let index = Index::build(&params, &part.vectors, pool, &build.progress, &self.cancel)?;
+        let points = calibrate(
+            &index,
+            &part.vectors,
+            pool,
+            CALIBRATION_SAMPLES,
+            CALIBRATION_K,
+            seed,
+            &self.cancel,
+        )?;
+        let calibration: Vec<_> = points
+            .iter()
+            .map(|point| (point.effort, point.recall))
+            .collect();
+        let file = self.take_file();
+        let path = file_path(&self.dir, FileKind::Index, file);
+        let mut writer = SectionWriter::create(Arc::clone(&self.disk), &path, file)?;
+        for (kind, version, bytes) in index.sections() {
+            writer.section(kind, version, &bytes)?;
+        }
+        writer.finish()?;
+        drop(index);
+        let (index, file_bytes) = open_index(&*self.disk, &path, file, part)?;
+        let built = BuiltIndex {
+            column,
+            index,
+            calibration,
+            file_bytes,
+        };
+        self.install_index(view.sealed.id, column, Some((file, built)))
+    }
+
+    /// Names the index in the manifest, then lets searches see it; `None` takes
+    /// the column's index away.
+    fn install_index(
+        &self,
+        segment: SegmentId,
+        column: ColumnId,
+        built: Option<(u64, BuiltIndex)>,
+    ) -> Result<()> {
+        let mut manifest = self.manifest.lock();
+        let mut body = manifest.body.clone();
+        let Some(entry) = body.segment(segment) else {
+            return Err(Error::internal(format!(
+                "segment {segment} is not in its shard's manifest"
+            )));
+        };
+        let replaced = entry.indexes.iter().filter(|index| index.column == column);
+        let obsolete: Vec<_> = replaced
+            .map(|index| file_path(&self.dir, FileKind::Index, index.file))
+            .collect();
+        entry.indexes.retain(|index| index.column != column);
+        if let Some((file, built)) = &built {
+            entry
+                .indexes
+                .push(IndexEntry::new(column, *file, &built.calibration));
+        }
+        manifest.store.commit(&body.encode())?;
+        manifest.body = body;
+        drop(manifest);
+        let mut state = self.state.write();
+        for sealed in state
+            .sealed
+            .iter_mut()
+            .filter(|sealed| sealed.view.sealed.id == segment)
+        {
+            sealed.view.indexes.retain(|index| index.column != column);
+        }
+        if let Some((_, built)) = built {
+            let built = Arc::new(built);
+            for sealed in state
+                .sealed
+                .iter_mut()
+                .filter(|sealed| sealed.view.sealed.id == segment)
+            {
+                sealed.view.indexes.push(Arc::clone(&built));
+            }
+        }
+        self.publish(&mut state);
+        drop(state);
+        self.remove_files(&obsolete);
+        Ok(())
+    }
+}
+
+/// What an index is, as the planner names it.
+pub(crate) fn plan_of(index: &Index) -> IndexPlan {
+    match index.params() {
+        IndexParams::Flat => IndexPlan::Flat,
+        IndexParams::Hnsw(HnswParams {
+            m, ef_construction, ..
+        }) => IndexPlan::Hnsw { m, ef_construction },
+    }
+}
+
+/// An index as users read it.
+pub(crate) fn plan_name(plan: IndexPlan) -> String {
+    match plan {
+        IndexPlan::Flat => "FLAT".into(),
+        IndexPlan::Hnsw { m, ef_construction } => {
+            format!("HNSW m={m} ef_construction={ef_construction}")
+        }
+    }
+}
+
+/// Bytes of links, locks and layers that a vertex takes while a graph is built.
+fn graph_row_bytes(plan: IndexPlan) -> u64 {
+    match plan {
+        IndexPlan::Flat => 0,
+        IndexPlan::Hnsw { m, .. } => u64::from(m) * 2 * 4 + 16,
+    }
+}

@@ -1,0 +1,236 @@
+//! From memory to files: a frozen segment becomes a sealed one.
+//!
+//! The order of the steps is what makes a crash harmless at each of them:
+//! 1. the segment's file, the tombstones against older segments and the recent
+//!    request ids are written and made durable, under names nobody refers to;
+//! 2. one manifest names them all together with the position up to which they
+//!    hold every write;
+//! 3. searches see the sealed segment in place of the frozen one;
+//! 4. the log is purged up to that position, replaced files are removed.
+//!
+//! Only what was written up to the frozen segment's position goes into the
+//! files: later tombstones come again from the log, with the writes they are of.
+
+use super::Shard;
+use super::manifest::{Body, FileKind, SegmentEntry, TombstonesEntry, file_path};
+use super::requests::Remembered;
+use super::state::SealedState;
+use crate::segment::{MemoryView, Sealed, SealedView, Tombstone, write_segment, write_tombstones};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use vicinal_storage::LogPosition;
+use vicinal_types::{Result, SegmentId};
+
+/// What of the state a flush writes: everything up to `at`.
+struct Batch {
+    at: LogPosition,
+    view: MemoryView,
+    /// Rows to be sealed, ascending: those not deleted up to `at`.
+    kept: Vec<u32>,
+    /// All tombstones of each sealed segment up to `at`.
+    tombstones: Vec<(SegmentId, Vec<Tombstone>)>,
+    requests: Remembered,
+}
+
+impl Shard {
+    /// Queues a flush unless one is queued or runs; a full queue is no loss, the
+    /// next maintenance round asks again.
+    pub(crate) fn request_flush(self: &Arc<Self>) {
+        let Some(maintenance) = self.maintenance.upgrade() else {
+            return;
+        };
+        if self.is_flushing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let shard = Arc::clone(self);
+        let submitted = maintenance.flushers().submit(move || shard.run_flushes());
+        if submitted.is_err() {
+            self.is_flushing.store(false, Ordering::Release);
+        }
+    }
+
+    fn run_flushes(self: &Arc<Self>) {
+        let mut outcome = Ok(());
+        while outcome.is_ok() && self.has_frozen() && self.view().damaged.is_empty() {
+            let started = self.clock.now();
+            outcome = self.flush_oldest();
+            let seconds = self
+                .clock
+                .now()
+                .saturating_duration_since(started)
+                .as_secs_f64();
+            metrics::histogram!("vicinal_flush_seconds").record(seconds);
+        }
+        metrics::counter!("vicinal_flush_failures_total").increment(u64::from(outcome.is_err()));
+        if let Err(error) = &outcome {
+            tracing::warn!(group = %self.group, "a flush failed and is tried again: {error}");
+        }
+        *self.flush_failure.lock() = outcome.err().map(|error| error.to_string());
+        self.is_flushing.store(false, Ordering::Release);
+        self.request_builds();
+    }
+
+    /// Seals the oldest frozen segment.
+    fn flush_oldest(&self) -> Result<()> {
+        let Some(batch) = self.batch() else {
+            return Ok(());
+        };
+        let (written, sealed, obsolete) = self.write_files(&batch)?;
+        let mut manifest = self.manifest.lock();
+        // Index builds may have named files since; only what is ours is changed.
+        let mut body = manifest.body.clone();
+        body.set_applied(batch.at);
+        body.next_segment = SegmentId(batch.view.id.0 + 1).max(body.next_segment);
+        written.enter(&mut body);
+        manifest.store.commit(&body.encode())?;
+        manifest.body = body;
+        drop(manifest);
+        self.install(sealed, &batch.kept);
+        if let Some(maintenance) = self.maintenance.upgrade() {
+            maintenance.purge(self.group, batch.at);
+        }
+        self.remove_files(&obsolete);
+        metrics::counter!("vicinal_flushes_total").increment(1);
+        Ok(())
+    }
+
+    fn batch(&self) -> Option<Batch> {
+        let state = self.state.read();
+        let oldest = state.memory.first()?;
+        let at = oldest.frozen_at?;
+        let view = oldest.view.clone();
+        let mut kept: Vec<u32> = (0..view.row_count)
+            .filter(|row| view.is_live(*row))
+            .collect();
+        kept.extend(oldest.late_tombstones.iter().map(|tombstone| tombstone.row));
+        kept.sort_unstable();
+        let of_segment = |segment: &SealedState| {
+            let end = segment
+                .tombstones
+                .partition_point(|t| t.version.index <= at.index);
+            (segment.view.sealed.id, segment.tombstones[..end].to_vec())
+        };
+        let tombstones = state.sealed.iter().map(of_segment).collect();
+        let requests = state.requests.up_to(at.index);
+        Some(Batch {
+            at,
+            view,
+            kept,
+            tombstones,
+            requests,
+        })
+    }
+
+    fn write_files(&self, batch: &Batch) -> Result<(Written, Option<Sealed>, Vec<PathBuf>)> {
+        let mut written = Written::default();
+        let mut obsolete = Vec::new();
+        let before = self.manifest.lock().body.clone();
+        let sealed = if batch.kept.is_empty() {
+            None
+        } else {
+            let file = self.take_file();
+            let path = file_path(&self.dir, FileKind::Rows, file);
+            write_segment(&self.disk, &path, file, &batch.view, &batch.kept)?;
+            let sealed = Sealed::open(&*self.disk, &path, file, batch.view.id, &self.schema)?;
+            written.segment = Some((batch.view.id, file, sealed.rows.len()));
+            Some(sealed)
+        };
+        for (segment, tombstones) in &batch.tombstones {
+            let entry = before.segments.iter().find(|entry| entry.id == *segment);
+            let old = entry.and_then(|entry| entry.tombstones);
+            if tombstones.len() as u64 == old.map_or(0, |old| old.count) {
+                continue;
+            }
+            let file = self.take_file();
+            let path = file_path(&self.dir, FileKind::Tombstones, file);
+            write_tombstones(&self.disk, &path, file, tombstones)?;
+            let entry = TombstonesEntry {
+                file,
+                count: tombstones.len() as u64,
+            };
+            written.tombstones.push((*segment, entry));
+            obsolete.extend(old.map(|old| file_path(&self.dir, FileKind::Tombstones, old.file)));
+        }
+        if !batch.requests.is_empty() {
+            let file = self.take_file();
+            let path = file_path(&self.dir, FileKind::Requests, file);
+            batch.requests.write(&self.disk, &path, file)?;
+            written.requests = Some(file);
+            let old = before.requests_file;
+            obsolete.extend(old.map(|old| file_path(&self.dir, FileKind::Requests, old)));
+        }
+        Ok((written, sealed, obsolete))
+    }
+
+    /// Lets searches see the sealed segment in place of the oldest frozen one.
+    fn install(&self, sealed: Option<Sealed>, kept: &[u32]) {
+        let mut state = self.state.write();
+        let frozen = state.memory.remove(0);
+        if let Some(sealed) = sealed {
+            let mut view = SealedView {
+                sealed: Arc::new(sealed),
+                indexes: Vec::new(),
+                live: None,
+                deleted_count: 0,
+            };
+            let mut tombstones = frozen.late_tombstones;
+            for tombstone in &mut tombstones {
+                let place = kept.binary_search(&tombstone.row);
+                let place = place.expect("rows deleted after the freeze were kept");
+                tombstone.row = u32::try_from(place).expect("rows have 32-bit offsets");
+                view.delete(tombstone.row);
+            }
+            state.sealed.push(SealedState { view, tombstones });
+        }
+        self.publish(&mut state);
+    }
+
+    pub(super) fn take_file(&self) -> u64 {
+        self.manifest.lock().body.take_file()
+    }
+
+    /// Removes files that the manifest names no more; what cannot be removed now
+    /// is a leftover that the next start removes.
+    pub(super) fn remove_files(&self, paths: &[PathBuf]) {
+        for path in paths {
+            if let Err(error) = self.disk.remove(path) {
+                tracing::warn!(
+                    "{} is left for the next start to remove: {error}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+/// Files that are durable but not yet named.
+#[derive(Default)]
+struct Written {
+    segment: Option<(SegmentId, u64, u32)>,
+    tombstones: Vec<(SegmentId, TombstonesEntry)>,
+    requests: Option<u64>,
+}
+
+impl Written {
+    fn enter(self, body: &mut Body) {
+        for (segment, tombstones) in self.tombstones {
+            if let Some(entry) = body.segment(segment) {
+                entry.tombstones = Some(tombstones);
+            }
+        }
+        if let Some((id, file, rows)) = self.segment {
+            let entry = SegmentEntry {
+                id,
+                file,
+                rows,
+                tombstones: None,
+                indexes: Vec::new(),
+            };
+            body.segments.push(entry);
+        }
+        if self.requests.is_some() {
+            body.requests_file = self.requests;
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The manifest of a shard: what is durable of it, as one JSON document.
+//!
+//! Everything written up to `applied` is in the files that it names; the log
+//! holds the rest. A file that it does not name is a leftover.
+
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use vicinal_storage::{LogPosition, ManifestStore};
+use vicinal_types::{CollectionId, ColumnId, Error, Result, SegmentId};
+
+/// The version of the document.
+const VERSION: u32 = 1;
+
+/// The manifest in force and where the next is written.
+#[derive(Debug)]
+pub(super) struct Manifest {
+    pub(super) store: ManifestStore,
+    pub(super) body: Body,
+}
+
+/// What a manifest says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Body {
+    version: u32,
+    pub(super) collection: CollectionId,
+    applied_index: u64,
+    applied_term: u64,
+    pub(super) next_file: u64,
+    pub(super) next_segment: SegmentId,
+    /// Sealed segments, oldest first.
+    pub(super) segments: Vec<SegmentEntry>,
+    /// Outcomes of recent requests.
+    pub(super) requests_file: Option<u64>,
+}
+
+/// A sealed segment and the files that belong to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SegmentEntry {
+    pub(super) id: SegmentId,
+    pub(super) file: u64,
+    pub(super) rows: u32,
+    pub(super) tombstones: Option<TombstonesEntry>,
+    pub(super) indexes: Vec<IndexEntry>,
+}
+
+/// The tombstones of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TombstonesEntry {
+    pub(super) file: u64,
+    pub(super) count: u64,
+}
+
+/// An index over a column of a segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct IndexEntry {
+    pub(super) column: ColumnId,
+    pub(super) file: u64,
+    /// Effort and recall@10 in millionths.
+    calibration: Vec<(u32, u32)>,
+}
+
+/// What a file of a shard holds; its name's ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FileKind {
+    Rows,
+    Index,
+    Tombstones,
+    Requests,
+}
+
+impl Body {
+    /// That of a shard that was never written to.
+    pub(super) fn empty(collection: CollectionId) -> Self {
+        Self {
+            version: VERSION,
+            collection,
+            applied_index: 0,
+            applied_term: 0,
+            next_file: 1,
+            next_segment: SegmentId(1),
+            segments: Vec::new(),
+            requests_file: None,
+        }
+    }
+
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// `Corrupt` for what no program writes, `Invalid` for a newer version.
+    pub(super) fn decode(bytes: &[u8], dir: &Path) -> Result<Self> {
+        let body: Self = serde_json::from_slice(bytes).map_err(|error| {
+            Error::corrupt(format!("the manifest in {} cannot be read", dir.display()))
+                .caused_by(error)
+        })?;
+        if body.version != VERSION {
+            let (dir, found) = (dir.display(), body.version);
+            return Err(Error::invalid(format!(
+                "the manifest in {dir} has version {found}, this program reads version {VERSION}; start the program that wrote it"
+            )));
+        }
+        Ok(body)
+    }
+
+    /// The document.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("numbers and lists are always JSON")
+    }
+
+    /// Everything written up to here is in the named files.
+    pub(super) fn applied(&self) -> LogPosition {
+        LogPosition {
+            index: self.applied_index,
+            term: self.applied_term,
+        }
+    }
+
+    /// Moves the position up to which everything is in the named files.
+    pub(super) fn set_applied(&mut self, position: LogPosition) {
+        self.applied_index = position.index;
+        self.applied_term = position.term;
+    }
+
+    /// A number for a new file, never given twice.
+    pub(super) fn take_file(&mut self) -> u64 {
+        let file = self.next_file;
+        self.next_file += 1;
+        file
+    }
+
+    /// The entry of a segment.
+    pub(super) fn segment(&mut self, id: SegmentId) -> Option<&mut SegmentEntry> {
+        self.segments.iter_mut().find(|entry| entry.id == id)
+    }
+
+    /// The names of all files that it names.
+    pub(super) fn file_names(&self) -> Vec<String> {
+        let of_segment = |entry: &SegmentEntry| {
+            let rows = [file_name(FileKind::Rows, entry.file)].into_iter();
+            let tombstones = entry
+                .tombstones
+                .iter()
+                .map(|t| file_name(FileKind::Tombstones, t.file));
+            let indexes = entry
+                .indexes
+                .iter()
+                .map(|index| file_name(FileKind::Index, index.file));
+            rows.chain(tombstones).chain(indexes).collect::<Vec<_>>()
+        };
+        let requests = self
+            .requests_file
+            .map(|file| file_name(FileKind::Requests, file));
+        self.segments
+            .iter()
+            .flat_map(of_segment)
+            .chain(requests)
+            .collect()
+    }
+}
+
+impl IndexEntry {
+    /// An index with what was measured of it.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a recall is between 0 and 1"
+    )]
+    pub(super) fn new(column: ColumnId, file: u64, calibration: &[(u32, f32)]) -> Self {
+        let millionths = |recall: f32| (f64::from(recall) * 1e6).round() as u32;
+        let calibration = calibration
+            .iter()
+            .map(|(effort, recall)| (*effort, millionths(*recall)));
+        Self {
+            column,
+            file,
+            calibration: calibration.collect(),
+        }
+    }
+
+    /// Effort and recall@10.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a recall is between 0 and 1"
+    )]
+    pub(super) fn calibration(&self) -> Vec<(u32, f32)> {
+        let recall = |millionths: u32| (f64::from(millionths) / 1e6) as f32;
+        self.calibration
+            .iter()
+            .map(|(effort, millionths)| (*effort, recall(*millionths)))
+            .collect()
+    }
+}
+
+/// The name of a shard's file.
+pub(super) fn file_name(kind: FileKind, file: u64) -> String {
+    let ending = match kind {
+        FileKind::Rows => "rows",
+        FileKind::Index => "index",
+        FileKind::Tombstones => "tombstones",
+        FileKind::Requests => "requests",
+    };
+    format!("{file:08}.{ending}")
+}
+
+/// The path of a shard's file.
+pub(super) fn file_path(dir: &Path, kind: FileKind, file: u64) -> PathBuf {
+    dir.join(file_name(kind, file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOLDEN: &str = r#"{"version":1,"collection":3,"applied_index":7,"applied_term":2,"next_file":5,"next_segment":2,"segments":[{"id":1,"file":1,"rows":10,"tombstones":{"file":3,"count":2},"indexes":[{"column":1,"file":2,"calibration":[[10,950000]]}]}],"requests_file":4}"#;
+
+    #[test]
+    fn version_1_is_read_and_written_as_ever() {
+        let body = Body::decode(GOLDEN.as_bytes(), Path::new("dir")).expect("version 1");
+        assert_eq!(String::from_utf8(body.encode()).expect("JSON"), GOLDEN);
+        assert_eq!(body.applied(), LogPosition { index: 7, term: 2 });
+        assert_eq!(body.segments[0].indexes[0].calibration(), [(10, 0.95)]);
+        let names = [
+            "00000001.rows",
+            "00000003.tombstones",
+            "00000002.index",
+            "00000004.requests",
+        ];
+        assert_eq!(body.file_names(), names);
+    }
+
+    #[test]
+    fn another_version_is_refused_with_both_numbers() {
+        let newer = GOLDEN.replace("\"version\":1", "\"version\":9");
+        let error = Body::decode(newer.as_bytes(), Path::new("dir")).expect_err("a newer version");
+        assert!(
+            error
+                .to_string()
+                .contains("version 9, this program reads version 1"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,203 @@
+//! Opening a shard: its manifest, its sealed segments, no leftovers.
+
+use super::manifest::{Body, FileKind, Manifest, SegmentEntry, file_path};
+use super::requests::RequestWindow;
+use super::state::{SealedState, State};
+use super::{Shard, ShardOptions, build};
+use crate::segment::{BuiltIndex, Sealed, SealedView, VectorPart, read_tombstones};
+use arc_swap::ArcSwap;
+use parking_lot::{Mutex, RwLock};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use vicinal_index::Index;
+use vicinal_storage::{Disk, LogPosition, ManifestStore, SectionFile};
+use vicinal_types::{Cancel, Error, Result};
+
+impl Shard {
+    /// Opens the shard in its directory, which may be empty, and says up to
+    /// where its state is durable there: the log's tail comes on top.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read. A damaged segment is no error here: the
+    /// others serve, and reads say what is missing.
+    pub(crate) fn open(options: ShardOptions) -> Result<(Arc<Self>, LogPosition)> {
+        let ShardOptions {
+            group,
+            collection,
+            schema,
+            settings,
+            disk,
+            dir,
+            clock,
+            maintenance,
+        } = options;
+        let (store, document) = ManifestStore::open(Arc::clone(&disk), &dir)?;
+        let body = match document {
+            Some(document) => Body::decode(&document, &dir)?,
+            None => Body::empty(collection),
+        };
+        if body.collection != collection {
+            let (dir, found) = (dir.display(), body.collection);
+            return Err(Error::corrupt(format!(
+                "directory {dir} holds collection {found} instead of {collection}; restore it from a copy"
+            )));
+        }
+        remove_leftovers(&*disk, &dir, &body)?;
+        let applied = body.applied();
+        let mut manifest = Manifest { store, body };
+        let state = open_state(&*disk, &dir, &schema, &mut manifest.body);
+        let cancel = Cancel::new(Arc::clone(&clock), None);
+        let shard = Self {
+            group,
+            collection,
+            schema,
+            settings: ArcSwap::from_pointee(settings),
+            disk,
+            dir,
+            clock,
+            maintenance,
+            manifest: Mutex::new(manifest),
+            view: ArcSwap::from_pointee(state.view()),
+            state: RwLock::new(state),
+            is_flushing: AtomicBool::new(false),
+            flush_failure: Mutex::default(),
+            builds: Mutex::new(build::Builds::default()),
+            cancel,
+        };
+        Ok((Arc::new(shard), applied))
+    }
+}
+
+fn open_state(
+    disk: &dyn Disk,
+    dir: &Path,
+    schema: &vicinal_types::Schema,
+    body: &mut Body,
+) -> State {
+    let mut sealed = Vec::new();
+    let mut damaged = Vec::new();
+    for entry in &mut body.segments {
+        match open_segment(disk, dir, schema, entry) {
+            Ok(segment) => sealed.push(segment),
+            Err(error) => {
+                let reason = format!(
+                    "segment {} with {} rows is missing: {error}",
+                    entry.id, entry.rows
+                );
+                tracing::error!(directory = %dir.display(), "{reason}");
+                damaged.push(reason);
+            }
+        }
+    }
+    let requests = body.requests_file.map_or_else(
+        || Ok(RequestWindow::default()),
+        |file| RequestWindow::read(disk, &file_path(dir, FileKind::Requests, file), file),
+    );
+    let requests = requests.unwrap_or_else(|error| {
+        damaged.push(format!(
+            "the outcomes of recent requests are missing: {error}"
+        ));
+        RequestWindow::default()
+    });
+    State::new(sealed, damaged, requests, body.applied(), body.next_segment)
+}
+
+fn open_segment(
+    disk: &dyn Disk,
+    dir: &Path,
+    schema: &vicinal_types::Schema,
+    entry: &mut SegmentEntry,
+) -> Result<SealedState> {
+    let path = file_path(dir, FileKind::Rows, entry.file);
+    let sealed = Sealed::open(disk, &path, entry.file, entry.id, schema)?;
+    if sealed.rows.len() != entry.rows {
+        let (found, expected) = (sealed.rows.len(), entry.rows);
+        let path = path.display();
+        return Err(Error::corrupt(format!(
+            "{path} has {found} rows instead of {expected}"
+        )));
+    }
+    let tombstones = match &entry.tombstones {
+        Some(entry) => {
+            let path = file_path(dir, FileKind::Tombstones, entry.file);
+            read_tombstones(disk, &path, entry.file, sealed.rows.len())?
+        }
+        None => Vec::new(),
+    };
+    // A damaged index is no loss: the segment is scanned until it is rebuilt.
+    let mut indexes = Vec::new();
+    entry.indexes.retain(|index| {
+        let path = file_path(dir, FileKind::Index, index.file);
+        let opened = open_index(disk, &path, index.file, sealed.rows.vectors(index.column));
+        match opened {
+            Ok((index_of_column, file_bytes)) => {
+                let (column, calibration) = (index.column, index.calibration());
+                let built = BuiltIndex {
+                    column,
+                    index: index_of_column,
+                    calibration,
+                    file_bytes,
+                };
+                indexes.push(Arc::new(built));
+                true
+            }
+            Err(error) => {
+                tracing::warn!("index file {} is rebuilt: {error}", path.display());
+                false
+            }
+        }
+    });
+    let mut view = SealedView {
+        sealed: Arc::new(sealed),
+        indexes,
+        live: None,
+        deleted_count: 0,
+    };
+    for tombstone in &tombstones {
+        if !view.is_live(tombstone.row) {
+            let row = tombstone.row;
+            return Err(Error::corrupt(format!(
+                "row {row} of {} has two tombstones",
+                path.display()
+            )));
+        }
+        view.delete(tombstone.row);
+    }
+    Ok(SealedState { view, tombstones })
+}
+
+/// Opens an index file over the vectors it was built for.
+///
+/// # Errors
+/// `Corrupt` naming what is wrong with it.
+pub(super) fn open_index(
+    disk: &dyn Disk,
+    path: &Path,
+    file: u64,
+    part: &VectorPart,
+) -> Result<(Index, u64)> {
+    let file = SectionFile::open(disk, path, file).map_err(Error::from)?;
+    let mut read = |kind: u32| {
+        let section = file.section(kind).map_err(Error::from)?;
+        Ok((section.version, section.bytes))
+    };
+    let index = Index::open(&mut read, &part.vectors).map_err(Error::from)?;
+    Ok((index, file.bytes_len()))
+}
+
+/// Removes files that no manifest names: a crash came between writing them and
+/// naming them, or between naming their successors and removing them.
+fn remove_leftovers(disk: &dyn Disk, dir: &Path, body: &Body) -> Result<()> {
+    let named = body.file_names();
+    let failed = |error: std::io::Error| {
+        Error::unavailable(format!("leftovers in {} cannot be removed", dir.display()))
+            .caused_by(error)
+    };
+    for name in disk.list(dir).map_err(failed)? {
+        if !name.starts_with("MANIFEST") && !named.contains(&name) {
+            disk.remove(&dir.join(name)).map_err(failed)?;
+        }
+    }
+    Ok(())
+}

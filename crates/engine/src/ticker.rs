@@ -1,0 +1,95 @@
+//! The thread that looks after what is due: segments to freeze, flushes and
+//! builds to queue again, free disk space.
+
+use crate::catalogue::Catalogue;
+use parking_lot::{Condvar, Mutex};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use vicinal_storage::Disk;
+use vicinal_types::{Error, Result};
+
+/// Between two looks. Intervals of segments are whole seconds.
+const PERIOD: Duration = Duration::from_millis(250);
+
+/// The thread, and what it found last.
+pub(crate) struct Ticker {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    available_bytes: AtomicU64,
+    /// Guards whether to end. Rank: a leaf.
+    is_stopping: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Ticker {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// `Exhausted` if the operating system gives no thread.
+    pub(crate) fn start(
+        catalogue: Arc<Catalogue>,
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+    ) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            available_bytes: AtomicU64::new(disk.available_bytes(&dir).unwrap_or(u64::MAX)),
+            is_stopping: Mutex::new(false),
+            changed: Condvar::new(),
+        });
+        let of_thread = Arc::clone(&shared);
+        let builder = std::thread::Builder::new().name("ticker".into());
+        let thread = builder
+            .spawn(move || run(&of_thread, &catalogue, &*disk, &dir))
+            .map_err(|error| {
+                Error::exhausted("no thread could be started for the ticker").caused_by(error)
+            })?;
+        Ok(Self {
+            shared,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Free bytes on the data directory's disk, as of the last look.
+    pub(crate) fn available_bytes(&self) -> u64 {
+        self.shared.available_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Ends the thread.
+    pub(crate) fn stop(&self) {
+        *self.shared.is_stopping.lock() = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.lock().take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the ticker ended with a panic");
+        }
+    }
+}
+
+fn run(shared: &Shared, catalogue: &Catalogue, disk: &dyn Disk, dir: &std::path::Path) {
+    let mut is_stopping = shared.is_stopping.lock();
+    while !*is_stopping {
+        shared.changed.wait_for(&mut is_stopping, PERIOD);
+        if *is_stopping {
+            break;
+        }
+        parking_lot::MutexGuard::unlocked(&mut is_stopping, || {
+            for shard in catalogue.shards() {
+                if shard.freeze_if_due() {
+                    shard.request_flush();
+                }
+                shard.request_builds();
+            }
+            // A disk that cannot say what is free is not refused for that.
+            if let Ok(bytes) = disk.available_bytes(dir) {
+                shared.available_bytes.store(bytes, Ordering::Relaxed);
+            }
+        });
+    }
+}

@@ -1,0 +1,140 @@
+//! Rows through their whole life: growing, sealed, replaced, deleted, reopened.
+
+use crate::fixture::{contents, delete, engine, flush, insert, nearest, open, range, upsert};
+use vicinal_engine::SegmentState;
+
+#[test]
+fn a_row_is_found_as_soon_as_it_is_acknowledged() {
+    let (_, engine) = engine();
+    for id in 0..50 {
+        insert(&engine, &[id], 0).expect("an insert");
+        assert_eq!(nearest(&engine, id, 0, 1), [id]);
+    }
+    engine.close();
+}
+
+#[test]
+fn everything_survives_sealing_and_restarting() {
+    let (disk, engine) = engine();
+    insert(&engine, &range(0..100), 0).expect("an insert");
+    upsert(&engine, &range(50..120), 1).expect("an upsert");
+    delete(&engine, &range(10..20)).expect("a delete");
+    let expected = contents(&engine);
+    assert_eq!(expected.len(), 110);
+    assert_eq!(flush(&engine), 1);
+    assert_eq!(contents(&engine), expected, "sealing changes nothing");
+    delete(&engine, &[0, 119]).expect("a delete from the sealed segment");
+    upsert(&engine, &[1, 2], 2).expect("an upsert of sealed rows");
+    insert(&engine, &range(200..210), 0).expect("an insert");
+    let expected = contents(&engine);
+    assert_eq!(expected.len(), 118);
+    engine.close();
+    drop(engine);
+    let engine = open(&disk).expect("a restart");
+    assert_eq!(
+        contents(&engine),
+        expected,
+        "the log's tail is applied to the sealed segment"
+    );
+    assert_eq!(flush(&engine), 2);
+    engine.close();
+    drop(engine);
+    let engine = open(&disk).expect("another restart");
+    assert_eq!(
+        contents(&engine),
+        expected,
+        "tombstones come back from their file"
+    );
+    assert_eq!(nearest(&engine, 1, 2, 1), [1]);
+    engine.close();
+}
+
+#[test]
+fn rows_deleted_while_they_grow_are_not_sealed() {
+    let (_, engine) = engine();
+    insert(&engine, &range(0..10), 0).expect("an insert");
+    delete(&engine, &range(0..9)).expect("a delete");
+    flush(&engine);
+    let described = engine.describe("", "points").expect("there");
+    let [segment] = described.segments.as_slice() else {
+        panic!("one segment: {described:?}")
+    };
+    assert_eq!(
+        (segment.state, segment.rows, segment.deleted_rows),
+        (SegmentState::Sealed, 1, 0)
+    );
+    delete(&engine, &[9]).expect("a delete");
+    assert_eq!(flush(&engine), 1, "only tombstones were written");
+    assert_eq!(contents(&engine), []);
+    engine.close();
+}
+
+#[test]
+fn a_full_segment_is_sealed_and_the_log_purged_without_being_asked() {
+    let disk = vicinal_storage::SimDisk::new(2);
+    let engine = open(&disk).expect("an empty disk");
+    let mut spec = crate::fixture::spec(vicinal_types::Metric::L2);
+    spec.segments.max_rows = 100;
+    engine
+        .create_collection("", spec, None)
+        .expect("a right declaration");
+    for batch in 0..30 {
+        insert(&engine, &range(batch * 20..batch * 20 + 20), 0).expect("an insert");
+    }
+    assert_eq!(flush(&engine), 6);
+    let described = engine.describe("", "points").expect("there");
+    assert!(described.fully_indexed);
+    assert_eq!(described.log_bytes, 0);
+    let entries = || engine.stats().log.entries;
+    for _ in 0..1_000 {
+        if entries() < 5 {
+            break;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(2));
+    }
+    assert!(entries() < 5, "{} entries are still in the log", entries());
+    assert_eq!(contents(&engine).len(), 600);
+    engine.close();
+}
+
+#[test]
+fn the_interval_seals_what_is_old() {
+    let disk = vicinal_storage::SimDisk::new(3);
+    let engine = open(&disk).expect("an empty disk");
+    let mut spec = crate::fixture::spec(vicinal_types::Metric::L2);
+    spec.segments.max_interval_s = 1;
+    engine
+        .create_collection("", spec, None)
+        .expect("a right declaration");
+    insert(&engine, &range(0..5), 0).expect("an insert");
+    let sealed = || engine.describe("", "points").expect("there").fully_indexed;
+    for _ in 0..1_000 {
+        if sealed() {
+            break;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(10));
+    }
+    assert!(sealed(), "the segment was never sealed");
+    engine.close();
+}
+
+#[test]
+fn get_gives_rows_in_the_order_asked_for_from_every_segment() {
+    let (_, engine) = engine();
+    insert(&engine, &range(0..10), 0).expect("an insert");
+    flush(&engine);
+    upsert(&engine, &[3, 20], 1).expect("an upsert");
+    let ids = vicinal_types::Ids::Int(vec![20, 7, 99, 3]);
+    let columns = ["**".to_owned()];
+    let got = engine
+        .get(
+            "",
+            "points",
+            &ids,
+            &columns,
+            &vicinal_types::Cancel::never(),
+        )
+        .expect("rows");
+    assert_eq!(crate::fixture::forms(&got), [(20, 1), (7, 0), (3, 1)]);
+    engine.close();
+}

@@ -1,0 +1,9 @@
+//! The engine from outside: on a real directory and on a disk that crashes.
+
+mod collections;
+mod crash;
+mod errors;
+mod fixture;
+mod life;
+mod retries;
+mod search;

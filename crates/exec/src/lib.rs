@@ -1,0 +1,38 @@
+//! Where work runs: worker pools that know the machine's NUMA nodes, a bound on
+//! the work let in, and threads for jobs in the background.
+//!
+//! It is not a place that knows what a task computes, nor one with deadlines of
+//! its own: tasks look at their `Cancel` between blocks of work.
+//!
+//! # Invariants
+//! * Search threads stay on the cores of their NUMA node, as far as the process
+//!   may use them; build threads run at the lowest ordinary priority everywhere.
+//! * A panic in a task ends the task, is counted and logged; no thread dies of it.
+//! * What waits is bounded: [`Admission`] for searches, [`Workers`] for jobs.
+//!
+//! # Example
+//! ```
+//! use std::sync::mpsc;
+//! use vicinal_exec::{Admission, PoolOptions, Pools, Topology};
+//!
+//! let pools = Pools::new(&Topology::detect(), &PoolOptions::default())?;
+//! let admission = Admission::new(64);
+//! let permit = admission.enter()?;
+//! let (sender, receiver) = mpsc::channel();
+//! pools.spawn_search(move || {
+//!     sender.send(6 * 7).expect("the receiver waits");
+//!     drop(permit);
+//! });
+//! assert_eq!(receiver.recv()?, 42);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod admission;
+mod pools;
+mod topology;
+mod workers;
+
+pub use admission::{Admission, Full, Permit};
+pub use pools::{PoolError, PoolOptions, Pools};
+pub use topology::{NumaNode, Topology, TopologyError};
+pub use workers::{SubmitError, Workers};

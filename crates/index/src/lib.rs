@@ -1,0 +1,53 @@
+//! Which rows are probably near: FLAT and HNSW.
+//!
+//! An [`Index`] is built over the [`Vectors`] of a segment, searched with a
+//! number of neighbours, an effort and an optional mask of allowed rows, and
+//! stored as sections of bytes that are searched as they lie.
+//!
+//! It knows no files, no clock and no threads of its own: bytes in and out, a
+//! rayon pool as a parameter, a [`Cancel`](vicinal_types::Cancel) that says when
+//! to stop.
+//!
+//! # Invariants
+//! * A search returns as many rows as asked for, or all that are allowed.
+//! * FLAT is exact. Neighbours are ordered by key, ties by row.
+//! * Opening checks every number that a search follows: damaged bytes are an
+//!   error at opening, never a panic.
+//! * A build on a pool of one thread is a function of its parameters and rows.
+//!
+//! # Example
+//! ```
+//! use bytes::Bytes;
+//! use vicinal_index::{Index, IndexParams, Progress, Scratch, Search, Vectors};
+//! use vicinal_types::{Cancel, ElementType, Metric, VectorType};
+//!
+//! let points = VectorType::new(2, ElementType::U8, Metric::L2)?;
+//! let vectors = Vectors::new(points, Bytes::from_static(&[0, 0, 9, 9, 3, 4]))?;
+//! let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
+//! let never = Cancel::never();
+//! let index = Index::build(&IndexParams::Flat, &vectors, &pool, &Progress::default(), &never)?;
+//!
+//! let search = Search { k: 2, effort: 2, allowed: None };
+//! let found = index.search(&vectors, &[1, 1], &search, &mut Scratch::default(), &never)?;
+//! let rows: Vec<_> = found.neighbors.iter().map(|neighbor| neighbor.row).collect();
+//! assert_eq!(rows, [0, 2]);
+//! # Ok::<(), vicinal_types::Error>(())
+//! ```
+
+mod calibrate;
+mod error;
+mod flat;
+mod hnsw;
+mod index;
+mod neighbors;
+mod scan;
+mod vectors;
+
+pub use calibrate::{CalibrationPoint, calibrate};
+pub use error::IndexError;
+pub use flat::Flat;
+pub use hnsw::{Hnsw, HnswParams};
+pub use index::{Found, Index, IndexParams, Progress, Scratch, Search, Section, section};
+pub use neighbors::{Neighbor, TopK, Work};
+pub use scan::scan;
+pub use vectors::Vectors;

@@ -1,0 +1,141 @@
+//! Comparing with every row: exact.
+
+use crate::{TopK, Vectors, Work};
+use vicinal_distance::prefetch;
+use vicinal_types::{Bitmap, Cancel, Stopped};
+
+/// Bytes of the rows compared between two looks at the clock: small beside the
+/// first cache, so that the loop over keys finds them there.
+const BLOCK_BYTES: usize = 64 * 1024;
+
+/// Rows of a block at most: the keys stand on the stack.
+const BLOCK_ROWS_MAX: usize = 512;
+
+/// Masked rows compared between two looks at the clock.
+const ROWS_PER_CHECK: u32 = 512;
+
+/// Rows of one word of a bitmap.
+const WORD_ROWS: u32 = u64::BITS;
+
+/// Compares `query` with every row, or every allowed one, and keeps the nearest
+/// in `top`. Exact.
+///
+/// The rows are numbered from `base_row` on, in `top` as well as in `allowed`:
+/// a chunk of a segment is scanned with the segment's mask and gives the
+/// segment's rows.
+///
+/// # Errors
+/// [`Stopped`] as soon as `cancel` says so; looked at between blocks of rows.
+///
+/// # Panics
+/// If `query` is not one stored vector, or `allowed` ends before the rows do.
+pub fn scan(
+    vectors: &Vectors,
+    query: &[u8],
+    allowed: Option<&Bitmap>,
+    base_row: u32,
+    top: &mut TopK,
+    work: &mut Work,
+    cancel: &Cancel,
+) -> Result<(), Stopped> {
+    let mut scan = Scan {
+        vectors,
+        query,
+        base_row,
+        top,
+        work,
+    };
+    match allowed {
+        None => scan.all(cancel),
+        Some(allowed) => scan.allowed(allowed, cancel),
+    }
+}
+
+struct Scan<'a> {
+    vectors: &'a Vectors,
+    query: &'a [u8],
+    base_row: u32,
+    top: &'a mut TopK,
+    work: &'a mut Work,
+}
+
+impl Scan<'_> {
+    fn all(&mut self, cancel: &Cancel) -> Result<(), Stopped> {
+        let block = (BLOCK_BYTES / self.vectors.vector_type().row_bytes()).clamp(1, BLOCK_ROWS_MAX);
+        for first in (0..self.vectors.len()).step_by(block) {
+            cancel.check()?;
+            let rest = (self.vectors.len() - first) as usize;
+            self.block(first, rest.min(block));
+        }
+        Ok(())
+    }
+
+    /// Compares `count` rows from `first` on, at most [`BLOCK_ROWS_MAX`].
+    fn block(&mut self, first: u32, count: usize) {
+        let mut keys = [0.0; BLOCK_ROWS_MAX];
+        let keys = &mut keys[..count];
+        self.vectors
+            .comparer()
+            .keys(self.query, self.vectors.rows(first, count), keys);
+        self.work.distances += count as u64;
+        for (row, &key) in (self.base_row + first..).zip(&*keys) {
+            if key <= self.top.threshold() {
+                self.top.push(key, row);
+            }
+        }
+    }
+
+    /// Word by word of the mask; a full word is a block.
+    fn allowed(&mut self, allowed: &Bitmap, cancel: &Cancel) -> Result<(), Stopped> {
+        let (start, end) = (self.base_row, self.base_row + self.vectors.len());
+        assert!(
+            end as usize <= allowed.len(),
+            "the mask has {} rows of {end}",
+            allowed.len()
+        );
+        let mut rows_since_check = 0;
+        for word_start in (start - start % WORD_ROWS..end).step_by(WORD_ROWS as usize) {
+            let mut word = allowed.words()[(word_start / WORD_ROWS) as usize];
+            if word_start < start {
+                word &= u64::MAX << (start - word_start);
+            }
+            if end - word_start < WORD_ROWS {
+                word &= (1 << (end - word_start)) - 1;
+            }
+            if word == u64::MAX {
+                self.block(word_start - start, WORD_ROWS as usize);
+            } else {
+                self.word(word, word_start);
+            }
+            rows_since_check += word.count_ones() + 1;
+            if rows_since_check > ROWS_PER_CHECK {
+                cancel.check()?;
+                rows_since_check = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the rows of one word's bits, asking for all of them first.
+    fn word(&mut self, word: u64, word_start: u32) {
+        let rows = || {
+            let mut rest = word;
+            std::iter::from_fn(move || {
+                let bit = (rest != 0).then(|| rest.trailing_zeros())?;
+                rest &= rest - 1;
+                Some(word_start + bit)
+            })
+        };
+        rows().for_each(|row| prefetch(self.vectors.row(row - self.base_row)));
+        for row in rows() {
+            let key = self.vectors.key(self.query, row - self.base_row);
+            self.work.distances += 1;
+            if key <= self.top.threshold() {
+                self.top.push(key, row);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

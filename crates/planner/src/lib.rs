@@ -1,0 +1,26 @@
+//! Pure functions from statistics to plans: which index a segment gets, and how
+//! a search goes through it.
+//!
+//! It does no IO, holds no state and starts nothing: the engine asks, decides by
+//! the answer, and acts.
+//!
+//! # Example
+//! ```
+//! use vicinal_planner::{Calibration, SearchPlan, choose_effort};
+//! use vicinal_types::Effort;
+//!
+//! let curve = Calibration { k: 10, samples: 256, points: &[(32, 0.90), (64, 0.97), (128, 0.99)] };
+//! let choice = choose_effort(Effort::MinRecall(0.95), 10, 250_000, Some(&curve));
+//! assert!(matches!(choice.plan, SearchPlan::Index { effort: 49..=64 }));
+//!
+//! let choice = choose_effort(Effort::MinRecall(1.0), 10, 250_000, Some(&curve));
+//! assert_eq!(choice.plan, SearchPlan::Scan);
+//! ```
+
+mod cost;
+mod effort;
+mod index;
+
+pub use cost::estimate_nanos;
+pub use effort::{Calibration, SearchChoice, SearchPlan, choose_effort};
+pub use index::{IndexChoice, IndexPlan, choose_index};

@@ -1,0 +1,144 @@
+//! Answers of searches, kept until what they were computed from changes.
+//!
+//! The key holds the number of the snapshot that the search saw, so a write
+//! needs to tell nobody: the next search has another key, and old answers fall
+//! out by age and weight.
+
+use moka::sync::Cache;
+use prost::Message as _;
+use vicinal_api::v1;
+use vicinal_engine::Search;
+use vicinal_types::{CollectionId, Effort, VectorInput};
+
+/// Everything that the answer to a search depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct CacheKey {
+    collection: CollectionId,
+    snapshot: u64,
+    vector_column: String,
+    query: Query,
+    k: usize,
+    effort: EffortKey,
+    columns: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Query {
+    Packed(&'static str, bytes::Bytes),
+    /// Floats by their bits: a key is the same or it is not.
+    Floats(Vec<u32>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum EffortKey {
+    Exact,
+    Candidates(usize),
+    MinRecallBits(u32),
+}
+
+impl CacheKey {
+    /// The key of a search of `collection` as it was at `snapshot`.
+    pub(crate) fn new(collection: CollectionId, snapshot: u64, search: &Search) -> Self {
+        Self {
+            collection,
+            snapshot,
+            vector_column: search.vector_column.clone(),
+            query: match &search.queries {
+                // A copy: the original is a slice of the whole request.
+                VectorInput::Packed { element, bytes } => {
+                    Query::Packed(element.name(), bytes::Bytes::copy_from_slice(bytes))
+                }
+                VectorInput::Floats(values) => {
+                    Query::Floats(values.iter().map(|value| value.to_bits()).collect())
+                }
+            },
+            k: search.k,
+            effort: match search.effort {
+                Effort::Exact => EffortKey::Exact,
+                Effort::Candidates(candidates) => EffortKey::Candidates(candidates),
+                Effort::MinRecall(recall) => EffortKey::MinRecallBits(recall.to_bits()),
+            },
+            columns: search.columns.clone(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let query = match &self.query {
+            Query::Packed(_, bytes) => bytes.len(),
+            Query::Floats(bits) => bits.len() * 4,
+        };
+        let names = self
+            .columns
+            .iter()
+            .map(|name| name.len() + size_of::<String>());
+        size_of::<Self>() + self.vector_column.len() + query + names.sum::<usize>()
+    }
+}
+
+/// A cache of answers with a bound on its memory.
+pub(crate) struct ResultCache(Cache<CacheKey, v1::SearchResponse>);
+
+impl ResultCache {
+    /// A cache of at most `bytes`, or none if that is 0.
+    pub(crate) fn new(bytes: u64) -> Option<Self> {
+        let weigh = |key: &CacheKey, answer: &v1::SearchResponse| {
+            let bytes = key.bytes() + answer.encoded_len() + size_of::<v1::SearchResponse>();
+            u32::try_from(bytes).unwrap_or(u32::MAX)
+        };
+        (bytes > 0).then(|| Self(Cache::builder().max_capacity(bytes).weigher(weigh).build()))
+    }
+
+    /// The answer kept for `key`.
+    pub(crate) fn get(&self, key: &CacheKey) -> Option<v1::SearchResponse> {
+        self.0.get(key)
+    }
+
+    /// Keeps an answer.
+    pub(crate) fn put(&self, key: CacheKey, answer: &v1::SearchResponse) {
+        self.0.insert(key, answer.clone());
+    }
+
+    /// Bytes of the answers kept, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.weighted_size()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn search(query: f32, k: usize) -> Search {
+        Search {
+            vector_column: "v".to_owned(),
+            queries: VectorInput::Floats(vec![query]),
+            k,
+            effort: Effort::DEFAULT,
+            columns: vec!["word".to_owned()],
+            partial_ok: false,
+        }
+    }
+
+    #[test]
+    fn only_the_same_search_of_the_same_snapshot_is_answered() {
+        let cache = ResultCache::new(1 << 20).expect("a cache");
+        let key = |collection, snapshot, query, k| {
+            CacheKey::new(CollectionId(collection), snapshot, &search(query, k))
+        };
+        let answer = v1::SearchResponse {
+            nearer: 1,
+            ..Default::default()
+        };
+        cache.put(key(1, 7, 0.5, 10), &answer);
+        assert_eq!(cache.get(&key(1, 7, 0.5, 10)), Some(answer));
+        assert_eq!(cache.get(&key(1, 8, 0.5, 10)), None, "a write came between");
+        assert_eq!(cache.get(&key(2, 7, 0.5, 10)), None, "another collection");
+        assert_eq!(cache.get(&key(1, 7, 0.6, 10)), None, "another query");
+        assert_eq!(cache.get(&key(1, 7, 0.5, 11)), None, "another k");
+    }
+
+    #[test]
+    fn no_bytes_is_no_cache() {
+        assert!(ResultCache::new(0).is_none());
+    }
+}

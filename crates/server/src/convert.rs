@@ -1,0 +1,22 @@
+//! The one conversion between protobuf and our own words, each field once.
+//!
+//! Parsing ends here: shapes, lengths, counts and names are checked before
+//! anything is allocated for them, so that behind the door no byte string has a
+//! wrong length. What the values mean is the engine's business.
+
+mod collections;
+mod options;
+mod rows;
+mod scalars;
+mod search;
+mod vectors;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use collections::{
+    aliases_out, applied_out, description_out, spec_in, stats_out, summaries_out,
+};
+pub(crate) use options::{consistency_in, request_id_in};
+pub(crate) use rows::{columns_in, fetch_ids_in, positions_out, rows_in, rows_out, write_ids_in};
+pub(crate) use search::{answer_out, batch_in, batch_out, search_in};

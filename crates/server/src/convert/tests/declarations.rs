@@ -1,0 +1,134 @@
+//! Declared collections and the options of requests.
+
+use super::*;
+use crate::convert::{consistency_in, request_id_in, spec_in};
+use vicinal_types::{IndexKind, IndexSpec};
+
+fn declared() -> v1::CollectionSpec {
+    v1::CollectionSpec {
+        name: "docs".to_owned(),
+        vectors: vec![v1::VectorColumn {
+            name: "v".to_owned(),
+            dimension: 4,
+            metric: v1::Metric::Cosine.into(),
+            index: Some(v1::IndexSpec {
+                m: 8,
+                ..Default::default()
+            }),
+            ..Default::default()
+        }],
+        columns: vec![v1::ScalarColumn {
+            name: "word".to_owned(),
+            r#type: v1::ScalarType::String.into(),
+            nullable: true,
+        }],
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_declaration_takes_what_it_leaves_out_from_the_configuration() {
+    let segments = SegmentLimits {
+        max_rows: 77,
+        ..SegmentLimits::default()
+    };
+    let index = IndexSpec {
+        kind: IndexKind::Hnsw,
+        m: 9,
+        ..IndexSpec::default()
+    };
+    let spec = spec_in(Some(declared()), segments, index).expect("a right declaration");
+    assert_eq!(spec.segments.max_rows, 77);
+    assert_eq!(spec.index("v"), IndexSpec { m: 8, ..index });
+    let (column, kind) = spec.schema.vector_column("").expect("the only one");
+    assert_eq!((column.id, kind.element()), (ColumnId(1), ElementType::F32));
+    assert_eq!(spec.schema.column("word").expect("there").id, ColumnId(2));
+    assert_eq!(spec.schema.id_type(), IdType::Int64);
+}
+
+/// Says why a declaration is refused that differs by `change` from a right one.
+fn check(change: impl FnOnce(&mut v1::CollectionSpec), expected: &str) {
+    let mut spec = declared();
+    change(&mut spec);
+    refused(
+        spec_in(Some(spec), SegmentLimits::default(), IndexSpec::default()),
+        expected,
+    );
+}
+
+#[test]
+fn wrong_columns_are_refused() {
+    check(|spec| spec.vectors.clear(), "at least one vector column");
+    check(|spec| spec.vectors[0].dimension = 0, "dimension 0");
+    check(|spec| spec.vectors[0].dimension = 32_769, "dimension 32769");
+    check(|spec| spec.vectors[0].metric = 0, "names no metric");
+    check(|spec| spec.vectors[0].metric = 9, "9 is no Metric");
+    check(|spec| spec.vectors[0].metric = 4, "binary takes hamming");
+    check(|spec| spec.columns[0].r#type = 0, "names no type");
+    check(|spec| spec.columns[0].r#type = 7, "7 is no ScalarType");
+    check(|spec| spec.columns[0].name = "v".to_owned(), "named twice");
+    check(
+        |spec| spec.columns = vec![spec.columns[0].clone(); 256],
+        "257 columns",
+    );
+}
+
+#[test]
+fn wrong_declarations_are_refused() {
+    refused(
+        spec_in(None, SegmentLimits::default(), IndexSpec::default()),
+        "set `spec`",
+    );
+    check(|spec| spec.name.clear(), "1 to 128 bytes");
+    check(|spec| spec.name = "a".repeat(129), "has 129");
+    check(|spec| spec.id_type = 5, "5 is no IdType");
+    let index = |kind, m| {
+        Some(v1::IndexSpec {
+            kind,
+            m,
+            ..Default::default()
+        })
+    };
+    check(
+        |spec| spec.vectors[0].index = index(9, 0),
+        "9 is no IndexKind",
+    );
+    check(|spec| spec.vectors[0].index = index(0, 1), "m 1");
+    let segments = v1::SegmentLimits {
+        max_rows: 1 << 40,
+        ..Default::default()
+    };
+    check(|spec| spec.segments = Some(segments), "max_rows");
+}
+
+#[test]
+fn request_ids_have_sixteen_bytes_or_none() {
+    let options = |request_id| v1::WriteOptions {
+        request_id,
+        timeout_ms: 0,
+    };
+    assert_eq!(request_id_in(None).expect("none"), None);
+    assert_eq!(request_id_in(Some(&options(vec![]))).expect("none"), None);
+    let id = request_id_in(Some(&options(vec![7; 16])))
+        .expect("an id")
+        .expect("an id");
+    assert_eq!(id.0, [7; 16]);
+    refused(
+        request_id_in(Some(&options(vec![7; 15]))),
+        "15 bytes; it takes 16",
+    );
+}
+
+#[test]
+fn every_consistency_level_is_understood_and_no_other() {
+    let check = |number| {
+        consistency_in(Some(&v1::ReadOptions {
+            consistency: number,
+            ..Default::default()
+        }))
+    };
+    for number in 0..5 {
+        assert!(check(number).is_ok());
+    }
+    refused(check(5), "5 is no Consistency");
+}

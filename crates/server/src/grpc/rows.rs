@@ -1,0 +1,266 @@
+//! Writing rows and reading them back.
+
+use super::{Api, write_error};
+use crate::convert;
+use crate::gate::Call;
+use crate::status::status;
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+use vicinal_api::v1;
+use vicinal_api::v1::rows_server::Rows;
+use vicinal_engine::{Collection, Write, WriteOutcome};
+use vicinal_types::{Error, Result, limits};
+
+/// Rows of a page when the request names no number.
+const SCROLL_ROWS_DEFAULT: u32 = 100;
+
+/// Where a write goes.
+struct Place {
+    database: String,
+    collection: String,
+}
+
+impl Api {
+    /// Parses a write and waits until it is on stable storage.
+    async fn write(
+        &self,
+        call: &Call,
+        place: &Place,
+        options: Option<&v1::WriteOptions>,
+        parse: impl FnOnce(&Collection) -> Result<Write>,
+    ) -> Result<WriteOutcome> {
+        let request_id = convert::request_id_in(options)?;
+        let cancel = self
+            .0
+            .cancel(call, options.map_or(0, |options| options.timeout_ms));
+        let collection = call.collection(&self.0.engine, &place.database, &place.collection)?;
+        let write = parse(&collection)?;
+        let outcome = self.0.called_back(call, &cancel, |engine, done| {
+            engine.write(&place.database, &place.collection, write, request_id, done);
+        });
+        outcome.await.map_err(write_error)
+    }
+
+    async fn insert_rows(&self, request: Request<v1::InsertRequest>) -> Result<v1::InsertResponse> {
+        let (call, request) = Call::open(request)?;
+        let place = Place {
+            database: request.database,
+            collection: request.collection,
+        };
+        let rows = request.rows;
+        let outcome = self
+            .write(&call, &place, request.options.as_ref(), |collection| {
+                convert::rows_in(collection, rows).map(Write::Insert)
+            })
+            .await?;
+        Ok(v1::InsertResponse {
+            inserted: outcome.inserted,
+            already_exists: outcome.already_exists,
+            positions: convert::positions_out(outcome.positions),
+        })
+    }
+
+    async fn upsert_rows(&self, request: Request<v1::UpsertRequest>) -> Result<v1::UpsertResponse> {
+        let (call, request) = Call::open(request)?;
+        let place = Place {
+            database: request.database,
+            collection: request.collection,
+        };
+        let rows = request.rows;
+        let outcome = self
+            .write(&call, &place, request.options.as_ref(), |collection| {
+                convert::rows_in(collection, rows).map(Write::Upsert)
+            })
+            .await?;
+        Ok(v1::UpsertResponse {
+            inserted: outcome.inserted,
+            replaced: outcome.replaced,
+            positions: convert::positions_out(outcome.positions),
+        })
+    }
+
+    async fn delete_rows(&self, request: Request<v1::DeleteRequest>) -> Result<v1::DeleteResponse> {
+        let (call, request) = Call::open(request)?;
+        let place = Place {
+            database: request.database,
+            collection: request.collection,
+        };
+        let ids = request.ids;
+        let outcome = self
+            .write(&call, &place, request.options.as_ref(), |collection| {
+                convert::write_ids_in(collection, ids).map(Write::Delete)
+            })
+            .await?;
+        Ok(v1::DeleteResponse {
+            deleted: outcome.deleted,
+            positions: convert::positions_out(outcome.positions),
+        })
+    }
+
+    async fn get_rows(&self, request: Request<v1::GetRequest>) -> Result<v1::GetResponse> {
+        let (call, request) = Call::open(request)?;
+        let options = request.options.as_ref();
+        convert::consistency_in(options)?;
+        let cancel = self
+            .0
+            .cancel(&call, options.map_or(0, |options| options.timeout_ms));
+        let engine = &self.0.engine;
+        let collection = call.collection(engine, &request.database, &request.collection)?;
+        let ids = convert::fetch_ids_in(&collection, request.ids)?;
+        let columns = convert::columns_in(request.columns)?;
+        cancel.cancel().check()?;
+        let rows = engine.get(
+            &request.database,
+            &request.collection,
+            &ids,
+            &columns,
+            cancel.cancel(),
+        )?;
+        self.0.fits(v1::GetResponse {
+            rows: Some(convert::rows_out(&collection, rows)?),
+        })
+    }
+
+    async fn count_rows(&self, request: Request<v1::CountRequest>) -> Result<v1::CountResponse> {
+        let (call, request) = Call::open(request)?;
+        convert::consistency_in(request.options.as_ref())?;
+        let engine = &self.0.engine;
+        call.collection(engine, &request.database, &request.collection)?;
+        Ok(v1::CountResponse {
+            rows: engine.count(&request.database, &request.collection)?,
+        })
+    }
+
+    async fn scroll_rows(&self, request: Request<v1::ScrollRequest>) -> Result<v1::ScrollResponse> {
+        let (call, request) = Call::open(request)?;
+        let options = request.options.as_ref();
+        convert::consistency_in(options)?;
+        let cancel = self
+            .0
+            .cancel(&call, options.map_or(0, |options| options.timeout_ms));
+        let collection = call.collection(&self.0.engine, &request.database, &request.collection)?;
+        let v1::ScrollRequest {
+            database,
+            collection: name,
+            limit,
+            cursor,
+            columns,
+            ..
+        } = request;
+        let limit = if limit == 0 {
+            SCROLL_ROWS_DEFAULT
+        } else {
+            limit
+        };
+        let max = limits::FETCH_ROWS_MAX;
+        if limit as usize > max {
+            return Err(Error::invalid(format!(
+                "limit {limit} is not between 1 and {max}"
+            )));
+        }
+        let columns = convert::columns_in(columns)?;
+        let page = self
+            .0
+            .blocking(&call, &cancel, move |engine, cancel| {
+                engine.scroll(&database, &name, &cursor, limit as usize, &columns, cancel)
+            })
+            .await?;
+        let rows = Some(convert::rows_out(&collection, page.rows)?);
+        self.0.fits(v1::ScrollResponse {
+            rows,
+            next: page.next.unwrap_or_default(),
+        })
+    }
+
+    async fn flush_rows(&self, request: Request<v1::FlushRequest>) -> Result<v1::FlushResponse> {
+        let (call, request) = Call::open(request)?;
+        let cancel = self.0.cancel(&call, 0);
+        let _: Arc<Collection> =
+            call.collection(&self.0.engine, &request.database, &request.collection)?;
+        let sealed_segments = self
+            .0
+            .blocking(&call, &cancel, move |engine, cancel| {
+                engine.flush(
+                    &request.database,
+                    &request.collection,
+                    request.wait_indexed,
+                    cancel,
+                )
+            })
+            .await?;
+        Ok(v1::FlushResponse { sealed_segments })
+    }
+}
+
+#[tonic::async_trait]
+impl Rows for Api {
+    async fn insert(
+        &self,
+        request: Request<v1::InsertRequest>,
+    ) -> Result<Response<v1::InsertResponse>, Status> {
+        self.insert_rows(request)
+            .await
+            .map(Response::new)
+            .map_err(|error| status(&error))
+    }
+
+    async fn upsert(
+        &self,
+        request: Request<v1::UpsertRequest>,
+    ) -> Result<Response<v1::UpsertResponse>, Status> {
+        self.upsert_rows(request)
+            .await
+            .map(Response::new)
+            .map_err(|error| status(&error))
+    }
+
+    async fn delete(
+        &self,
+        request: Request<v1::DeleteRequest>,
+    ) -> Result<Response<v1::DeleteResponse>, Status> {
+        self.delete_rows(request)
+            .await
+            .map(Response::new)
+            .map_err(|error| status(&error))
+    }
+
+    async fn get(
+        &self,
+        request: Request<v1::GetRequest>,
+    ) -> Result<Response<v1::GetResponse>, Status> {
+        self.get_rows(request)
+            .await
+            .map(Response::new)
+            .map_err(|error| status(&error))
+    }
+
+    async fn count(
+        &self,
+        request: Request<v1::CountRequest>,
+    ) -> Result<Response<v1::CountResponse>, Status> {
+        self.count_rows(request)
+            .await
+            .map(Response::new)
+            .map_err(|error| status(&error))
+    }
+
+    async fn scroll(
+        &self,
+        request: Request<v1::ScrollRequest>,
+    ) -> Result<Response<v1::ScrollResponse>, Status> {
+        self.scroll_rows(request)
+            .await
+            .map(Response::new)
+            .map_err(|error| status(&error))
+    }
+
+    async fn flush(
+        &self,
+        request: Request<v1::FlushRequest>,
+    ) -> Result<Response<v1::FlushResponse>, Status> {
+        self.flush_rows(request)
+            .await
+            .map(Response::new)
+            .map_err(|error| status(&error))
+    }
+}

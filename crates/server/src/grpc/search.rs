@@ -1,0 +1,115 @@
+//! Finding the nearest rows.
+
+use super::Api;
+use crate::cache::CacheKey;
+use crate::convert;
+use crate::gate::Call;
+use crate::status::status;
+use std::mem::take;
+use std::time::{Duration, Instant};
+use tonic::{Request, Response, Status};
+use vicinal_api::v1;
+use vicinal_engine::SearchAnswer;
+use vicinal_types::Result;
+
+impl Api {
+    async fn search_one(&self, request: Request<v1::SearchRequest>) -> Result<v1::SearchResponse> {
+        let (call, mut request) = Call::open(request)?;
+        let options = request.options.as_ref();
+        convert::consistency_in(options)?;
+        let timeout_ms = options.map_or(0, |options| options.timeout_ms);
+        let cancel = self.0.cancel(&call, timeout_ms);
+        let collection = call.collection(&self.0.engine, &request.database, &request.collection)?;
+        let place = (take(&mut request.database), take(&mut request.collection));
+        let asked = convert::search_in(&collection, request)?;
+        // The number is read before the search: an answer that saw more than its
+        // key says is stored under a number that no later search will read.
+        let cached = match &self.0.cache {
+            Some(cache) if asked.allow_cached => {
+                let snapshot = self.0.engine.snapshot_number(&place.0, &place.1)?;
+                let key = CacheKey::new(collection.id, snapshot, &asked.search);
+                if let Some(mut answer) = cache.get(&key) {
+                    answer.report.get_or_insert_default().from_cache = true;
+                    return Ok(answer);
+                }
+                Some((cache, key))
+            }
+            Some(_) | None => None,
+        };
+        let start = self.0.clock.now();
+        let answer: SearchAnswer = self
+            .0
+            .called_back(&call, &cancel, |engine, done| {
+                engine.search(
+                    &place.0,
+                    &place.1,
+                    asked.search,
+                    cancel.cancel().clone(),
+                    done,
+                );
+            })
+            .await?;
+        let answer = convert::answer_out(&collection, answer, self.since(start))?;
+        let answer = self.0.fits(answer)?;
+        if let Some((cache, key)) = cached {
+            cache.put(key, &answer);
+        }
+        Ok(answer)
+    }
+
+    async fn search_many(
+        &self,
+        request: Request<v1::SearchBatchRequest>,
+    ) -> Result<v1::SearchBatchResponse> {
+        let (call, mut request) = Call::open(request)?;
+        let options = request.options.as_ref();
+        convert::consistency_in(options)?;
+        let timeout_ms = options.map_or(0, |options| options.timeout_ms);
+        let cancel = self.0.cancel(&call, timeout_ms);
+        let collection = call.collection(&self.0.engine, &request.database, &request.collection)?;
+        let place = (take(&mut request.database), take(&mut request.collection));
+        let asked = convert::batch_in(&collection, request)?;
+        let start = self.0.clock.now();
+        let answer: SearchAnswer = self
+            .0
+            .called_back(&call, &cancel, |engine, done| {
+                engine.search(
+                    &place.0,
+                    &place.1,
+                    asked.search,
+                    cancel.cancel().clone(),
+                    done,
+                );
+            })
+            .await?;
+        self.0
+            .fits(convert::batch_out(&collection, answer, self.since(start))?)
+    }
+
+    fn since(&self, start: Instant) -> Duration {
+        self.0.clock.now().saturating_duration_since(start)
+    }
+}
+
+#[tonic::async_trait]
+impl v1::search_server::Search for Api {
+    async fn search(
+        &self,
+        request: Request<v1::SearchRequest>,
+    ) -> Result<Response<v1::SearchResponse>, Status> {
+        self.search_one(request)
+            .await
+            .map(Response::new)
+            .map_err(|error| status(&error))
+    }
+
+    async fn search_batch(
+        &self,
+        request: Request<v1::SearchBatchRequest>,
+    ) -> Result<Response<v1::SearchBatchResponse>, Status> {
+        self.search_many(request)
+            .await
+            .map(Response::new)
+            .map_err(|error| status(&error))
+    }
+}

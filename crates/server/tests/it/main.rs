@@ -1,0 +1,10 @@
+//! The real server on free ports, over real connections.
+
+mod catalogue;
+mod door;
+mod health;
+mod limits;
+mod rows;
+mod search;
+mod serving;
+mod stopping;

@@ -1,0 +1,147 @@
+//! A set of row offsets as bits: allowed rows, deleted rows.
+
+/// A fixed-length set of rows; bit `row` of word `row / 64`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bitmap {
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl Bitmap {
+    /// The empty set over `len` rows.
+    pub fn new(len: usize) -> Self {
+        Self {
+            words: vec![0; len.div_ceil(64)],
+            len,
+        }
+    }
+
+    /// The full set over `len` rows.
+    pub fn full(len: usize) -> Self {
+        let mut words = vec![u64::MAX; len.div_ceil(64)];
+        if let (Some(last), rest @ 1..) = (words.last_mut(), len % 64) {
+            *last = (1 << rest) - 1;
+        }
+        Self { words, len }
+    }
+
+    /// Lets the set range over `len` rows, if it ranges over fewer; the new rows
+    /// are in it.
+    pub fn extend_full(&mut self, len: usize) {
+        let old = self.len;
+        if len <= old {
+            return;
+        }
+        let full = Self::full(len);
+        let kept = std::mem::replace(self, full);
+        for (at, word) in kept.words.into_iter().enumerate() {
+            let is_cut = at == old / 64;
+            let new_rows = if is_cut { u64::MAX << (old % 64) } else { 0 };
+            self.words[at] = word | (self.words[at] & new_rows);
+        }
+    }
+
+    /// How many rows the set ranges over.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the set ranges over no rows at all.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many rows are in the set.
+    pub fn count(&self) -> usize {
+        self.words
+            .iter()
+            .map(|word| word.count_ones() as usize)
+            .sum()
+    }
+
+    /// Whether `row` is in the set.
+    ///
+    /// # Panics
+    /// If `row` is not below [`len`](Self::len).
+    #[inline]
+    pub fn contains(&self, row: u32) -> bool {
+        assert!((row as usize) < self.len, "row {row} of {}", self.len);
+        self.words[row as usize / 64] >> (row % 64) & 1 == 1
+    }
+
+    /// Adds `row`; says whether it was new.
+    ///
+    /// # Panics
+    /// If `row` is not below [`len`](Self::len).
+    pub fn insert(&mut self, row: u32) -> bool {
+        assert!((row as usize) < self.len, "row {row} of {}", self.len);
+        let word = &mut self.words[row as usize / 64];
+        let was = *word;
+        *word |= 1 << (row % 64);
+        *word != was
+    }
+
+    /// Takes `row` out; says whether it was in.
+    ///
+    /// # Panics
+    /// If `row` is not below [`len`](Self::len).
+    pub fn remove(&mut self, row: u32) -> bool {
+        assert!((row as usize) < self.len, "row {row} of {}", self.len);
+        let word = &mut self.words[row as usize / 64];
+        let was = *word;
+        *word &= !(1 << (row % 64));
+        *word != was
+    }
+
+    /// The bits, 64 rows a word, lowest row first; bits past the end are zero.
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// The rows of the set, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        (0u32..).zip(&self.words).flat_map(|(at, &word)| {
+            let mut rest = word;
+            std::iter::from_fn(move || {
+                let bit = (rest != 0).then(|| rest.trailing_zeros())?;
+                rest &= rest - 1;
+                Some(at * 64 + bit)
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bitmap;
+
+    #[test]
+    fn full_holds_every_row_and_no_more() {
+        for len in [0, 1, 63, 64, 65, 130] {
+            let full = Bitmap::full(len);
+            assert_eq!(full.count(), len);
+            assert_eq!(full.iter().count(), len);
+        }
+    }
+
+    #[test]
+    fn extending_keeps_what_is_out() {
+        let mut set = Bitmap::full(70);
+        set.remove(3);
+        set.remove(69);
+        set.extend_full(200);
+        assert_eq!((set.len(), set.count()), (200, 198));
+        assert!(!set.contains(69) && set.contains(70) && set.contains(199));
+    }
+
+    #[test]
+    fn insert_and_remove_say_what_changed() {
+        let mut set = Bitmap::new(130);
+        assert!(set.insert(129));
+        assert!(!set.insert(129));
+        assert!(set.contains(129));
+        assert_eq!(set.iter().collect::<Vec<_>>(), [129]);
+        assert!(set.remove(129));
+        assert!(!set.remove(129));
+    }
+}

@@ -1,0 +1,77 @@
+//! How a running search learns that nobody waits for it any more.
+
+use crate::{Clock, Error};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// A deadline and a flag, looked at between blocks of work.
+///
+/// Clones share the flag: the server sets it when the client disconnects.
+#[derive(Clone)]
+pub struct Cancel {
+    clock: Arc<dyn Clock>,
+    deadline: Option<Instant>,
+    cancelled: Arc<AtomicBool>,
+}
+
+/// Why work stopped before it was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stopped {
+    /// The request's deadline passed.
+    #[error("the deadline passed before the answer was ready; allow more time or ask for less")]
+    Deadline,
+    /// The caller went away.
+    #[error("the caller cancelled the request")]
+    Cancelled,
+}
+
+impl Cancel {
+    /// Work that must be done by `deadline`, if there is one.
+    pub fn new(clock: Arc<dyn Clock>, deadline: Option<Instant>) -> Self {
+        Self {
+            clock,
+            deadline,
+            cancelled: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    /// Work that nobody interrupts.
+    pub fn never() -> Self {
+        Self::new(Arc::new(crate::SystemClock), None)
+    }
+
+    /// Asks the work to stop at its next check.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Says whether the work should go on; costs a clock read when there is a
+    /// deadline, so it is called per block, not per row.
+    ///
+    /// # Errors
+    /// [`Stopped`] once the flag is set or the deadline has passed.
+    pub fn check(&self) -> Result<(), Stopped> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Stopped::Cancelled);
+        }
+        match self.deadline {
+            Some(deadline) if self.clock.now() >= deadline => Err(Stopped::Deadline),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The instant by which the work must be done.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+}
+
+impl From<Stopped> for Error {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Deadline => Self::deadline(stopped.to_string()),
+            Stopped::Cancelled => Self::cancelled(stopped.to_string()),
+        }
+    }
+}

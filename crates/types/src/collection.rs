@@ -1,0 +1,163 @@
+//! What a user declares: a collection, its segments' limits and its indexes.
+
+use crate::schema::check_name;
+use crate::{Error, Result, Schema, limits};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A declared collection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectionSpec {
+    /// Its name, unique in its database.
+    pub name: String,
+    /// Its columns.
+    pub schema: Schema,
+    /// When growing segments are sealed.
+    pub segments: SegmentLimits,
+    /// Index parameters by vector column name; a column without an entry has
+    /// [`IndexSpec::default`].
+    pub indexes: BTreeMap<String, IndexSpec>,
+}
+
+/// When a growing segment is frozen and sealed: whichever comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SegmentLimits {
+    /// Rows of a segment.
+    pub max_rows: u64,
+    /// Bytes of commands that the log holds for a segment.
+    pub max_bytes: u64,
+    /// Seconds after a growing segment's first row.
+    pub max_interval_s: u64,
+}
+
+/// Which index a sealed segment gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum IndexKind {
+    /// FLAT below [`IndexSpec::flat_below_rows`], HNSW from there on.
+    #[default]
+    Auto,
+    /// Compare with every row; always exact.
+    Flat,
+    /// A navigable small-world graph (Malkov and Yashunin, 2016).
+    Hnsw,
+}
+
+/// Index parameters of a vector column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IndexSpec {
+    /// Which index.
+    pub kind: IndexKind,
+    /// HNSW: links of a vertex above the ground layer; twice as many on it.
+    pub m: u32,
+    /// HNSW: candidates kept while a vertex is linked.
+    pub ef_construction: u32,
+    /// AUTO: segments with fewer rows stay FLAT.
+    pub flat_below_rows: u64,
+}
+
+impl Default for SegmentLimits {
+    fn default() -> Self {
+        Self {
+            max_rows: 262_144,
+            max_bytes: 512 * 1024 * 1024,
+            max_interval_s: 60,
+        }
+    }
+}
+
+impl Default for IndexSpec {
+    fn default() -> Self {
+        Self {
+            kind: IndexKind::Auto,
+            m: 16,
+            ef_construction: 128,
+            flat_below_rows: 4_096,
+        }
+    }
+}
+
+impl CollectionSpec {
+    /// A collection with default limits and indexes.
+    pub fn new(name: impl Into<String>, schema: Schema) -> Self {
+        Self {
+            name: name.into(),
+            schema,
+            segments: SegmentLimits::default(),
+            indexes: BTreeMap::new(),
+        }
+    }
+
+    /// Checks what the types alone do not.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) naming the field and its limit.
+    pub fn check(&self) -> Result<()> {
+        check_name("collection", &self.name)?;
+        self.segments.check()?;
+        for (column, index) in &self.indexes {
+            let known = self
+                .schema
+                .vectors()
+                .any(|(vector, _)| &vector.name == column);
+            if !known {
+                return Err(Error::invalid(format!(
+                    "an index names the vector column `{column}`, which the schema does not have"
+                )));
+            }
+            index.check(column)?;
+        }
+        Ok(())
+    }
+
+    /// The index parameters of a vector column.
+    pub fn index(&self, column: &str) -> IndexSpec {
+        self.indexes.get(column).copied().unwrap_or_default()
+    }
+}
+
+impl SegmentLimits {
+    fn check(&self) -> Result<()> {
+        let rows_max = limits::SEGMENT_ROWS_MAX as u64;
+        if self.max_rows == 0 || self.max_rows > rows_max {
+            let rows = self.max_rows;
+            return Err(Error::invalid(format!(
+                "segments.max_rows {rows} is not between 1 and {rows_max}"
+            )));
+        }
+        if self.max_bytes == 0 || self.max_interval_s == 0 {
+            return Err(Error::invalid(
+                "segments.max_bytes and segments.max_interval_s must be above 0",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl IndexSpec {
+    fn check(&self, column: &str) -> Result<()> {
+        if !(2..=256).contains(&self.m) {
+            let m = self.m;
+            return Err(Error::invalid(format!(
+                "index of `{column}`: m {m} is not between 2 and 256"
+            )));
+        }
+        if !(4..=4096).contains(&self.ef_construction) {
+            let ef = self.ef_construction;
+            return Err(Error::invalid(format!(
+                "index of `{column}`: ef_construction {ef} is not between 4 and 4096"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Checks the name of a database or alias like that of a collection.
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) naming the rule that was broken.
+pub fn check_object_name(what: &str, name: &str) -> Result<()> {
+    check_name(what, name)
+}

@@ -1,0 +1,76 @@
+//! Every bound of the system, in one place, with the reason for its number.
+//!
+//! A limit that a request can hit is named in the error that it causes.
+
+/// Dimensions of a vector: the largest embeddings in use have 16,384.
+pub const DIM_MAX: u32 = 32_768;
+
+/// Columns of a collection.
+pub const COLUMNS_MAX: usize = 256;
+
+/// Bytes of a database, collection, alias or column name.
+pub const NAME_BYTES_MAX: usize = 128;
+
+/// Bytes of a string primary id.
+pub const ID_BYTES_MAX: usize = 512;
+
+/// Bytes of a string or JSON value.
+pub const STRING_BYTES_MAX: usize = 64 * 1024;
+
+/// Levels of nesting in a JSON value.
+pub const JSON_DEPTH_MAX: usize = 64;
+
+/// Collections of a node, over all databases.
+pub const COLLECTIONS_MAX: usize = 4_096;
+
+/// Aliases of a node, over all databases.
+pub const ALIASES_MAX: usize = 16_384;
+
+/// Rows of one write request.
+pub const WRITE_ROWS_MAX: usize = 65_536;
+
+/// Bytes of one write command in the log; a larger request is split by the
+/// client. Must fit a gRPC message and a log record.
+pub const COMMAND_BYTES_MAX: usize = 48 * 1024 * 1024;
+
+/// Bytes of a gRPC message in either direction.
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Nearest rows asked for by one query.
+pub const K_MAX: usize = 16_384;
+
+/// Candidates that an index search may keep.
+pub const EFFORT_MAX: usize = 65_536;
+
+/// Queries of one batched search.
+pub const QUERIES_MAX: usize = 16_384;
+
+/// Queries × k of one batched search: bounds the answer's memory.
+pub const HITS_MAX: usize = 1_048_576;
+
+/// Rows fetched by one get or scroll page.
+pub const FETCH_ROWS_MAX: usize = 16_384;
+
+/// Rows of one segment: row offsets are 32 bits and tombstone maps are dense.
+pub const SEGMENT_ROWS_MAX: usize = 16_777_216;
+
+/// Request ids that a shard remembers, by log entries since: the window in
+/// which a retry is recognised.
+pub const REQUEST_IDS_KEPT: u64 = 16_384;
+
+/// Writes waiting for one group's log: beyond this, writers get RESOURCE_EXHAUSTED.
+pub const PROPOSALS_WAITING_MAX: usize = 4_096;
+
+/// Bytes of commands waiting in all groups of a node.
+pub const PROPOSAL_BYTES_WAITING_MAX: usize = 256 * 1024 * 1024;
+
+const _: () = assert!(
+    COMMAND_BYTES_MAX < MESSAGE_BYTES_MAX,
+    "a command came in one message"
+);
+const _: () = assert!(
+    COMMAND_BYTES_MAX < PROPOSAL_BYTES_WAITING_MAX,
+    "one command must fit"
+);
+const _: () = assert!(SEGMENT_ROWS_MAX <= u32::MAX as usize, "offsets are 32 bits");
+const _: () = assert!(K_MAX <= EFFORT_MAX, "effort must reach k");

@@ -1,0 +1,185 @@
+//! The YAML file that declares a collection.
+
+use crate::failure::Failure;
+use serde::Deserialize;
+use std::path::Path;
+use vicinal_client::{
+    CollectionSpec, ElementType, IdType, IndexSpec, Metric, ScalarType, SegmentLimits, VectorType,
+};
+
+/// A declared collection; configs/collection.yaml shows every key.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CollectionFile {
+    pub(crate) collection: String,
+    #[serde(default)]
+    pub(crate) database: Option<String>,
+    #[serde(default = "int64")]
+    id: IdType,
+    vectors: Vec<VectorEntry>,
+    #[serde(default)]
+    columns: Vec<ColumnEntry>,
+    /// None: what the server's configuration says.
+    #[serde(default)]
+    segments: Option<SegmentLimits>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VectorEntry {
+    name: String,
+    dimension: u32,
+    #[serde(default = "f32")]
+    element: ElementType,
+    metric: Metric,
+    /// None: what the server's configuration says.
+    #[serde(default)]
+    index: Option<IndexSpec>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ColumnEntry {
+    name: String,
+    #[serde(rename = "type")]
+    scalar: ScalarType,
+    #[serde(default)]
+    nullable: bool,
+}
+
+fn int64() -> IdType {
+    IdType::Int64
+}
+
+fn f32() -> ElementType {
+    ElementType::F32
+}
+
+impl CollectionFile {
+    /// Reads a file; a wrong one is named with line and key.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, error))?;
+        Self::parse(&text).map_err(|reason| Failure::file(path, reason))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        serde_saphyr::from_str(text).map_err(|error| {
+            let message = error.without_snippet().to_string();
+            match error.location() {
+                Some(at) if !message.contains("line ") => {
+                    format!("line {}, column {}: {message}", at.line(), at.column())
+                }
+                Some(_) | None => message,
+            }
+        })
+    }
+
+    /// The declaration as the client sends it.
+    pub(crate) fn spec(&self) -> Result<CollectionSpec, Failure> {
+        let mut spec = CollectionSpec::new(&self.collection).id(self.id);
+        if let Some(segments) = self.segments {
+            spec = spec.segments(segments);
+        }
+        for vector in &self.vectors {
+            let kind = VectorType::new(vector.dimension, vector.element, vector.metric)
+                .map_err(|error| Failure::new(format!("vectors.{}: {error}", vector.name)))?;
+            spec = match vector.index {
+                Some(index) => spec.indexed_vector(&vector.name, kind, index),
+                None => spec.vector(&vector.name, kind),
+            };
+        }
+        for column in &self.columns {
+            spec = if column.nullable {
+                spec.nullable_column(&column.name, column.scalar)
+            } else {
+                spec.column(&column.name, column.scalar)
+            };
+        }
+        Ok(spec)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORDS: &str = "\
+collection: words
+vectors:
+  - name: vector
+    dimension: 384
+    metric: cosine
+";
+
+    #[test]
+    fn the_shipped_example_is_right_and_shows_every_default() {
+        let text = include_str!("../../../configs/collection.yaml");
+        let file = CollectionFile::parse(text).expect("the example parses");
+        file.spec().expect("the example is a collection");
+        assert_eq!(file.segments, Some(SegmentLimits::default()));
+        assert_eq!(file.vectors[0].index, Some(IndexSpec::default()));
+        for key in [
+            "database:",
+            "id:",
+            "element:",
+            "kind:",
+            "nullable:",
+            "max_interval_s:",
+        ] {
+            assert!(text.contains(key), "{key} is not shown");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_has_its_default() {
+        let file = CollectionFile::parse(WORDS).expect("right");
+        assert_eq!(file.database, None);
+        assert_eq!(file.id, IdType::Int64);
+        assert_eq!(file.vectors[0].element, ElementType::F32);
+        assert_eq!(file.segments, None);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_line_and_key() {
+        let check = |text: String, line: &str, key: &str| {
+            let reason = CollectionFile::parse(&text).expect_err("wrong");
+            assert!(reason.contains(line) && reason.contains(key), "{reason}");
+            assert!(!reason.contains('\n'), "{reason}");
+        };
+        check(format!("{WORDS}segmants: {{}}\n"), "line 6", "segmants");
+        check(
+            format!("{WORDS}    dimensions: 3\n"),
+            "line 6",
+            "dimensions",
+        );
+        check(
+            format!("{WORDS}    index: {{ kind: HNSV }}\n"),
+            "line 6",
+            "HNSV",
+        );
+        check(
+            format!("{WORDS}    index: {{ m: many }}\n"),
+            "line 6",
+            "u32",
+        );
+        check(
+            format!("{WORDS}segments: {{ max_rose: 1 }}\n"),
+            "line 6",
+            "max_rose",
+        );
+        check("collection: words\n".into(), "line 1", "vectors");
+    }
+
+    #[test]
+    fn a_vector_that_cannot_be_is_named() {
+        let text = WORDS.replace("384", "0");
+        let error = CollectionFile::parse(&text)
+            .expect("parses")
+            .spec()
+            .expect_err("wrong");
+        assert!(
+            error.to_string().contains("vectors.vector: dimension 0"),
+            "{error}"
+        );
+    }
+}

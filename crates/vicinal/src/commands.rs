@@ -1,0 +1,15 @@
+//! One file a command: its flags and what it does.
+
+pub(crate) mod apply;
+pub(crate) mod bench;
+pub(crate) mod count;
+pub(crate) mod demo;
+pub(crate) mod describe;
+pub(crate) mod drop;
+pub(crate) mod flush;
+pub(crate) mod get;
+pub(crate) mod import;
+pub(crate) mod list;
+pub(crate) mod search;
+pub(crate) mod serve;
+pub(crate) mod stats;

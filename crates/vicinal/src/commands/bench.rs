@@ -1,0 +1,38 @@
+//! `vicinal bench`: measuring an index in process, or a server under load.
+
+mod ann;
+mod latency;
+mod load;
+
+pub(crate) use latency::{Latencies, Percentiles};
+
+use crate::failure::Failure;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  vicinal help bench ann
+  vicinal help bench load";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Which {
+    /// Build one index in process; recall and queries per second by effort.
+    #[command(after_help = ann::EXAMPLES)]
+    Ann(ann::Args),
+
+    /// Put a server under load; latencies, recall, errors, CPU per query.
+    #[command(after_help = load::EXAMPLES)]
+    Load(load::Args),
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    match &args.which {
+        Which::Ann(args) => ann::run(args),
+        Which::Load(args) => load::run(args),
+    }
+}

@@ -1,0 +1,124 @@
+//! `vicinal import`.
+
+mod declare;
+mod load;
+
+pub(crate) use load::{Loaded, Options, load};
+
+use crate::connection::{Target, block_on};
+use crate::failure::Failure;
+use crate::output;
+use crate::source::Source;
+use serde_json::json;
+use std::path::PathBuf;
+use vicinal_client::{ElementType, Metric};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  vicinal import -c words --metric cosine words.parquet
+  vicinal import -c sift --metric l2 sift1m.base.u8.npy        u8 becomes f32
+  vicinal import -c sift --metric l2 --element u8 base.bvecs
+  vicinal import -c words --limit 1000 --wait-indexed --json words.parquet
+
+Row ids come from the column `id` of a .parquet file, else they are row numbers.
+Run the same command again after an interruption: rows that are there are skipped.";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    target: Target,
+
+    /// The file: .parquet with a list column of f16, f32, f64 or u8; .npy of u8,
+    /// f16 or f32; .fvecs; .bvecs.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// How vectors are compared, when the collection is made: l2 if not said.
+    #[arg(long, value_parser = parse_metric, value_name = "l2|ip|cosine")]
+    metric: Option<Metric>,
+
+    /// How vectors are stored, when the collection is made: as in the file if not
+    /// said, but u8 of .npy and .bvecs as f32.
+    #[arg(long, value_parser = parse_element, value_name = "f32|f16|bf16|u8")]
+    element: Option<ElementType>,
+
+    /// Rows of a batch; as many as make 2 MiB if not said.
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    batch_rows: Option<u32>,
+
+    /// Batches on their way at the same time.
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    in_flight: u32,
+
+    /// Only the first rows of the file.
+    #[arg(long, value_name = "ROWS")]
+    limit: Option<u64>,
+
+    /// Return only when every row is in a segment with its index.
+    #[arg(long)]
+    wait_indexed: bool,
+
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let source = Source::open(&args.file)?;
+    let options = Options {
+        metric: args.metric,
+        element: args.element,
+        batch_rows: args.batch_rows.map(|rows| rows as usize),
+        in_flight: args.in_flight as usize,
+        rows_max: args.limit,
+        wait_indexed: args.wait_indexed,
+    };
+    block_on(async {
+        let client = args.target.connection.connect().await?;
+        let loaded = load(&client, &args.target.collection, source, options).await?;
+        print(&loaded, args.json)
+    })
+}
+
+fn print(loaded: &Loaded, as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        let mut object = json!({
+            "rows": loaded.rows,
+            "seconds": loaded.seconds,
+            "rows_per_s": loaded.rows_per_s(),
+            "already_there": loaded.already_there,
+        });
+        if let Some(seconds) = loaded.indexed_s {
+            object["indexed_s"] = seconds.into();
+        }
+        return output::json(&object);
+    }
+    let (rows, seconds, rate) = (loaded.rows, loaded.seconds, loaded.rows_per_s());
+    let mut line = format!("rows {rows}  seconds {seconds:.2}  rows_per_s {rate:.0}");
+    if loaded.already_there > 0 {
+        line.push_str(&format!("  already_there {}", loaded.already_there));
+    }
+    if let Some(seconds) = loaded.indexed_s {
+        line.push_str(&format!("  indexed_s {seconds:.2}"));
+    }
+    output::line(line)
+}
+
+/// A metric that goes with numbers.
+pub(crate) fn parse_metric(text: &str) -> Result<Metric, String> {
+    let known = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
+    let found = known.into_iter().find(|metric| metric.name() == text);
+    found.ok_or_else(|| "it is l2, ip or cosine".to_owned())
+}
+
+/// An element type that a file's numbers go into.
+pub(crate) fn parse_element(text: &str) -> Result<ElementType, String> {
+    let known = [
+        ElementType::F32,
+        ElementType::F16,
+        ElementType::Bf16,
+        ElementType::U8,
+    ];
+    let found = known.into_iter().find(|element| element.name() == text);
+    found.ok_or_else(|| "it is f32, f16, bf16 or u8".to_owned())
+}

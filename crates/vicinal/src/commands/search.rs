@@ -1,0 +1,204 @@
+//! `vicinal search`.
+
+use super::get::{row_cells, row_json};
+use crate::connection::{Target, block_on, parse_ids};
+use crate::failure::Failure;
+use crate::output::{self, Align, Grid};
+use crate::source::npy;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use vicinal_client::proto::CollectionSpec;
+use vicinal_client::{Collection, Effort, Found, Hits, Vectors};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  vicinal search -c words --id 42 -k 5
+  vicinal search -c points --vector 0.1,0.2,-0.3 --min-recall 0.99
+  vicinal search -c sift --file queries.npy --row 7 --effort 64 --json
+  vicinal search -c words --id 42 --exact --columns word,gloss";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    target: Target,
+
+    #[command(flatten)]
+    query: Query,
+
+    /// Which row of the file, from 0.
+    #[arg(long, default_value_t = 0, requires = "file", value_name = "N")]
+    row: usize,
+
+    /// Rows wanted.
+    #[arg(short, long, default_value_t = 10)]
+    k: u32,
+
+    #[command(flatten)]
+    how: How,
+
+    /// Columns wanted with each hit; `*`: all scalar columns, `**`: vectors, too.
+    #[arg(long, value_delimiter = ',', default_value = "*", value_name = "NAMES")]
+    columns: Vec<String>,
+
+    /// The vector column, if there are several.
+    #[arg(long, default_value = "", value_name = "NAME")]
+    vector_column: String,
+
+    /// Print JSON: one line a hit.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to search for: exactly one of the three.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Query {
+    /// The vector of the row with this id.
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+    id: Option<String>,
+
+    /// The vector itself.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        value_name = "X,Y,…"
+    )]
+    vector: Option<Vec<f32>>,
+
+    /// The vector in a row of this .npy file.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// How hard to try: at most one of the three.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[group(multiple = false)]
+pub(crate) struct How {
+    /// Candidates that an index keeps per segment.
+    #[arg(long, value_name = "N")]
+    pub(crate) effort: Option<u32>,
+
+    /// Mean recall that the server chooses the effort for; 0.95 if nothing is said.
+    #[arg(long, value_name = "RECALL")]
+    pub(crate) min_recall: Option<f32>,
+
+    /// Compare with every row.
+    #[arg(long)]
+    pub(crate) exact: bool,
+}
+
+impl How {
+    pub(crate) fn effort(self) -> Effort {
+        match (self.effort, self.min_recall) {
+            (Some(effort), _) => Effort::Candidates(effort as usize),
+            (None, Some(recall)) => Effort::MinRecall(recall),
+            (None, None) if self.exact => Effort::Exact,
+            (None, None) => Effort::DEFAULT,
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    block_on(async {
+        let collection = args.target.connect().await?;
+        let vector = query(&collection, args).await?;
+        let columns = args
+            .columns
+            .iter()
+            .filter(|column| !column.is_empty())
+            .cloned();
+        let search = collection
+            .search(vector)
+            .vector_column(&args.vector_column)
+            .k(args.k)
+            .effort(args.how.effort())
+            .columns(columns);
+        let found = search.send().await?;
+        if args.json {
+            print_json(&found)
+        } else {
+            print_table(&found)
+        }
+    })
+}
+
+async fn query(collection: &Collection, args: &Args) -> Result<Vectors, Failure> {
+    if let Some(vector) = &args.query.vector {
+        return Ok(Vectors::from(vector));
+    }
+    if let Some(file) = &args.query.file {
+        let queries = npy::read_f32(file)?;
+        let (row, rows) = (args.row, queries.rows);
+        if row >= rows {
+            let reason = format!("row {row} is not there; it has {rows} rows, counted from 0");
+            return Err(Failure::file(file, reason));
+        }
+        return Ok(Vectors::from(queries.row(row)));
+    }
+    let Some(id) = &args.query.id else {
+        return Err(Failure::new(
+            "say what to search for: --id, --vector or --file",
+        ));
+    };
+    let spec = collection.describe().await?.spec.unwrap_or_default();
+    let column = vector_column(&spec, &args.vector_column)?;
+    let ids = parse_ids(std::slice::from_ref(id), &spec)?;
+    let rows = collection.get(ids, &[column]).await?;
+    let vector = rows.vector_column(column).filter(|_| !rows.is_empty());
+    vector.cloned().ok_or_else(|| {
+        Failure::new(format!(
+            "collection `{}` has no row with the id {id}",
+            collection.name()
+        ))
+    })
+}
+
+/// The vector column of that name, or the only one.
+pub(crate) fn vector_column<'a>(spec: &'a CollectionSpec, name: &str) -> Result<&'a str, Failure> {
+    let found = match (name, &spec.vectors[..]) {
+        ("", [only]) => Some(only),
+        ("", _) => None,
+        (name, columns) => columns.iter().find(|column| column.name == name),
+    };
+    found.map(|column| column.name.as_str()).ok_or_else(|| {
+        let names: Vec<_> = spec
+            .vectors
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
+        let (name, names) = (&spec.name, names.join("`, `"));
+        Failure::new(format!(
+            "say --vector-column: collection `{name}` has `{names}`"
+        ))
+    })
+}
+
+fn print_json(found: &Found<Hits>) -> Result<(), Failure> {
+    for (row, score) in found.hits.scores.iter().enumerate() {
+        let mut hit = row_json(&found.hits.rows, row);
+        hit.insert("score".into(), json!(score));
+        output::json(&Value::Object(hit))?;
+    }
+    Ok(())
+}
+
+fn print_table(found: &Found<Hits>) -> Result<(), Failure> {
+    let rows = &found.hits.rows;
+    if rows.is_empty() {
+        output::note("nothing found: the collection has no rows");
+        return Ok(());
+    }
+    let names: Vec<_> = rows.column_names().map(String::from).collect();
+    let columns = names.iter().map(|name| (name.as_str(), Align::Left));
+    let columns: Vec<_> = [("score", Align::Right), ("id", Align::Right)]
+        .into_iter()
+        .chain(columns)
+        .collect();
+    let mut grid = Grid::new(&columns);
+    for (row, score) in found.hits.scores.iter().enumerate() {
+        let cells = row_cells(rows, row, &names);
+        grid.row(std::iter::once(format!("{score:.4}")).chain(cells));
+    }
+    grid.print()
+}
