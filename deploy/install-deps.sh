@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # What each is for: a C compiler and linker (zstd, the final link), make (this
-# tree's commands), pkg-config (finds hwloc), hwloc (which cores share a memory).
-packages=(gcc libc6-dev make pkg-config libhwloc-dev)
+# tree's commands), pkg-config (finds hwloc), hwloc and libudev (which cores share a memory).
+packages=(gcc libc6-dev make pkg-config libhwloc-dev libudev-dev)
 
 say() { printf 'deps: %s\n' "$*"; }
 fail() { printf 'deps: %s\n' "$*" >&2; exit 1; }

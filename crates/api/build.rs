@@ -10,7 +10,6 @@ const PROTOS: [&str; 4] = [
     "vicinal/v1/search.proto",
 ];
 
-#[expect(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
 #[expect(clippy::disallowed_methods, reason = "a build script writes generated files")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");

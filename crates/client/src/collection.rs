@@ -40,10 +40,7 @@ pub enum FlushUntil {
 impl Client {
     /// A handle to the collection of that name or alias.
     pub fn collection(&self, name: impl Into<String>) -> Collection {
-        Collection {
-            client: self.clone(),
-            name: name.into(),
-        }
+        Collection { client: self.clone(), name: name.into() }
     }
 
     /// Creates a collection and returns its number.
@@ -93,9 +90,7 @@ impl Client {
     /// # Errors
     /// Those of any call.
     pub async fn list(&self) -> Result<Vec<proto::CollectionSummary>> {
-        let message = proto::ListCollectionsRequest {
-            database: self.database(),
-        };
+        let message = proto::ListCollectionsRequest { database: self.database() };
         let answer = self
             .call(message, |request| {
                 let mut stub = self.collections_stub();
@@ -148,9 +143,7 @@ impl Client {
     /// # Errors
     /// Those of any call.
     pub async fn aliases(&self) -> Result<Vec<proto::Alias>> {
-        let message = proto::ListAliasesRequest {
-            database: self.database(),
-        };
+        let message = proto::ListAliasesRequest { database: self.database() };
         let answer = self
             .call(message, |request| {
                 let mut stub = self.collections_stub();

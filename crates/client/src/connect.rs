@@ -92,10 +92,7 @@ impl Client {
     /// What makes a write exactly once, whatever is repeated.
     pub(crate) fn write_options(&self) -> Option<proto::WriteOptions> {
         let RequestId(id) = self.request_id();
-        Some(proto::WriteOptions {
-            request_id: id.to_vec(),
-            timeout_ms: 0,
-        })
+        Some(proto::WriteOptions { request_id: id.to_vec(), timeout_ms: 0 })
     }
 
     fn request_id(&self) -> RequestId {
@@ -103,13 +100,7 @@ impl Client {
     }
 
     fn draw<T>(&self, from: impl FnOnce(&mut SmallRng) -> T) -> T {
-        from(
-            &mut self
-                .shared
-                .random
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        from(&mut self.shared.random.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Sends a message, again and again while the server is unavailable.
@@ -123,11 +114,7 @@ impl Client {
         // Only an attempt that may be repeated pays for a copy.
         let mut message = Some(message);
         for attempt in 0..=retries {
-            let copy = if attempt == retries {
-                message.take()
-            } else {
-                message.clone()
-            };
+            let copy = if attempt == retries { message.take() } else { message.clone() };
             let Some(copy) = copy else { break };
             let mut request = Request::new(copy);
             if let Some(timeout) = self.timeout {
@@ -147,10 +134,7 @@ impl Client {
     }
 
     pub(crate) fn answer_error(&self, reason: impl Into<String>) -> Error {
-        Error::Answer {
-            address: self.address().to_owned(),
-            reason: reason.into(),
-        }
+        Error::Answer { address: self.address().to_owned(), reason: reason.into() }
     }
 
     pub(crate) fn collections_stub(&self) -> proto::collections_client::CollectionsClient<Channel> {
@@ -226,13 +210,10 @@ impl ClientBuilder {
     /// [`Error::Address`] or [`Error::Unreachable`].
     pub async fn connect(self, address: &str) -> Result<Client> {
         let endpoint = self.endpoint(address)?;
-        let channel = endpoint
-            .connect()
-            .await
-            .map_err(|error| Error::Unreachable {
-                address: address.to_owned(),
-                reason: root(&error),
-            })?;
+        let channel = endpoint.connect().await.map_err(|error| Error::Unreachable {
+            address: address.to_owned(),
+            reason: root(&error),
+        })?;
         let shared = Shared {
             channel,
             address: address.to_owned(),
@@ -240,18 +221,11 @@ impl ClientBuilder {
             retry: self.retry,
             random: Mutex::new(SmallRng::from_os_rng()),
         };
-        Ok(Client {
-            shared: Arc::new(shared),
-            database: self.database,
-            timeout: self.timeout,
-        })
+        Ok(Client { shared: Arc::new(shared), database: self.database, timeout: self.timeout })
     }
 
     fn endpoint(&self, address: &str) -> Result<Endpoint> {
-        let wrong = |reason: String| Error::Address {
-            address: address.to_owned(),
-            reason,
-        };
+        let wrong = |reason: String| Error::Address { address: address.to_owned(), reason };
         let url = match address.split_once("://") {
             Some(("http", _)) => address.to_owned(),
             Some((scheme, _)) => return Err(wrong(format!("`{scheme}://` is not spoken here"))),

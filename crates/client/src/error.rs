@@ -75,29 +75,18 @@ impl Error {
     pub(crate) fn from_status(status: &Status, address: &str) -> Self {
         let address = address.to_owned();
         let Some(source) = status.source() else {
-            return Self::Refused {
-                code: status.code(),
-                message: sentence(status),
-            };
+            return Self::Refused { code: status.code(), message: sentence(status) };
         };
         if chain(source).any(|cause| cause.is::<tonic::TimeoutExpired>()) {
             return Self::Timeout { address };
         }
         let code = status.code();
-        let is_broken = matches!(
-            code,
-            Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled
-        );
+        let is_broken =
+            matches!(code, Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled);
         if is_broken {
-            return Self::Unreachable {
-                address,
-                reason: root(source),
-            };
+            return Self::Unreachable { address, reason: root(source) };
         }
-        Self::Refused {
-            code,
-            message: sentence(status),
-        }
+        Self::Refused { code, message: sentence(status) }
     }
 }
 
@@ -117,7 +106,5 @@ fn chain<'a>(
 
 /// The innermost cause: the one that names what happened.
 pub(crate) fn root(error: &(dyn std::error::Error + 'static)) -> String {
-    chain(error)
-        .last()
-        .map_or_else(String::new, ToString::to_string)
+    chain(error).last().map_or_else(String::new, ToString::to_string)
 }

@@ -18,19 +18,14 @@ pub struct Retry {
 
 impl Retry {
     /// Every failure is reported at once.
-    pub const NEVER: Self = Self {
-        retries: 0,
-        first_wait: Duration::ZERO,
-        wait_max: Duration::ZERO,
-    };
+    pub const NEVER: Self =
+        Self { retries: 0, first_wait: Duration::ZERO, wait_max: Duration::ZERO };
 
     /// The wait before repetition `attempt` (from 0), between half of the
     /// exponential step and all of it: `jitter` is uniform in [0, 1), so that
     /// clients that failed together do not come back together.
     pub(crate) fn wait(self, attempt: u32, jitter: f64) -> Duration {
-        let doubled = self
-            .first_wait
-            .saturating_mul(2_u32.saturating_pow(attempt));
+        let doubled = self.first_wait.saturating_mul(2_u32.saturating_pow(attempt));
         doubled.min(self.wait_max).mul_f64(0.5 + jitter / 2.0)
     }
 }

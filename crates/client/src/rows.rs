@@ -45,10 +45,7 @@ pub struct Vectors {
 impl Vectors {
     /// Little-endian elements of one type without gaps: what goes over the wire.
     pub fn packed(element: ElementType, bytes: impl Into<Bytes>) -> Self {
-        Self {
-            element: Some(element),
-            bytes: bytes.into(),
-        }
+        Self { element: Some(element), bytes: bytes.into() }
     }
 
     /// The type of the elements; none if the server did not say.
@@ -67,9 +64,7 @@ impl Vectors {
     }
 
     pub(crate) fn into_message(self) -> proto::Vectors {
-        let element = self
-            .element
-            .map_or(proto::ElementType::Unspecified, convert::element);
+        let element = self.element.map_or(proto::ElementType::Unspecified, convert::element);
         proto::Vectors {
             data: Some(proto::vectors::Data::Packed(self.bytes)),
             element: element.into(),
@@ -81,10 +76,7 @@ impl Vectors {
         match message.data {
             Some(proto::vectors::Data::Packed(bytes)) => Self { element, bytes },
             Some(proto::vectors::Data::Floats(floats)) => Self::from(floats.values),
-            None => Self {
-                element,
-                bytes: Bytes::new(),
-            },
+            None => Self { element, bytes: Bytes::new() },
         }
     }
 
@@ -129,11 +121,7 @@ impl From<Vec<f32>> for Vectors {
 impl Rows {
     /// Rows of these ids, without any column yet.
     pub fn new(ids: impl Into<Ids>) -> Self {
-        Self {
-            ids: ids.into(),
-            vectors: Vec::new(),
-            scalars: Vec::new(),
-        }
+        Self { ids: ids.into(), vectors: Vec::new(), scalars: Vec::new() }
     }
 
     /// Adds a vector column: the rows' vectors one after another.
@@ -173,18 +161,12 @@ impl Rows {
 
     /// The vectors of a column; none if it is not there.
     pub fn vector_column(&self, name: &str) -> Option<&Vectors> {
-        self.vectors
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, vectors)| vectors)
+        self.vectors.iter().find(|(known, _)| known == name).map(|(_, vectors)| vectors)
     }
 
     /// The values of a scalar column; none if it is not there.
     pub fn scalar_column(&self, name: &str) -> Option<&Scalars> {
-        self.scalars
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, values)| values)
+        self.scalars.iter().find(|(known, _)| known == name).map(|(_, values)| values)
     }
 
     /// The vector of a row; none if the column is not there or its type unknown.
@@ -227,16 +209,8 @@ impl Rows {
             Ids::Int(ids) => ids.len() * 8,
             Ids::Str(ids) => ids.iter().map(|id| id.len() + 2).sum(),
         };
-        let vectors: usize = self
-            .vectors
-            .iter()
-            .map(|(_, vectors)| vectors.bytes.len())
-            .sum();
-        let scalars: usize = self
-            .scalars
-            .iter()
-            .map(|(_, scalars)| scalars.bytes())
-            .sum();
+        let vectors: usize = self.vectors.iter().map(|(_, vectors)| vectors.bytes.len()).sum();
+        let scalars: usize = self.scalars.iter().map(|(_, scalars)| scalars.bytes()).sum();
         ids + vectors + scalars
     }
 
@@ -247,9 +221,7 @@ impl Rows {
     pub fn check(&self) -> Result<()> {
         let rows = self.len();
         if rows == 0 {
-            return Err(Error::Invalid(
-                "there are no rows to write; give at least one id".into(),
-            ));
+            return Err(Error::Invalid("there are no rows to write; give at least one id".into()));
         }
         for (name, scalars) in &self.scalars {
             let len = scalars.len();
@@ -296,13 +268,10 @@ impl Rows {
             (&self.ids, &other.ids),
             (Ids::Int(_), Ids::Int(_)) | (Ids::Str(_), Ids::Str(_))
         );
-        let vectors =
-            self.vectors.len() == other.vectors.len()
-                && self.vectors.iter().zip(&other.vectors).all(
-                    |((name, vectors), (other, more))| {
-                        name == other && vectors.element == more.element
-                    },
-                );
+        let vectors = self.vectors.len() == other.vectors.len()
+            && self.vectors.iter().zip(&other.vectors).all(|((name, vectors), (other, more))| {
+                name == other && vectors.element == more.element
+            });
         let scalars = self.scalars.len() == other.scalars.len()
             && self
                 .scalars
@@ -321,18 +290,12 @@ impl Rows {
 
     pub(crate) fn into_message(self) -> proto::RowBatch {
         use proto::column_values::Values;
-        let vectors = self
-            .vectors
-            .into_iter()
-            .map(|(name, vectors)| proto::ColumnValues {
-                name,
-                values: Some(Values::Vectors(vectors.into_message())),
-                nulls: Vec::new(),
-            });
-        let scalars = self
-            .scalars
-            .into_iter()
-            .map(|(name, scalars)| scalars.into_message(name));
+        let vectors = self.vectors.into_iter().map(|(name, vectors)| proto::ColumnValues {
+            name,
+            values: Some(Values::Vectors(vectors.into_message())),
+            nulls: Vec::new(),
+        });
+        let scalars = self.scalars.into_iter().map(|(name, scalars)| scalars.into_message(name));
         proto::RowBatch {
             columns: vectors.chain(scalars).collect(),
             ids: Some(convert::ids(self.ids)),
@@ -367,22 +330,12 @@ impl Rows {
 fn decode(element: ElementType, bytes: &[u8]) -> Vec<f32> {
     let pairs = || bytes.as_chunks::<2>().0.iter().copied();
     match element {
-        ElementType::F32 => bytes
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|bytes| f32::from_le_bytes(*bytes))
-            .collect(),
-        ElementType::F16 => pairs()
-            .map(|bytes| f16::from_le_bytes(bytes).to_f32())
-            .collect(),
-        ElementType::Bf16 => pairs()
-            .map(|bytes| bf16::from_le_bytes(bytes).to_f32())
-            .collect(),
-        ElementType::I8 => bytes
-            .iter()
-            .map(|byte| f32::from(byte.cast_signed()))
-            .collect(),
+        ElementType::F32 => {
+            bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+        }
+        ElementType::F16 => pairs().map(|bytes| f16::from_le_bytes(bytes).to_f32()).collect(),
+        ElementType::Bf16 => pairs().map(|bytes| bf16::from_le_bytes(bytes).to_f32()).collect(),
+        ElementType::I8 => bytes.iter().map(|byte| f32::from(byte.cast_signed())).collect(),
         ElementType::U8 => bytes.iter().map(|byte| f32::from(*byte)).collect(),
         ElementType::Binary => {
             let bits = |byte: &u8| {

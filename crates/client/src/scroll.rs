@@ -28,12 +28,7 @@ pub struct Scroll {
 
 impl Scroll {
     pub(crate) fn new(collection: Collection) -> Self {
-        Self {
-            collection,
-            columns: Vec::new(),
-            page_rows: 0,
-            cursor: Some(Vec::new()),
-        }
+        Self { collection, columns: Vec::new(), page_rows: 0, cursor: Some(Vec::new()) }
     }
 
     /// Names the columns wanted; `*` all scalar columns, `**` vectors too.

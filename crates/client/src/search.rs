@@ -188,11 +188,7 @@ impl Search<Many> {
         let nearer = convert::nearer_back(answer.nearer());
         let found = nearer.ok_or_else(no_direction).and_then(|nearer| {
             Ok(Found {
-                hits: answer
-                    .results
-                    .into_iter()
-                    .map(hits)
-                    .collect::<Result<_, _>>()?,
+                hits: answer.results.into_iter().map(hits).collect::<Result<_, _>>()?,
                 nearer,
                 report: answer.report.unwrap_or_default(),
             })
@@ -209,11 +205,7 @@ fn hits(message: proto::Hits) -> Result<Hits, String> {
     let rows = Rows::from_parts(message.ids, message.columns)?;
     let scores = message.scores;
     if scores.len() != rows.len() {
-        return Err(format!(
-            "{} scores came with {} ids",
-            scores.len(),
-            rows.len()
-        ));
+        return Err(format!("{} scores came with {} ids", scores.len(), rows.len()));
     }
     Ok(Hits { rows, scores })
 }

@@ -98,11 +98,7 @@ impl CollectionSpec {
 
     fn scalar(mut self, name: String, scalar: ScalarType, nullable: bool) -> Self {
         let kind = convert::scalar_type(scalar).into();
-        self.message.columns.push(proto::ScalarColumn {
-            name,
-            r#type: kind,
-            nullable,
-        });
+        self.message.columns.push(proto::ScalarColumn { name, r#type: kind, nullable });
         self
     }
 
@@ -121,9 +117,7 @@ pub fn vector_type(column: &proto::VectorColumn) -> Result<VectorType> {
     let metric = convert::metric_back(column.metric());
     let (Some(element), Some(metric)) = (element, metric) else {
         let reason = "has an element type or metric that this client does not know";
-        return Err(Error::Invalid(format!(
-            "vector column `{name}` {reason}; use a newer one"
-        )));
+        return Err(Error::Invalid(format!("vector column `{name}` {reason}; use a newer one")));
     };
     VectorType::new(column.dimension, element, metric)
         .map_err(|error| Error::Invalid(format!("vector column `{name}`: {error}")))

@@ -159,8 +159,7 @@ impl Writer {
         }
         let collection = self.collection.clone();
         let on_existing = self.options.on_existing;
-        self.flying
-            .spawn(async move { send(&collection, rows, on_existing).await });
+        self.flying.spawn(async move { send(&collection, rows, on_existing).await });
         Ok(())
     }
 

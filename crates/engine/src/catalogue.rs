@@ -85,21 +85,13 @@ impl Catalogue {
 
     /// All shards that are open.
     pub(crate) fn shards(&self) -> Vec<Arc<Shard>> {
-        self.shards
-            .read()
-            .values()
-            .filter_map(|shard| shard.as_ref().ok().cloned())
-            .collect()
+        self.shards.read().values().filter_map(|shard| shard.as_ref().ok().cloned()).collect()
     }
 
     /// The groups that there should be, the catalogue's own included.
     pub(crate) fn groups(&self) -> Vec<GroupId> {
         let state = self.state.read();
-        state
-            .collections()
-            .map(|(_, entry)| entry.group)
-            .chain([GroupId::CATALOGUE])
-            .collect()
+        state.collections().map(|(_, entry)| entry.group).chain([GroupId::CATALOGUE]).collect()
     }
 
     /// Looks at the documents, without waiting for anybody.
@@ -127,15 +119,9 @@ impl Catalogue {
         let mut outcomes = Vec::with_capacity(commands.len());
         for command in commands {
             let (envelope, change) = decode(command).unwrap_or_else(|error| {
-                panic!(
-                    "catalogue entry {} cannot be applied: {error}",
-                    command.index
-                )
+                panic!("catalogue entry {} cannot be applied: {error}", command.index)
             });
-            let position = LogPosition {
-                index: command.index,
-                term: command.term,
-            };
+            let position = LogPosition { index: command.index, term: command.term };
             let outcome = self.state.write().apply(position, envelope.request, change);
             outcomes.push(outcome.map_err(|error| (error.kind(), error.to_string())));
             self.reconcile();
@@ -171,11 +157,8 @@ impl Catalogue {
         let state = self.state.read();
         let mut shards = self.shards.write();
         let declared = self.groups_of(&state);
-        let gone: Vec<GroupId> = shards
-            .keys()
-            .copied()
-            .filter(|group| !declared.contains(group))
-            .collect();
+        let gone: Vec<GroupId> =
+            shards.keys().copied().filter(|group| !declared.contains(group)).collect();
         for group in gone {
             if let Some(shard) = shards.remove(&group) {
                 self.close(group, shard);
@@ -185,13 +168,12 @@ impl Catalogue {
         for (id, entry) in state.collections() {
             let settings = settings_of(&entry.spec);
             let shard = shards.entry(entry.group).or_insert_with(|| {
-                self.open_shard(entry.group, id, &entry.spec)
-                    .inspect_err(|(_, reason)| {
-                        tracing::error!(
-                            collection = entry.spec.name,
-                            "the collection cannot be opened: {reason}"
-                        );
-                    })
+                self.open_shard(entry.group, id, &entry.spec).inspect_err(|(_, reason)| {
+                    tracing::error!(
+                        collection = entry.spec.name,
+                        "the collection cannot be opened: {reason}"
+                    );
+                })
             });
             if let Ok(shard) = shard
                 && *shard.settings() != settings
@@ -199,11 +181,8 @@ impl Catalogue {
                 shard.set_settings(settings);
                 shard.request_builds();
             }
-            let collection = Collection {
-                id,
-                database: entry.database.clone(),
-                spec: entry.spec.clone(),
-            };
+            let collection =
+                Collection { id, database: entry.database.clone(), spec: entry.spec.clone() };
             let live = LiveCollection {
                 info: Arc::new(collection),
                 database: state.database(&entry.database),
@@ -241,14 +220,9 @@ impl Catalogue {
         let opened = Shard::open(options).map_err(|error| (error.kind(), error.to_string()));
         let (shard, applied) = opened?;
         let maintenance = self.maintenance.upgrade();
-        let node = maintenance
-            .as_ref()
-            .and_then(|maintenance| maintenance.node());
+        let node = maintenance.as_ref().and_then(|maintenance| maintenance.node());
         if let Some(node) = node {
-            node.add_group(
-                GroupStart { group, applied },
-                Machine::Shard(Arc::clone(&shard)),
-            );
+            node.add_group(GroupStart { group, applied }, Machine::Shard(Arc::clone(&shard)));
         }
         Ok(shard)
     }
@@ -269,18 +243,12 @@ impl Catalogue {
     /// now is removed at the next start.
     pub(crate) fn remove_group_dir(&self, group: GroupId) {
         let dir = self.dir.join(group.to_string());
-        let removed = self.disk.exists(&dir).and_then(|exists| {
-            if exists {
-                self.disk.remove_dir_all(&dir)
-            } else {
-                Ok(())
-            }
-        });
+        let removed = self
+            .disk
+            .exists(&dir)
+            .and_then(|exists| if exists { self.disk.remove_dir_all(&dir) } else { Ok(()) });
         if let Err(error) = removed.and_then(|()| self.disk.sync_dir(&self.dir)) {
-            tracing::warn!(
-                "{} is left for the next start to remove: {error}",
-                dir.display()
-            );
+            tracing::warn!("{} is left for the next start to remove: {error}", dir.display());
         }
     }
 
@@ -292,21 +260,13 @@ impl Catalogue {
             vicinal_types::Error::unavailable(format!("{dir} cannot be listed")).caused_by(error)
         })?;
         let groups = self.groups();
-        let numbers = names
-            .iter()
-            .filter_map(|name| name.parse().ok().map(GroupId));
+        let numbers = names.iter().filter_map(|name| name.parse().ok().map(GroupId));
         Ok(numbers.filter(|group| !groups.contains(group)).collect())
     }
 }
 
 fn settings_of(spec: &CollectionSpec) -> Settings {
-    let indexes: BTreeMap<ColumnId, IndexSpec> = spec
-        .schema
-        .vectors()
-        .map(|(column, _)| (column.id, spec.index(&column.name)))
-        .collect();
-    Settings {
-        segments: spec.segments,
-        indexes,
-    }
+    let indexes: BTreeMap<ColumnId, IndexSpec> =
+        spec.schema.vectors().map(|(column, _)| (column.id, spec.index(&column.name))).collect();
+    Settings { segments: spec.segments, indexes }
 }

@@ -35,12 +35,10 @@ pub(crate) fn array_to_ids(array: &ArrayRef, id_type: IdType) -> Option<Ids> {
 /// Whether the id at `row` of an id column is `id`.
 pub(crate) fn id_is(array: &ArrayRef, row: usize, id: IdRef<'_>) -> bool {
     match id {
-        IdRef::Int(id) => array
-            .as_primitive_opt::<Int64Type>()
-            .is_some_and(|ids| ids.value(row) == id),
-        IdRef::Str(id) => array
-            .as_string_opt::<i32>()
-            .is_some_and(|ids| ids.value(row) == id),
+        IdRef::Int(id) => {
+            array.as_primitive_opt::<Int64Type>().is_some_and(|ids| ids.value(row) == id)
+        }
+        IdRef::Str(id) => array.as_string_opt::<i32>().is_some_and(|ids| ids.value(row) == id),
     }
 }
 
@@ -109,10 +107,7 @@ mod tests {
     #[test]
     fn the_hash_of_an_id_never_changes() {
         assert_eq!(IdRef::Int(0).hash(), 0xc77b_3abb_6f87_acd9);
-        assert_eq!(
-            IdRef::Str("synset").hash(),
-            xxhash_rust::xxh3::xxh3_64(b"synset")
-        );
+        assert_eq!(IdRef::Str("synset").hash(), xxhash_rust::xxh3::xxh3_64(b"synset"));
     }
 
     #[test]

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use format::{CommandError, Envelope, Kind, Part, PartKind};
 use std::sync::Arc;
 use vicinal_index::Vectors;
-use vicinal_types::{CollectionId, ColumnId, DatabaseId, Ids, RequestId, Schema, limits};
+use vicinal_types::{
+    CollectionId, ColumnId, DatabaseId, Ids, RequestId, ScalarType, Schema, VectorType, limits,
+};
 
 /// Rows that passed validation, in stored form.
 #[derive(Debug)]
@@ -49,18 +51,10 @@ pub(crate) fn encode_rows(header: &Header, kind: Kind, rows: &CheckedRows) -> By
     let mut parts = vec![part(PartKind::Ids, ColumnId(0), &ids_to_array(&rows.ids))];
     for (column, encoded) in &rows.vectors {
         let bytes = encoded.bytes.clone();
-        parts.push(Part {
-            kind: PartKind::Vectors,
-            column: *column,
-            bytes,
-        });
+        parts.push(Part { kind: PartKind::Vectors, column: *column, bytes });
         if let Some(norms) = &encoded.norms {
             let bytes: Bytes = norms.iter().flat_map(|norm| norm.to_le_bytes()).collect();
-            parts.push(Part {
-                kind: PartKind::Norms,
-                column: *column,
-                bytes,
-            });
+            parts.push(Part { kind: PartKind::Norms, column: *column, bytes });
         }
     }
     for (column, array) in &rows.scalars {
@@ -77,22 +71,14 @@ pub(crate) fn encode_delete(header: &Header, ids: &Ids) -> Bytes {
 
 /// Writes a catalogue command.
 pub(crate) fn encode_text(header: &Header, text: String) -> Bytes {
-    let part = Part {
-        kind: PartKind::Text,
-        column: ColumnId(0),
-        bytes: text.into(),
-    };
+    let part = Part { kind: PartKind::Text, column: ColumnId(0), bytes: text.into() };
     format::encode(&header.envelope(Kind::Catalogue, 0), &[part])
 }
 
 fn part(kind: PartKind, column: ColumnId, array: &ArrayRef) -> Part {
     let mut bytes = Vec::new();
     columns::format::encode(array, &mut bytes);
-    Part {
-        kind,
-        column,
-        bytes: bytes.into(),
-    }
+    Part { kind, column, bytes: bytes.into() }
 }
 
 /// The text of a catalogue command.
@@ -123,58 +109,58 @@ pub(crate) fn decode_rows(
     if len > limits::WRITE_ROWS_MAX {
         return Err(CommandError::Wrong("row count"));
     }
-    let find = |kind: PartKind, column: ColumnId| {
-        parts
-            .iter()
-            .find(|part| part.kind == kind && part.column == column)
-            .map(|part| &part.bytes)
-    };
-    let ids =
-        find(PartKind::Ids, ColumnId(0)).and_then(|bytes| columns::format::decode(bytes).ok());
+    let parts = Parts { parts, len };
+    let ids = parts.find(PartKind::Ids, ColumnId(0));
+    let ids = ids.and_then(|bytes| columns::format::decode(bytes).ok());
     let ids =
         ids.filter(|ids| array_to_ids(ids, schema.id_type()).is_some_and(|ids| ids.len() == len));
-    let mut vectors = Vec::new();
-    for (column, kind) in schema.vectors() {
-        let bytes =
-            find(PartKind::Vectors, column.id).ok_or(CommandError::Wrong("list of vectors"))?;
-        let block = Vectors::new(kind, bytes.clone())
-            .ok()
-            .filter(|block| block.len() == envelope.rows);
-        let norms = find(PartKind::Norms, column.id).map(|bytes| -> Arc<[f32]> {
-            bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|norm| f32::from_le_bytes(*norm))
-                .collect()
-        });
-        if norms.as_ref().is_some_and(|norms| norms.len() != len) {
-            return Err(CommandError::Wrong("list of norms"));
-        }
-        let vectors_of_rows = block.ok_or(CommandError::Wrong("block of vectors"))?;
-        vectors.push((
-            column.id,
-            VectorPart {
-                vectors: vectors_of_rows,
-                norms,
-            },
-        ));
-    }
-    let mut scalars = Vec::new();
-    for (column, scalar, _) in schema.scalars() {
-        let array = match find(PartKind::Scalars, column.id) {
-            Some(bytes) => columns::format::decode(bytes)
-                .ok()
-                .filter(|array| array.len() == len && array.data_type() == &scalar.arrow())
-                .ok_or(CommandError::Wrong("column of scalars"))?,
-            None => columns::nulls(scalar, len),
-        };
-        scalars.push((column.id, array));
-    }
+    let vectors =
+        schema.vectors().map(|(column, kind)| Ok((column.id, parts.vectors(column.id, kind)?)));
+    let scalars = schema
+        .scalars()
+        .map(|(column, scalar, _)| Ok((column.id, parts.scalars(column.id, scalar)?)));
     Ok(Rows {
         ids: ids.ok_or(CommandError::Wrong("list of ids"))?,
         versions: Versions::of_command(index, envelope.rows),
-        vectors,
-        scalars,
+        vectors: vectors.collect::<Result<_, _>>()?,
+        scalars: scalars.collect::<Result<_, _>>()?,
     })
+}
+
+/// The parts of a command of `len` rows.
+struct Parts<'a> {
+    parts: &'a [Part],
+    len: usize,
+}
+
+impl<'a> Parts<'a> {
+    fn find(&self, kind: PartKind, column: ColumnId) -> Option<&'a Bytes> {
+        let is_it = |part: &&Part| part.kind == kind && part.column == column;
+        self.parts.iter().find(is_it).map(|part| &part.bytes)
+    }
+
+    fn vectors(&self, column: ColumnId, kind: VectorType) -> Result<VectorPart, CommandError> {
+        let bytes =
+            self.find(PartKind::Vectors, column).ok_or(CommandError::Wrong("list of vectors"))?;
+        let block = Vectors::new(kind, bytes.clone()).ok();
+        let block = block.filter(|block| block.len() as usize == self.len);
+        let norms = self.find(PartKind::Norms, column).map(|bytes| -> Arc<[f32]> {
+            bytes.as_chunks().0.iter().map(|norm| f32::from_le_bytes(*norm)).collect()
+        });
+        if norms.as_ref().is_some_and(|norms| norms.len() != self.len) {
+            return Err(CommandError::Wrong("list of norms"));
+        }
+        let vectors = block.ok_or(CommandError::Wrong("block of vectors"))?;
+        Ok(VectorPart { vectors, norms })
+    }
+
+    fn scalars(&self, column: ColumnId, scalar: ScalarType) -> Result<ArrayRef, CommandError> {
+        let Some(bytes) = self.find(PartKind::Scalars, column) else {
+            return Ok(columns::nulls(scalar, self.len));
+        };
+        let array = columns::format::decode(bytes).ok();
+        let is_right =
+            |array: &ArrayRef| array.len() == self.len && array.data_type() == &scalar.arrow();
+        array.filter(is_right).ok_or(CommandError::Wrong("column of scalars"))
+    }
 }

@@ -49,11 +49,7 @@ impl Engine {
             id: live.info.id,
             rows: live.shard.as_ref().map_or(0, |shard| shard.live_count()),
         };
-        Ok(names
-            .list(database)
-            .into_iter()
-            .map(|live| summary(live))
-            .collect())
+        Ok(names.list(database).into_iter().map(|live| summary(live)).collect())
     }
 
     /// Lists the aliases of a database with what they point at, by alias.
@@ -113,11 +109,7 @@ fn describe_segment(
         SegmentView::Memory(memory) => Some(SegmentDescription {
             shard: shard.group,
             segment: memory.id,
-            state: if memory.is_frozen {
-                SegmentState::Frozen
-            } else {
-                SegmentState::Growing
-            },
+            state: if memory.is_frozen { SegmentState::Frozen } else { SegmentState::Growing },
             rows: u64::from(memory.row_count),
             deleted_rows: u64::from(memory.deleted_count),
             bytes: memory.bytes() as u64,
@@ -152,9 +144,7 @@ fn describe_index(
         index: plan_name(built.map_or(IndexPlan::Flat, |built| plan_of(&built.index))),
         building: building.map(|build| (build.name(), build.progress())),
         bytes: built.map_or(0, |built| built.file_bytes),
-        reason: shard
-            .choose(column.id, kind, sealed.sealed.rows.len())
-            .reason,
+        reason: shard.choose(column.id, kind, sealed.sealed.rows.len()).reason,
         calibration: built.map_or_else(Vec::new, |built| built.calibration.clone()),
     }
 }
@@ -192,12 +182,7 @@ fn is_fully_indexed(shard: &Shard, view: &View) -> bool {
 }
 
 fn sealed_bytes(sealed: &SealedView) -> u64 {
-    sealed.sealed.file_bytes
-        + sealed
-            .indexes
-            .iter()
-            .map(|index| index.file_bytes)
-            .sum::<u64>()
+    sealed.sealed.file_bytes + sealed.indexes.iter().map(|index| index.file_bytes).sum::<u64>()
 }
 
 fn growing_bytes(view: &View) -> u64 {

@@ -1,14 +1,11 @@
 //! The engine: opening and closing, writes, and changes of the catalogue.
 
-use crate::catalogue::{
-    Catalogue, CatalogueCommand, CatalogueOutcome, LiveCollection, changes, check_same_schema,
-    database_name,
-};
+use crate::catalogue::{Catalogue, LiveCollection};
 use crate::command::{self, Header, format::Kind};
 use crate::machine::{Machine, Outcome};
 use crate::maintenance::Maintenance;
 use crate::options::EngineOptions;
-use crate::request::{Applied, Collection, Done, Write, WriteOutcome};
+use crate::request::{Collection, Done, Write, WriteOutcome};
 use crate::shard::{SegmentView, Shard};
 use crate::ticker::Ticker;
 use crate::validate;
@@ -18,12 +15,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use vicinal_cluster::{GroupStart, Node, NodeOptions};
 use vicinal_exec::{Admission, PoolOptions, Pools, Topology};
-use vicinal_planner::choose_index;
 use vicinal_storage::{DirLock, Identity, Log, LogOptions, startup_probe};
-use vicinal_types::{
-    Cancel, CollectionId, CollectionSpec, DatabaseId, Error, GroupId, NodeId, RequestId, Result,
-    limits,
-};
+use vicinal_types::{Cancel, Error, GroupId, NodeId, RequestId, Result, limits};
 
 /// How long the log of one group may take to be applied at start.
 const CATCH_UP_MAX: Duration = Duration::from_secs(3_600);
@@ -59,12 +52,7 @@ impl Engine {
     /// `Unavailable` if the directory is in use or cannot be written, `Corrupt`
     /// if the log or the catalogue is damaged.
     pub fn open(options: EngineOptions) -> Result<Self> {
-        let EngineOptions {
-            disk,
-            directory,
-            clock,
-            ..
-        } = options.clone();
+        let EngineOptions { disk, directory, clock, .. } = options.clone();
         let io = |error: std::io::Error| {
             Error::unavailable(format!("directory {} cannot be used", directory.display()))
                 .caused_by(error)
@@ -108,9 +96,7 @@ impl Engine {
             is_closed: AtomicBool::new(false),
             _lock: lock,
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Finishes queued writes, syncs the log and ends all threads. Rows that are
@@ -130,130 +116,6 @@ impl Engine {
     /// `NotFound` naming what was looked for.
     pub fn collection(&self, database: &str, name: &str) -> Result<Arc<Collection>> {
         Ok(Arc::clone(&self.live(database, name)?.info))
-    }
-
-    /// Creates a collection and waits until it is durable.
-    ///
-    /// # Errors
-    /// `AlreadyExists` if its name is taken, `Invalid` for its declaration.
-    pub fn create_collection(
-        &self,
-        database: &str,
-        spec: CollectionSpec,
-        request: Option<RequestId>,
-    ) -> Result<CollectionId> {
-        let database = database_name(database).to_owned();
-        match self.change(CatalogueCommand::Create { database, spec }, request)? {
-            CatalogueOutcome::Created(id) => Ok(id),
-            other => Err(other_request(&other)),
-        }
-    }
-
-    /// Makes a collection be as declared: creates it, or changes what differs and
-    /// may change; segments get new indexes in the background.
-    ///
-    /// # Errors
-    /// `Invalid` for the declaration, or if the columns differ.
-    pub fn apply_collection(
-        &self,
-        database: &str,
-        spec: CollectionSpec,
-        dry_run: bool,
-        request: Option<RequestId>,
-    ) -> Result<Applied> {
-        spec.check()?;
-        let database = database_name(database).to_owned();
-        let live = match self.live(&database, &spec.name) {
-            Ok(live) => live,
-            Err(_) => {
-                let command = CatalogueCommand::Create { database, spec };
-                if dry_run {
-                    self.inner
-                        .catalogue
-                        .read(|state| state.check(&command, request))?;
-                } else {
-                    self.change(command, request)?;
-                }
-                return Ok(Applied {
-                    created: true,
-                    ..Applied::default()
-                });
-            }
-        };
-        let is = &live.info.spec;
-        if is.name != spec.name {
-            let (alias, name) = (&spec.name, &is.name);
-            return Err(Error::invalid(format!(
-                "`{alias}` is an alias of collection `{name}`; declare `{name}`"
-            )));
-        }
-        check_same_schema(is, &spec)?;
-        let changes = changes(is, &spec);
-        let segments_to_reindex = segments_to_reindex(&live, &spec)?;
-        if !dry_run && !changes.is_empty() {
-            self.change(CatalogueCommand::Alter { database, spec }, request)?;
-        }
-        Ok(Applied {
-            created: false,
-            changes,
-            segments_to_reindex,
-        })
-    }
-
-    /// Drops a collection with its rows, files and aliases.
-    ///
-    /// # Errors
-    /// `NotFound` if there is no collection of that name.
-    pub fn drop_collection(
-        &self,
-        database: &str,
-        name: &str,
-        request: Option<RequestId>,
-    ) -> Result<()> {
-        let (database, name) = (database_name(database).to_owned(), name.to_owned());
-        match self.change(CatalogueCommand::Drop { database, name }, request)? {
-            CatalogueOutcome::Dropped => Ok(()),
-            other => Err(other_request(&other)),
-        }
-    }
-
-    /// Points an alias at a collection; returns what it pointed at before.
-    ///
-    /// # Errors
-    /// `NotFound` for the collection, `AlreadyExists` if a collection has the name.
-    pub fn set_alias(
-        &self,
-        database: &str,
-        alias: &str,
-        collection: &str,
-        request: Option<RequestId>,
-    ) -> Result<Option<String>> {
-        let command = CatalogueCommand::SetAlias {
-            database: database_name(database).to_owned(),
-            alias: alias.to_owned(),
-            collection: collection.to_owned(),
-        };
-        match self.change(command, request)? {
-            CatalogueOutcome::AliasSet(previous) => Ok(previous),
-            other => Err(other_request(&other)),
-        }
-    }
-
-    /// Removes an alias.
-    ///
-    /// # Errors
-    /// `NotFound` if it is not there.
-    pub fn drop_alias(
-        &self,
-        database: &str,
-        alias: &str,
-        request: Option<RequestId>,
-    ) -> Result<()> {
-        let (database, alias) = (database_name(database).to_owned(), alias.to_owned());
-        match self.change(CatalogueCommand::DropAlias { database, alias }, request)? {
-            CatalogueOutcome::AliasDropped => Ok(()),
-            other => Err(other_request(&other)),
-        }
     }
 
     /// Writes to a collection; `done` hears the outcome once it is durable and
@@ -301,9 +163,7 @@ impl Engine {
         };
         self.write(database, collection, write, request, Box::new(done));
         receiver.recv().unwrap_or_else(|_| {
-            Err(Error::unavailable(
-                "the node stopped before the write was done",
-            ))
+            Err(Error::unavailable("the node stopped before the write was done"))
         })
     }
 
@@ -357,9 +217,7 @@ impl Engine {
     }
 
     pub(crate) fn live(&self, database: &str, name: &str) -> Result<Arc<LiveCollection>> {
-        Ok(Arc::clone(
-            self.inner.catalogue.names().get(database, name)?,
-        ))
+        Ok(Arc::clone(self.inner.catalogue.names().get(database, name)?))
     }
 
     pub(crate) fn catalogue(&self) -> &Catalogue {
@@ -419,20 +277,18 @@ impl Engine {
     }
 
     /// A time above that of every command before, and not before the clock's.
-    fn command_time(&self) -> u64 {
+    pub(crate) fn command_time(&self) -> u64 {
         let now = self.inner.options.clock.unix_micros();
         let last = &self.inner.last_command_micros;
-        let previous = last.fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| {
-            Some(now.max(last + 1))
-        });
+        let previous =
+            last.fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| Some(now.max(last + 1)));
         previous.map_or(now, |previous| now.max(previous + 1))
     }
 
-    fn check_disk(&self) -> Result<()> {
-        let (available, reserve) = (
-            self.inner.ticker.available_bytes(),
-            self.inner.options.disk_reserve_bytes,
-        );
+    /// Refuses writes while the disk is nearly full; reads go on.
+    pub(crate) fn check_disk(&self) -> Result<()> {
+        let (available, reserve) =
+            (self.inner.ticker.available_bytes(), self.inner.options.disk_reserve_bytes);
         if available >= reserve {
             return Ok(());
         }
@@ -440,41 +296,6 @@ impl Engine {
         Err(Error::exhausted(format!(
             "the disk of {dir} has {available} bytes free, writes need {reserve}; free some or lower storage.reserve_bytes; reads go on"
         )))
-    }
-
-    fn change(
-        &self,
-        command: CatalogueCommand,
-        request: Option<RequestId>,
-    ) -> Result<CatalogueOutcome> {
-        self.check_disk()?;
-        self.inner
-            .catalogue
-            .read(|state| state.check(&command, request))?;
-        let header = Header {
-            database: DatabaseId::default(),
-            collection: CollectionId::default(),
-            schema_version: 0,
-            request,
-            time_micros: self.command_time(),
-        };
-        let text = serde_json::to_string(&command).expect("names and numbers are always JSON");
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let done = move |outcome| {
-            // The receiver is there until it has the outcome.
-            let _ = sender.send(outcome);
-        };
-        let data = command::encode_text(&header, text);
-        self.inner
-            .node
-            .propose(GroupId::CATALOGUE, data, Box::new(done));
-        let stopped = || Error::unavailable("the node stopped before the change was done");
-        match receiver.recv().map_err(|_| stopped())?? {
-            Outcome::Catalogue(outcome) => {
-                outcome.map_err(|(kind, reason)| Error::new(kind, reason))
-            }
-            Outcome::Shard(_) => Err(Error::internal("the catalogue answered as a shard")),
-        }
     }
 }
 
@@ -499,10 +320,8 @@ impl Drop for Inner {
 }
 
 fn start_node(options: &EngineOptions, node: NodeId) -> Result<Node<Machine>> {
-    let log_options = LogOptions {
-        file_bytes: options.log_file_bytes,
-        cache_bytes: options.log_cache_bytes,
-    };
+    let log_options =
+        LogOptions { file_bytes: options.log_file_bytes, cache_bytes: options.log_cache_bytes };
     let dir = options.directory.join("log");
     let (log, report) = Log::open(Arc::clone(&options.disk), &dir, log_options)?;
     if let Some(torn) = &report.torn {
@@ -521,18 +340,11 @@ fn start_node(options: &EngineOptions, node: NodeId) -> Result<Node<Machine>> {
 /// Applies what the log holds: first the catalogue, which opens the shards.
 fn replay(node: &Node<Machine>, catalogue: &Arc<Catalogue>) -> Result<()> {
     catalogue.reconcile();
-    let start = GroupStart {
-        group: GroupId::CATALOGUE,
-        applied: catalogue.durable(),
-    };
+    let start = GroupStart { group: GroupId::CATALOGUE, applied: catalogue.durable() };
     node.add_group(start, Machine::Catalogue(Arc::clone(catalogue)));
     node.wait_caught_up(GroupId::CATALOGUE, CATCH_UP_MAX)?;
     let groups = catalogue.groups();
-    for group in node
-        .groups_in_log()
-        .iter()
-        .filter(|group| !groups.contains(group))
-    {
+    for group in node.groups_in_log().iter().filter(|group| !groups.contains(group)) {
         node.remove_group(*group);
     }
     for group in catalogue.stray_groups()? {
@@ -556,11 +368,7 @@ fn fresh_identity(options: &EngineOptions) -> Identity {
         )
         .to_le_bytes()
     };
-    Identity {
-        cluster_id: mix(1),
-        node_id: NodeId(1),
-        incarnation: mix(2),
-    }
+    Identity { cluster_id: mix(1), node_id: NodeId(1), incarnation: mix(2) }
 }
 
 fn is_indexed(shard: &Shard) -> bool {
@@ -568,29 +376,4 @@ fn is_indexed(shard: &Shard) -> bool {
         SegmentView::Sealed(sealed) => shard.missing_indexes(sealed).is_empty(),
         SegmentView::Memory(_) => true,
     })
-}
-
-fn segments_to_reindex(live: &LiveCollection, spec: &CollectionSpec) -> Result<u64> {
-    let shard = live.shard()?;
-    let differs = |segment: &&SegmentView| {
-        let SegmentView::Sealed(sealed) = segment else {
-            return false;
-        };
-        live.info.spec.schema.vectors().any(|(column, kind)| {
-            let rows = u64::from(sealed.sealed.rows.len());
-            let wanted = choose_index(rows, kind, &spec.index(&column.name)).kind;
-            let is = sealed
-                .index(column.id)
-                .map(|built| crate::shard::plan_of(&built.index));
-            is.unwrap_or(vicinal_planner::IndexPlan::Flat) != wanted
-        })
-    };
-    Ok(shard.view().segments.iter().filter(differs).count() as u64)
-}
-
-/// A request id that was used for another kind of change.
-fn other_request(outcome: &CatalogueOutcome) -> Error {
-    Error::invalid(format!(
-        "the request id was used for another change before, which came to {outcome:?}; use a new id for each"
-    ))
 }

@@ -29,11 +29,8 @@ impl<'a> Wanted<'a> {
                 name => match schema.column(name) {
                     Some(column) => columns.push(column),
                     None => {
-                        let known: Vec<_> = schema
-                            .columns()
-                            .iter()
-                            .map(|column| column.name.as_str())
-                            .collect();
+                        let known: Vec<_> =
+                            schema.columns().iter().map(|column| column.name.as_str()).collect();
                         let known = known.join("`, `");
                         return Err(Error::invalid(format!(
                             "there is no column `{name}`; there are `{known}`"
@@ -72,11 +69,7 @@ pub(crate) fn fetch(schema: &Schema, wanted: &Wanted<'_>, sources: &[Source<'_>]
         IdType::Int64 => Ids::Int(sources.iter().map(|source| int_id(source)).collect()),
         IdType::String => Ids::Str(sources.iter().map(|source| str_id(source)).collect()),
     };
-    let mut batch = RowBatch {
-        ids,
-        vectors: Vec::new(),
-        scalars: Vec::new(),
-    };
+    let mut batch = RowBatch { ids, vectors: Vec::new(), scalars: Vec::new() };
     if wanted.columns.is_empty() {
         return batch;
     }
@@ -84,9 +77,7 @@ pub(crate) fn fetch(schema: &Schema, wanted: &Wanted<'_>, sources: &[Source<'_>]
     for column in &wanted.columns {
         match column.kind {
             ColumnType::Vector(kind) => {
-                batch
-                    .vectors
-                    .push((column.id, fetch_vectors(column, kind, sources)));
+                batch.vectors.push((column.id, fetch_vectors(column, kind, sources)));
             }
             ColumnType::Scalar { scalar, .. } => {
                 let array = if blocks.is_empty() {
@@ -142,13 +133,7 @@ fn fetch_vectors(column: &Column, kind: VectorType, sources: &[Source<'_>]) -> V
     }
     let element = kind.element();
     let is_cosine = !norms.is_empty();
-    let bytes = if is_cosine {
-        vectors::denormalise(element, kind.dim(), &bytes, &norms)
-    } else {
-        bytes
-    };
-    VectorInput::Packed {
-        element,
-        bytes: bytes.into(),
-    }
+    let bytes =
+        if is_cosine { vectors::denormalise(element, kind.dim(), &bytes, &norms) } else { bytes };
+    VectorInput::Packed { element, bytes: bytes.into() }
 }

@@ -45,6 +45,7 @@
 mod catalogue;
 mod columns;
 mod command;
+mod declare;
 mod describe;
 mod engine;
 mod fetch;

@@ -25,16 +25,10 @@ impl StateMachine for Machine {
 
     fn apply(&mut self, commands: &[Committed]) -> Vec<Outcome> {
         match self {
-            Self::Catalogue(catalogue) => catalogue
-                .apply(commands)
-                .into_iter()
-                .map(Outcome::Catalogue)
-                .collect(),
-            Self::Shard(shard) => shard
-                .apply(commands)
-                .into_iter()
-                .map(Outcome::Shard)
-                .collect(),
+            Self::Catalogue(catalogue) => {
+                catalogue.apply(commands).into_iter().map(Outcome::Catalogue).collect()
+            }
+            Self::Shard(shard) => shard.apply(commands).into_iter().map(Outcome::Shard).collect(),
         }
     }
 

@@ -42,10 +42,8 @@ impl Engine {
         cancel.check()?;
         let (view, places) = live.shard()?.locate(ids);
         view.check_whole()?;
-        let sources: Vec<Source<'_>> = places
-            .iter()
-            .map(|place| source(&view, place.segment, place.row))
-            .collect();
+        let sources: Vec<Source<'_>> =
+            places.iter().map(|place| source(&view, place.segment, place.row)).collect();
         Ok(fetch(schema, &wanted, &sources))
     }
 
@@ -91,14 +89,9 @@ impl Engine {
         let has_more = stops.len() > limit;
         stops.truncate(limit);
         let next = stops.last().filter(|_| has_more).map(encode_cursor);
-        let sources: Vec<Source<'_>> = stops
-            .iter()
-            .map(|stop| source(&view, stop.segment, stop.row))
-            .collect();
-        Ok(Page {
-            rows: fetch(schema, &wanted, &sources),
-            next,
-        })
+        let sources: Vec<Source<'_>> =
+            stops.iter().map(|stop| source(&view, stop.segment, stop.row)).collect();
+        Ok(Page { rows: fetch(schema, &wanted, &sources), next })
     }
 }
 
@@ -109,11 +102,7 @@ fn next_stops(
     limit: usize,
     cancel: &Cancel,
 ) -> Result<Vec<Stop>> {
-    let mut first = FirstStops {
-        stops: BinaryHeap::new(),
-        limit,
-        after,
-    };
+    let mut first = FirstStops { stops: BinaryHeap::new(), limit, after };
     for (segment, segment_view) in view.segments.iter().enumerate() {
         cancel.check()?;
         match segment_view {
@@ -166,18 +155,10 @@ impl FirstStops<'_> {
             IdRef::Int(id) => RowId::Int(id),
             IdRef::Str(id) => RowId::Str(id.to_owned()),
         };
-        if self
-            .after
-            .is_some_and(|(last, last_id)| hash == *last && id <= *last_id)
-        {
+        if self.after.is_some_and(|(last, last_id)| hash == *last && id <= *last_id) {
             return;
         }
-        self.stops.push(Stop {
-            hash,
-            id,
-            segment,
-            row,
-        });
+        self.stops.push(Stop { hash, id, segment, row });
         if self.stops.len() > self.limit {
             self.stops.pop();
         }
@@ -225,16 +206,8 @@ mod tests {
     #[test]
     fn cursors_come_back_and_nonsense_is_refused() {
         for id in [RowId::Int(-5), RowId::Str("synset ü".into())] {
-            let stop = Stop {
-                hash: 42,
-                id: id.clone(),
-                segment: 0,
-                row: 0,
-            };
-            assert_eq!(
-                decode_cursor(&encode_cursor(&stop)).expect("a cursor"),
-                Some((42, id))
-            );
+            let stop = Stop { hash: 42, id: id.clone(), segment: 0, row: 0 };
+            assert_eq!(decode_cursor(&encode_cursor(&stop)).expect("a cursor"), Some((42, id)));
         }
         assert_eq!(decode_cursor(&[]).expect("the start"), None);
         for nonsense in [&[9][..], &[1, 2, 3], &[1, 0, 0, 0, 0, 0, 0, 0, 0, 7]] {

@@ -4,14 +4,14 @@ use crate::catalogue::LiveCollection;
 use crate::engine::Engine;
 use crate::fetch::{Wanted, fetch, source};
 use crate::request::{Done, QueryHits, Search, SearchAnswer, SearchReport};
-use crate::segment::VectorPart;
+use crate::segment::{MemoryView, PlacedChunk, SealedView};
 use crate::shard::{CALIBRATION_K, CALIBRATION_SAMPLES, SegmentView, View};
 use crate::vectors;
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::sync::{Arc, mpsc};
 use vicinal_distance::{Comparer, kernels};
-use vicinal_index::{Scratch, Search as IndexSearch, TopK, Work, scan};
+use vicinal_index::{Found, Neighbor, Scratch, Search as IndexSearch, TopK, Work, scan};
 use vicinal_planner::{Calibration, SearchPlan, choose_effort, estimate_nanos};
 use vicinal_types::{
     Cancel, Column, Error, Nearer, Result, Stopped, VectorInput, VectorType, limits,
@@ -99,9 +99,7 @@ impl Engine {
             let _ = sender.send(answer);
         };
         self.search(database, collection, search, cancel, Box::new(done));
-        receiver
-            .recv()
-            .unwrap_or_else(|_| Err(Error::internal("the search ended with a panic")))
+        receiver.recv().unwrap_or_else(|_| Err(Error::internal("the search ended with a panic")))
     }
 
     fn prepare(
@@ -123,28 +121,14 @@ impl Engine {
         if !search.partial_ok {
             view.check_whole()?;
         }
-        let plans: Vec<_> = view
-            .segments
-            .iter()
-            .map(|segment| plan(segment, &column, &search))
-            .collect();
+        let plans: Vec<_> =
+            view.segments.iter().map(|segment| plan(segment, &column, &search)).collect();
         let costs = view.segments.iter().zip(&plans);
-        let per_query: u64 = costs
-            .map(|(segment, plan)| estimate_nanos(segment.live_count(), kind, *plan))
-            .sum();
+        let per_query: u64 =
+            costs.map(|(segment, plan)| estimate_nanos(segment.live_count(), kind, *plan)).sum();
         let estimated_nanos = per_query.saturating_mul(count as u64);
         let queries = encoded.bytes;
-        Ok(Prepared {
-            live,
-            view,
-            search,
-            column,
-            kind,
-            queries,
-            plans,
-            estimated_nanos,
-            cancel,
-        })
+        Ok(Prepared { live, view, search, column, kind, queries, plans, estimated_nanos, cancel })
     }
 }
 
@@ -152,9 +136,7 @@ impl Engine {
 fn query_count(column: &str, kind: VectorType, search: &Search) -> Result<usize> {
     let (k, k_max) = (search.k, limits::K_MAX);
     if k == 0 || k > k_max {
-        return Err(Error::invalid(format!(
-            "k {k} is not between 1 and {k_max}"
-        )));
+        return Err(Error::invalid(format!("k {k} is not between 1 and {k_max}")));
     }
     let (len, unit) = match &search.queries {
         VectorInput::Packed { element, bytes } => (bytes.len(), element.row_bytes(kind.dim())),
@@ -192,18 +174,9 @@ fn plan(segment: &SegmentView, column: &Column, search: &Search) -> SearchPlan {
     let Some(built) = sealed.index(column.id) else {
         return SearchPlan::Scan;
     };
-    let calibration = Calibration {
-        k: CALIBRATION_K,
-        samples: CALIBRATION_SAMPLES,
-        points: &built.calibration,
-    };
-    choose_effort(
-        search.effort,
-        search.k,
-        sealed.live_count(),
-        Some(&calibration),
-    )
-    .plan
+    let calibration =
+        Calibration { k: CALIBRATION_K, samples: CALIBRATION_SAMPLES, points: &built.calibration };
+    choose_effort(search.effort, search.k, sealed.live_count(), Some(&calibration)).plan
 }
 
 impl Prepared {
@@ -231,17 +204,9 @@ impl Prepared {
         });
         let results = results.collect();
         report.segments = count_u32(self.plans.len());
-        let scanned = self
-            .plans
-            .iter()
-            .filter(|plan| **plan == SearchPlan::Scan)
-            .count();
+        let scanned = self.plans.iter().filter(|plan| **plan == SearchPlan::Scan).count();
         report.scanned_segments = count_u32(scanned);
-        Ok(SearchAnswer {
-            results,
-            nearer: Nearer::of(self.kind.metric()),
-            report,
-        })
+        Ok(SearchAnswer { results, nearer: Nearer::of(self.kind.metric()), report })
     }
 
     /// The nearest rows of all segments, nearest first, and the distances computed.
@@ -253,20 +218,14 @@ impl Prepared {
                 .map(|at| self.run_segment(query, at))
                 .collect::<Result<_, _>>()?
         } else {
-            segments
-                .map(|at| self.run_segment(query, at))
-                .collect::<Result<_, _>>()?
+            segments.map(|at| self.run_segment(query, at)).collect::<Result<_, _>>()?
         };
         let distances = found.iter().map(|(_, distances)| distances).sum();
-        let mut candidates: Vec<Candidate> = found
-            .into_iter()
-            .flat_map(|(candidates, _)| candidates)
-            .collect();
+        let mut candidates: Vec<Candidate> =
+            found.into_iter().flat_map(|(candidates, _)| candidates).collect();
         // Ties go to the older segment and the lower row, as within a segment.
         candidates.sort_by(|a, b| {
-            a.key
-                .total_cmp(&b.key)
-                .then((a.segment, a.row).cmp(&(b.segment, b.row)))
+            a.key.total_cmp(&b.key).then((a.segment, a.row).cmp(&(b.segment, b.row)))
         });
         candidates.truncate(self.search.k);
         Ok((candidates, distances))
@@ -280,70 +239,42 @@ impl Prepared {
         if k == 0 {
             return Ok((Vec::new(), 0));
         }
-        let mut work = Work::default();
-        let mut top = TopK::new(k);
-        match segment {
-            SegmentView::Memory(memory) => {
-                let live = memory.live.as_deref();
-                for placed in &memory.chunks {
-                    let part = placed.chunk.rows.vectors(self.column.id);
-                    scan(
-                        &part.vectors,
-                        query,
-                        live,
-                        placed.first_row,
-                        &mut top,
-                        &mut work,
-                        &self.cancel,
-                    )?;
-                }
-            }
-            SegmentView::Sealed(sealed) => {
-                let part: &VectorPart = sealed.sealed.rows.vectors(self.column.id);
-                let live = sealed.live.as_deref();
-                if let (SearchPlan::Index { effort }, Some(built)) =
-                    (self.plans[at], sealed.index(self.column.id))
-                {
-                    let search = IndexSearch {
-                        k,
-                        effort,
-                        allowed: live,
-                    };
-                    let found = SCRATCH.with_borrow_mut(|scratch| {
-                        built
-                            .index
-                            .search(&part.vectors, query, &search, scratch, &self.cancel)
-                    })?;
-                    let candidates = found.neighbors.iter();
-                    let candidates = candidates
-                        .map(|n| Candidate {
-                            key: n.key,
-                            segment: at,
-                            row: n.row,
-                        })
-                        .collect();
-                    return Ok((candidates, found.work.distances));
-                }
-                scan(
-                    &part.vectors,
-                    query,
-                    live,
-                    0,
-                    &mut top,
-                    &mut work,
-                    &self.cancel,
-                )?;
-            }
+        let found = match segment {
+            SegmentView::Memory(memory) => self.scan_memory(query, memory, k)?,
+            SegmentView::Sealed(sealed) => self.search_sealed(query, sealed, self.plans[at], k)?,
+        };
+        let candidate = |found: Neighbor| Candidate { key: found.key, segment: at, row: found.row };
+        Ok((found.neighbors.into_iter().map(candidate).collect(), found.work.distances))
+    }
+
+    fn scan_memory(&self, query: &[u8], memory: &MemoryView, k: usize) -> Result<Found, Stopped> {
+        let (mut top, mut work) = (TopK::new(k), Work::default());
+        for PlacedChunk { first_row, chunk } in &memory.chunks {
+            let vectors = &chunk.rows.vectors(self.column.id).vectors;
+            let live = memory.live.as_deref();
+            scan(vectors, query, live, *first_row, &mut top, &mut work, &self.cancel)?;
         }
-        let candidates = top.into_sorted().into_iter();
-        let candidates = candidates
-            .map(|n| Candidate {
-                key: n.key,
-                segment: at,
-                row: n.row,
-            })
-            .collect();
-        Ok((candidates, work.distances))
+        Ok(Found { neighbors: top.into_sorted(), work })
+    }
+
+    fn search_sealed(
+        &self,
+        query: &[u8],
+        sealed: &SealedView,
+        plan: SearchPlan,
+        k: usize,
+    ) -> Result<Found, Stopped> {
+        let vectors = &sealed.sealed.rows.vectors(self.column.id).vectors;
+        let live = sealed.live.as_deref();
+        if let (SearchPlan::Index { effort }, Some(built)) = (plan, sealed.index(self.column.id)) {
+            let search = IndexSearch { k, effort, allowed: live };
+            return SCRATCH.with_borrow_mut(|scratch| {
+                built.index.search(vectors, query, &search, scratch, &self.cancel)
+            });
+        }
+        let (mut top, mut work) = (TopK::new(k), Work::default());
+        scan(vectors, query, live, 0, &mut top, &mut work, &self.cancel)?;
+        Ok(Found { neighbors: top.into_sorted(), work })
     }
 
     fn hits(
@@ -352,18 +283,10 @@ impl Prepared {
         comparer: &Comparer,
         candidates: &[Candidate],
     ) -> QueryHits {
-        let sources: Vec<_> = candidates
-            .iter()
-            .map(|found| source(&self.view, found.segment, found.row))
-            .collect();
-        let scores = candidates
-            .iter()
-            .map(|found| comparer.score(found.key))
-            .collect();
-        QueryHits {
-            rows: fetch(&self.live.info.spec.schema, wanted, &sources),
-            scores,
-        }
+        let sources: Vec<_> =
+            candidates.iter().map(|found| source(&self.view, found.segment, found.row)).collect();
+        let scores = candidates.iter().map(|found| comparer.score(found.key)).collect();
+        QueryHits { rows: fetch(&self.live.info.spec.schema, wanted, &sources), scores }
     }
 }
 

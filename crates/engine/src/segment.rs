@@ -9,7 +9,7 @@ mod tombstones;
 
 pub(crate) use chunk::Chunk;
 pub(crate) use format::write_segment;
-pub(crate) use memory::{MemorySegment, MemoryView};
+pub(crate) use memory::{MemorySegment, MemoryView, PlacedChunk};
 pub(crate) use rows::{Rows, VectorPart, Versions};
 pub(crate) use sealed::{BuiltIndex, Sealed, SealedView};
 pub(crate) use tombstones::{Tombstone, read_tombstones, write_tombstones};

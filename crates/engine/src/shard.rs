@@ -124,9 +124,8 @@ impl Shard {
             return Ok(());
         }
         let failure = self.flush_failure.lock().clone();
-        let reason = failure.map_or(String::new(), |failure| {
-            format!(": the last flush failed, {failure}")
-        });
+        let reason =
+            failure.map_or(String::new(), |failure| format!(": the last flush failed, {failure}"));
         Err(Error::exhausted(format!(
             "{frozen} full segments wait for their files, the limit is {FROZEN_SEGMENTS_MAX}{reason}; retry in a second"
         )))
@@ -138,9 +137,7 @@ impl Shard {
         let interval = Duration::from_secs(self.settings().segments.max_interval_s);
         let now = self.clock.now();
         let is_due = |state: &State| {
-            state
-                .first_change
-                .is_some_and(|first| now.saturating_duration_since(first) >= interval)
+            state.first_change.is_some_and(|first| now.saturating_duration_since(first) >= interval)
         };
         if is_due(&self.state.read()) {
             let mut state = self.state.write();

@@ -44,15 +44,11 @@ impl Ticker {
         });
         let of_thread = Arc::clone(&shared);
         let builder = std::thread::Builder::new().name("ticker".into());
-        let thread = builder
-            .spawn(move || run(&of_thread, &catalogue, &*disk, &dir))
-            .map_err(|error| {
+        let thread =
+            builder.spawn(move || run(&of_thread, &catalogue, &*disk, &dir)).map_err(|error| {
                 Error::exhausted("no thread could be started for the ticker").caused_by(error)
             })?;
-        Ok(Self {
-            shared,
-            thread: Mutex::new(Some(thread)),
-        })
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
     /// Free bytes on the data directory's disk, as of the last look.

@@ -23,10 +23,7 @@ pub(crate) fn rows(schema: &Schema, batch: &RowBatch) -> Result<CheckedRows> {
     for (column, kind) in schema.vectors() {
         let given = batch.vectors.iter().find(|(id, _)| *id == column.id);
         let Some((_, input)) = given else {
-            return Err(Error::invalid(format!(
-                "vector column `{}` is missing",
-                column.name
-            )));
+            return Err(Error::invalid(format!("vector column `{}` is missing", column.name)));
         };
         encoded.push((column.id, vectors::encode(&column.name, kind, len, input)?));
     }
@@ -47,11 +44,7 @@ pub(crate) fn rows(schema: &Schema, batch: &RowBatch) -> Result<CheckedRows> {
             }
         }
     }
-    Ok(CheckedRows {
-        ids: batch.ids.clone(),
-        vectors: encoded,
-        scalars,
-    })
+    Ok(CheckedRows { ids: batch.ids.clone(), vectors: encoded, scalars })
 }
 
 /// Checks ids: their type, number and lengths, and that all are different.
@@ -114,20 +107,13 @@ fn check_distinct<T: Hash + Eq + std::fmt::Debug>(ids: &[T]) -> Result<()> {
 
 fn check_columns(schema: &Schema, batch: &RowBatch) -> Result<()> {
     let vectors = batch.vectors.iter().map(|(id, _)| *id);
-    let given: Vec<ColumnId> = vectors
-        .chain(batch.scalars.iter().map(|(id, _)| *id))
-        .collect();
+    let given: Vec<ColumnId> = vectors.chain(batch.scalars.iter().map(|(id, _)| *id)).collect();
     for (at, id) in given.iter().enumerate() {
         let Some(column) = schema.columns().iter().find(|column| column.id == *id) else {
-            return Err(Error::invalid(format!(
-                "the collection has no column number {id}"
-            )));
+            return Err(Error::invalid(format!("the collection has no column number {id}")));
         };
         if given[..at].contains(id) {
-            return Err(Error::invalid(format!(
-                "column `{}` is given twice",
-                column.name
-            )));
+            return Err(Error::invalid(format!("column `{}` is given twice", column.name)));
         }
     }
     Ok(())
@@ -146,10 +132,7 @@ fn check_scalars(
         return refuse(format!("has {len} values for {rows} rows"));
     }
     if array.data_type() != &scalar.arrow() {
-        return refuse(format!(
-            "holds {scalar} values, {} were sent",
-            array.data_type()
-        ));
+        return refuse(format!("holds {scalar} values, {} were sent", array.data_type()));
     }
     let first_null = || (0..len).find(|row| array.is_null(*row)).unwrap_or(0);
     if !nullable && array.null_count() > 0 {
@@ -159,12 +142,8 @@ fn check_scalars(
         ScalarType::Bool | ScalarType::Int64 | ScalarType::Timestamp => Ok(()),
         ScalarType::Float64 => {
             let numbers = array.as_primitive::<Float64Type>();
-            let wrong = numbers
-                .iter()
-                .position(|number| number.is_some_and(|x| !x.is_finite()));
-            wrong.map_or(Ok(()), |row| {
-                refuse(format!("holds NaN or an infinity in row {row}"))
-            })
+            let wrong = numbers.iter().position(|number| number.is_some_and(|x| !x.is_finite()));
+            wrong.map_or(Ok(()), |row| refuse(format!("holds NaN or an infinity in row {row}")))
         }
         ScalarType::String | ScalarType::Json => {
             let texts = array.as_string::<i32>();

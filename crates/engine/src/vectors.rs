@@ -29,20 +29,14 @@ pub(crate) fn encode(
     let is_stored_form =
         matches!(input, VectorInput::Packed { element: given, .. } if *given == element);
     check_len(column, kind, rows, input)?;
-    if let VectorInput::Packed {
-        element: given,
-        bytes,
-    } = input
+    if let VectorInput::Packed { element: given, bytes } = input
         && is_stored_form
         && kind.metric() != Metric::Cosine
     {
         if let Some(row) = first_not_finite(*given, bytes, kind.row_bytes()) {
             return Err(fault(row, "holds NaN or an infinity".into()));
         }
-        return Ok(Encoded {
-            bytes: bytes.clone(),
-            norms: None,
-        });
+        return Ok(Encoded { bytes: bytes.clone(), norms: None });
     }
     let mut floats = to_floats(column, kind, input)?;
     let dim = kind.dim();
@@ -51,20 +45,14 @@ pub(crate) fn encode(
     }
     let norms = match kind.metric() {
         Metric::Cosine => Some(normalise(&mut floats, dim).map_err(|row| {
-            fault(
-                row,
-                "has length zero, for which cosine is not defined".into(),
-            )
+            fault(row, "has length zero, for which cosine is not defined".into())
         })?),
         Metric::L2 | Metric::InnerProduct | Metric::Hamming => None,
     };
     let bytes = from_floats(element, &floats)
         .map_err(|at| {
             let value = floats[at];
-            fault(
-                at / dim,
-                format!("holds {value}, which {element} cannot hold"),
-            )
+            fault(at / dim, format!("holds {value}, which {element} cannot hold"))
         })?
         .into();
     Ok(Encoded { bytes, norms })
@@ -111,11 +99,7 @@ fn check_len(column: &str, kind: VectorType, rows: usize, input: &VectorInput) -
         }
         None => {
             let needed = rows * unit;
-            let units = if matches!(input, VectorInput::Floats(_)) {
-                "floats"
-            } else {
-                "bytes"
-            };
+            let units = if matches!(input, VectorInput::Floats(_)) { "floats" } else { "bytes" };
             format!(
                 "column `{column}` needs {needed} {units} for {rows} vectors of {dim} dimensions, {given} were sent"
             )
@@ -133,10 +117,7 @@ fn to_floats(column: &str, kind: VectorType, input: &VectorInput) -> Result<Vec<
     match input {
         VectorInput::Floats(_) if element == ElementType::Binary => refuse("floats"),
         VectorInput::Floats(floats) => Ok(floats.clone()),
-        VectorInput::Packed {
-            element: given,
-            bytes,
-        } => {
+        VectorInput::Packed { element: given, bytes } => {
             let is_rounding = *given == ElementType::F32
                 && matches!(element, ElementType::F16 | ElementType::Bf16);
             if *given == element || is_rounding {
@@ -151,30 +132,18 @@ fn to_floats(column: &str, kind: VectorType, input: &VectorInput) -> Result<Vec<
 /// The elements as floats; bits of binary vectors as 0 and 1.
 fn widen(element: ElementType, bytes: &[u8]) -> Vec<f32> {
     match element {
-        ElementType::F32 => bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| f32::from_le_bytes(*b))
-            .collect(),
-        ElementType::F16 => bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| f16::from_le_bytes(*b).to_f32())
-            .collect(),
-        ElementType::Bf16 => bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| bf16::from_le_bytes(*b).to_f32())
-            .collect(),
+        ElementType::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        ElementType::F16 => {
+            bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect()
+        }
+        ElementType::Bf16 => {
+            bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect()
+        }
         ElementType::I8 => bytes.iter().map(|b| f32::from(b.cast_signed())).collect(),
         ElementType::U8 => bytes.iter().map(|b| f32::from(*b)).collect(),
-        ElementType::Binary => bytes
-            .iter()
-            .flat_map(|b| (0..8).map(move |bit| f32::from(b >> bit & 1)))
-            .collect(),
+        ElementType::Binary => {
+            bytes.iter().flat_map(|b| (0..8).map(move |bit| f32::from(b >> bit & 1))).collect()
+        }
     }
 }
 
@@ -202,10 +171,7 @@ fn from_floats(element: ElementType, floats: &[f32]) -> Result<Vec<u8>, usize> {
                 }
                 out.extend_from_slice(&half.to_le_bytes());
             }
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "checked to be whole and in range"
-            )]
+            #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and in range")]
             ElementType::I8 => out.push((whole(at, x, -128.0, 127.0)? as i8).cast_unsigned()),
             #[expect(
                 clippy::cast_possible_truncation,
@@ -224,10 +190,7 @@ fn normalise(floats: &mut [f32], dim: usize) -> Result<Vec<f32>, usize> {
     let mut norms = Vec::with_capacity(floats.len() / dim);
     for (at, row) in floats.chunks_exact_mut(dim).enumerate() {
         let sum: f64 = row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "rounding a length to f32 is meant"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "rounding a length to f32 is meant")]
         let norm = sum.sqrt() as f32;
         if norm == 0.0 || !norm.is_finite() {
             return Err(at);
@@ -266,10 +229,7 @@ fn find_in_blocks<T>(items: &[T], is_wrong: impl Fn(&T) -> bool + Copy) -> Optio
     const BLOCK: usize = 1024;
     for (at, block) in items.chunks(BLOCK).enumerate() {
         if block.iter().fold(false, |any, item| any | is_wrong(item)) {
-            return block
-                .iter()
-                .position(is_wrong)
-                .map(|within| at * BLOCK + within);
+            return block.iter().position(is_wrong).map(|within| at * BLOCK + within);
         }
     }
     None
@@ -294,51 +254,22 @@ mod tests {
     fn wrong_vectors_are_refused_with_row_and_reason() {
         let l2 = kind(ElementType::F32, Metric::L2);
         let floats = |len: usize| VectorInput::Floats(vec![1.0; len]);
-        refused(
-            l2,
-            2,
-            &floats(14),
-            "vectors of 7 dimensions were sent, column `v` takes 8",
-        );
+        refused(l2, 2, &floats(14), "vectors of 7 dimensions were sent, column `v` takes 8");
         refused(l2, 2, &floats(15), "needs 16 floats for 2 vectors");
         let packed = |x: f32| VectorInput::Packed {
             element: ElementType::F32,
-            bytes: [1.0; 15]
-                .into_iter()
-                .chain([x])
-                .flat_map(f32::to_le_bytes)
-                .collect(),
+            bytes: [1.0; 15].into_iter().chain([x]).flat_map(f32::to_le_bytes).collect(),
         };
         refused(l2, 2, &packed(f32::NAN), "vector 1 of `v` holds NaN");
-        refused(
-            l2,
-            2,
-            &packed(f32::NEG_INFINITY),
-            "vector 1 of `v` holds NaN or an infinity",
-        );
+        refused(l2, 2, &packed(f32::NEG_INFINITY), "vector 1 of `v` holds NaN or an infinity");
         refused(l2, 1, &packed(0.0), "vectors of 16 dimensions");
         let f16 = kind(ElementType::F16, Metric::L2);
-        refused(
-            f16,
-            2,
-            &packed(70_000.0),
-            "holds 70000, which f16 cannot hold",
-        );
+        refused(f16, 2, &packed(70_000.0), "holds 70000, which f16 cannot hold");
         let u8 = kind(ElementType::U8, Metric::L2);
-        refused(
-            u8,
-            1,
-            &VectorInput::Floats(vec![256.0; 8]),
-            "which u8 cannot hold",
-        );
+        refused(u8, 1, &VectorInput::Floats(vec![256.0; 8]), "which u8 cannot hold");
         refused(u8, 2, &packed(1.0), "cannot take packed f32");
         let cosine = kind(ElementType::F32, Metric::Cosine);
-        refused(
-            cosine,
-            1,
-            &VectorInput::Floats(vec![0.0; 8]),
-            "has length zero",
-        );
+        refused(cosine, 1, &VectorInput::Floats(vec![0.0; 8]), "has length zero");
         let binary = kind(ElementType::Binary, Metric::Hamming);
         refused(binary, 1, &floats(8), "cannot take floats");
     }
@@ -352,16 +283,9 @@ mod tests {
         let length: f32 = unit[8..].iter().map(|x| x * x).sum();
         assert!((length - 1.0).abs() < 1e-6);
         let norms = encoded.norms.expect("cosine keeps lengths");
-        let back = widen(
-            ElementType::F32,
-            &denormalise(ElementType::F32, 8, &encoded.bytes, &norms),
-        );
-        assert!(
-            back.iter()
-                .zip(1u8..)
-                .all(|(x, n)| (x - f32::from(n)).abs() < 1e-4),
-            "{back:?}"
-        );
+        let back =
+            widen(ElementType::F32, &denormalise(ElementType::F32, 8, &encoded.bytes, &norms));
+        assert!(back.iter().zip(1u8..).all(|(x, n)| (x - f32::from(n)).abs() < 1e-4), "{back:?}");
     }
 
     #[test]
@@ -374,16 +298,9 @@ mod tests {
             ElementType::I8,
             ElementType::U8,
         ] {
-            let encoded = encode(
-                "v",
-                kind(element, Metric::L2),
-                1,
-                &VectorInput::Floats(floats.clone()),
-            );
-            assert_eq!(
-                widen(element, &encoded.expect("small whole numbers").bytes),
-                floats
-            );
+            let encoded =
+                encode("v", kind(element, Metric::L2), 1, &VectorInput::Floats(floats.clone()));
+            assert_eq!(widen(element, &encoded.expect("small whole numbers").bytes), floats);
         }
     }
 }

@@ -67,10 +67,7 @@ impl CacheKey {
             Query::Packed(_, bytes) => bytes.len(),
             Query::Floats(bits) => bits.len() * 4,
         };
-        let names = self
-            .columns
-            .iter()
-            .map(|name| name.len() + size_of::<String>());
+        let names = self.columns.iter().map(|name| name.len() + size_of::<String>());
         size_of::<Self>() + self.vector_column.len() + query + names.sum::<usize>()
     }
 }
@@ -125,10 +122,7 @@ mod tests {
         let key = |collection, snapshot, query, k| {
             CacheKey::new(CollectionId(collection), snapshot, &search(query, k))
         };
-        let answer = v1::SearchResponse {
-            nearer: 1,
-            ..Default::default()
-        };
+        let answer = v1::SearchResponse { nearer: 1, ..Default::default() };
         cache.put(key(1, 7, 0.5, 10), &answer);
         assert_eq!(cache.get(&key(1, 7, 0.5, 10)), Some(answer));
         assert_eq!(cache.get(&key(1, 8, 0.5, 10)), None, "a write came between");

@@ -188,10 +188,7 @@ impl Default for ServerConfig {
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self {
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 7879)),
-            max_connections: 64,
-        }
+        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 7879)), max_connections: 64 }
     }
 }
 
@@ -208,24 +205,14 @@ impl Default for StorageConfig {
 
 impl Default for SearchConfig {
     fn default() -> Self {
-        Self {
-            threads: 0,
-            pin_threads: true,
-            max_waiting: 1_024,
-        }
+        Self { threads: 0, pin_threads: true, max_waiting: 1_024 }
     }
 }
 
-#[expect(
-    clippy::derivable_impls,
-    reason = "the zeros mean `by the machine` and are said here"
-)]
+#[expect(clippy::derivable_impls, reason = "the zeros mean `by the machine` and are said here")]
 impl Default for FlushConfig {
     fn default() -> Self {
-        Self {
-            workers: 0,
-            build_threads: 0,
-        }
+        Self { workers: 0, build_threads: 0 }
     }
 }
 
@@ -246,18 +233,13 @@ impl Default for LimitsConfig {
 
 impl Default for MetricsConfig {
     fn default() -> Self {
-        Self {
-            max_collections: 256,
-        }
+        Self { max_collections: 256 }
     }
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self {
-            level: "info".to_owned(),
-            format: LogFormat::Text,
-        }
+        Self { level: "info".to_owned(), format: LogFormat::Text }
     }
 }
 

@@ -24,10 +24,7 @@ const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 
 /// HTTP/2 window of a connection: several such batches in flight.
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
-const _: () = assert!(
-    STREAM_WINDOW_BYTES < CONNECTION_WINDOW_BYTES,
-    "streams share a connection"
-);
+const _: () = assert!(STREAM_WINDOW_BYTES < CONNECTION_WINDOW_BYTES, "streams share a connection");
 
 /// Largest HTTP/2 frame taken: fewer frames for large batches.
 const FRAME_BYTES_MAX: u32 = 256 * 1024;
@@ -115,10 +112,7 @@ impl Edge {
     fn open(&self, stream: TcpStream, stop: &watch::Receiver<bool>, tasks: &mut JoinSet<()>) {
         let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
             let max = self.connections_max;
-            tracing::warn!(
-                max,
-                "a connection was refused: limits.max_connections are open"
-            );
+            tracing::warn!(max, "a connection was refused: limits.max_connections are open");
             return;
         };
         if let Err(error) = stream.set_nodelay(true) {

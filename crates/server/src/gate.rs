@@ -163,8 +163,7 @@ impl Gate {
         let status = response.extensions().get::<Status>();
         let code = status.map_or(Code::Ok, Status::code);
         let collection = context.and_then(Context::collection);
-        self.requests
-            .record(rpc, collection.map(Arc::as_ref), code, took);
+        self.requests.record(rpc, collection.map(Arc::as_ref), code, took);
         let took_us = took.as_micros();
         match status {
             Some(status) if is_ours(code) => {
@@ -190,9 +189,7 @@ impl Gate {
     /// A number that looks random and does not repeat (splitmix64's mixer is a bijection).
     fn next_id(&self) -> u64 {
         let count = self.ids.fetch_add(1, Ordering::Relaxed);
-        let mut id = self
-            .id_seed
-            .wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut id = self.id_seed.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         id = (id ^ (id >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         id = (id ^ (id >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         id ^ (id >> 31)
@@ -218,8 +215,7 @@ impl<F: Future + Unpin> Future for CatchPanic<F> {
 /// What a panic said.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no text")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
 }
 
 #[cfg(test)]

@@ -92,9 +92,7 @@ impl Node {
             drop(place);
         });
         start(&self.engine, done);
-        cancel
-            .wait(async { receiver.await.unwrap_or_else(|_| Err(shutting_down())) })
-            .await
+        cancel.wait(async { receiver.await.unwrap_or_else(|_| Err(shutting_down())) }).await
     }
 
     /// Refuses an answer that is too large for a message, with a way out.

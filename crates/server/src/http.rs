@@ -93,19 +93,13 @@ pub(crate) async fn serve(listener: TcpListener, observer: Observer, config: Htt
 impl Observer {
     async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return text(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "only GET is answered here\n",
-            );
+            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n");
         }
         match request.uri().path() {
             "/healthz" => text(StatusCode::OK, "ok\n"),
             "/readyz" => self.readiness(),
             "/metrics" => self.metrics().await,
-            _ => text(
-                StatusCode::NOT_FOUND,
-                "there are /metrics, /healthz and /readyz\n",
-            ),
+            _ => text(StatusCode::NOT_FOUND, "there are /metrics, /healthz and /readyz\n"),
         }
     }
 
@@ -158,19 +152,11 @@ mod tests {
     async fn a_server_that_opens_or_stops_is_not_ready_and_says_why() {
         let (phase, receiver) = watch::channel(Phase::Opening);
         let recorder = crate::metrics::recorder().expect("the process's recorder");
-        let observer = Observer {
-            phase: receiver,
-            recorder,
-        };
+        let observer = Observer { phase: receiver, recorder };
         let check = async |expected: &str| {
             let answer = observer.readiness();
             assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-            let body = answer
-                .into_body()
-                .collect()
-                .await
-                .expect("a body")
-                .to_bytes();
+            let body = answer.into_body().collect().await.expect("a body").to_bytes();
             let text = String::from_utf8_lossy(&body).into_owned();
             assert!(text.contains(expected), "{text}");
         };

@@ -18,9 +18,7 @@ type Lines = Box<dyn Subscriber + Send + Sync>;
 pub(crate) fn start(config: &LogConfig) -> Result<(), StartError> {
     let colours = std::io::stderr().is_terminal();
     let lines = lines(config, std::io::stderr, colours)?;
-    lines
-        .try_init()
-        .map_err(|error| StartError::Logs(error.to_string()))
+    lines.try_init().map_err(|error| StartError::Logs(error.to_string()))
 }
 
 /// Lines written to `writer`; those inside a request carry its span's fields.
@@ -30,18 +28,12 @@ where
 {
     let filter = EnvFilter::try_new(&config.level);
     let filter = filter.map_err(|error| StartError::Logs(error.to_string()))?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     Ok(match config.format {
         LogFormat::Text => Box::new(lines.with_ansi(colours).with_target(false).finish()),
-        LogFormat::Json => Box::new(
-            lines
-                .json()
-                .flatten_event(true)
-                .with_span_list(false)
-                .finish(),
-        ),
+        LogFormat::Json => {
+            Box::new(lines.json().flatten_event(true).with_span_list(false).finish())
+        }
     })
 }
 
@@ -69,10 +61,7 @@ mod tests {
     fn written(level: &str, format: LogFormat) -> Vec<String> {
         let sink = Sink::default();
         let writer = sink.clone();
-        let config = LogConfig {
-            level: level.to_owned(),
-            format,
-        };
+        let config = LogConfig { level: level.to_owned(), format };
         let lines = lines(&config, move || writer.clone(), false).expect("a right filter");
         tracing::subscriber::with_default(lines, || {
             tracing::info!("outside");
@@ -82,11 +71,7 @@ mod tests {
             tracing::warn!(segment = 3, "inside");
         });
         let bytes = sink.0.lock().clone();
-        String::from_utf8(bytes)
-            .expect("UTF-8")
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        String::from_utf8(bytes).expect("UTF-8").lines().map(str::to_owned).collect()
     }
 
     #[test]

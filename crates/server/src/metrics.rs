@@ -22,9 +22,8 @@ const REQUEST_SECONDS: [f64; 17] = [
 ];
 
 /// Bounds for everything else that takes time: syncs, flushes, builds.
-const OTHER_SECONDS: [f64; 14] = [
-    0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 300.0, 1_800.0,
-];
+const OTHER_SECONDS: [f64; 14] =
+    [0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 300.0, 1_800.0];
 
 /// The recorder is one for the process: engines report to it through a global.
 static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();

@@ -31,10 +31,7 @@ fn parse_memory(status: &str) -> Option<ProcessMemory> {
         let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
         Some(kib * 1024)
     };
-    Some(ProcessMemory {
-        anonymous_bytes: bytes("RssAnon:")?,
-        mapped_bytes: bytes("RssFile:")?,
-    })
+    Some(ProcessMemory { anonymous_bytes: bytes("RssAnon:")?, mapped_bytes: bytes("RssFile:")? })
 }
 
 /// User and system time of all threads since the process began.
@@ -56,10 +53,7 @@ pub(crate) fn raise_open_files() {
     if limit.current == limit.maximum {
         return;
     }
-    let raised = rustix::process::Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
+    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         let current = limit.current;
         tracing::warn!(%error, ?current, "cannot raise the limit of open files");
@@ -73,10 +67,7 @@ mod tests {
     #[test]
     fn memory_is_read_from_the_kernels_words() {
         let status = "Name:\tvicinal\nRssAnon:\t    1000 kB\nRssFile:\t       4 kB\n";
-        let expected = ProcessMemory {
-            anonymous_bytes: 1_024_000,
-            mapped_bytes: 4_096,
-        };
+        let expected = ProcessMemory { anonymous_bytes: 1_024_000, mapped_bytes: 4_096 };
         assert_eq!(parse_memory(status), Some(expected));
         assert_eq!(parse_memory("Name:\tvicinal\n"), None);
     }

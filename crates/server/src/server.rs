@@ -103,10 +103,7 @@ impl Server {
         warn_if_insecure(&config);
 
         let (phase, phases) = watch::channel(Phase::Opening);
-        let observer = Observer {
-            phase: phases,
-            recorder: recorder.clone(),
-        };
+        let observer = Observer { phase: phases, recorder: recorder.clone() };
         let observing = tokio::spawn(http::serve(http, observer, config.http.clone()));
         let upkeep = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(metrics::UPKEEP);
@@ -126,9 +123,7 @@ impl Server {
         let node = Arc::new(node(&config, engine.clone(), Arc::clone(&clock), started));
         let (health, health_server) = health_reporter();
         for service in SERVICES {
-            health
-                .set_service_status(service, ServingStatus::Serving)
-                .await;
+            health.set_service_status(service, ServingStatus::Serving).await;
         }
         let dispatch = Dispatch::new(&Api(Arc::clone(&node)), config.limits.message_bytes)
             .with_health(health_server)
@@ -137,16 +132,8 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let edge = tokio::spawn(Edge::new(gate, &config).serve(grpc, stopped));
         phase.send_replace(Phase::Serving(node));
-        let running = Running {
-            grpc_addr,
-            http_addr,
-            engine,
-            health,
-            phase,
-            stop,
-            edge,
-            background,
-        };
+        let running =
+            Running { grpc_addr, http_addr, engine, health, phase, stop, edge, background };
         running.say_hello(&config, clock.now().saturating_duration_since(started));
         Ok(running)
     }
@@ -169,9 +156,7 @@ impl Running {
         tracing::info!("shutting down");
         self.phase.send_replace(Phase::Stopping);
         for service in SERVICES.into_iter().chain([""]) {
-            self.health
-                .set_service_status(service, ServingStatus::NotServing)
-                .await;
+            self.health.set_service_status(service, ServingStatus::NotServing).await;
         }
         self.stop.send_replace(true);
         if let Err(error) = self.edge.await {
@@ -238,11 +223,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
     if config.server.worker_threads > 0 {
         runtime.worker_threads(config.server.worker_threads);
     }
-    let runtime = runtime
-        .thread_name("serve")
-        .enable_all()
-        .build()
-        .map_err(StartError::Runtime)?;
+    let runtime = runtime.thread_name("serve").enable_all().build().map_err(StartError::Runtime)?;
     let outcome = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let running = tokio::select! {
@@ -285,11 +266,7 @@ impl Signals {
 
 async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     let listener = TcpListener::bind(address).await;
-    listener.map_err(|source| StartError::Listen {
-        key,
-        address,
-        source,
-    })
+    listener.map_err(|source| StartError::Listen { key, address, source })
 }
 
 fn local(listener: &TcpListener) -> Result<SocketAddr, StartError> {

@@ -97,9 +97,7 @@ mod tests {
     #[test]
     fn giant_names_do_not_make_giant_headers() {
         let name = "ä".repeat(1 << 20);
-        let shown = status(&Error::not_found(format!(
-            "there is no collection `{name}`"
-        )));
+        let shown = status(&Error::not_found(format!("there is no collection `{name}`")));
         assert!(shown.message().len() < 3_000 && shown.message().ends_with("bytes)"));
     }
 

@@ -123,10 +123,7 @@ mod tests {
     #[test]
     fn every_command_shows_an_example_of_itself() {
         for (path, command) in leaves(&Cli::command(), "vicinal") {
-            let examples = command
-                .get_after_help()
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(examples.starts_with("Examples:\n"), "{path}: {examples:?}");
             assert!(examples.contains(&path), "{path}: {examples:?}");
         }
@@ -135,20 +132,9 @@ mod tests {
     #[test]
     fn every_example_parses() {
         for (path, command) in leaves(&Cli::command(), "vicinal") {
-            let examples = command
-                .get_after_help()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            for line in examples
-                .lines()
-                .map(str::trim)
-                .filter(|line| line.starts_with("vicinal"))
-            {
-                let words = line
-                    .split("  ")
-                    .next()
-                    .unwrap_or_default()
-                    .split_whitespace();
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in examples.lines().map(str::trim).filter(|line| line.starts_with("vicinal")) {
+                let words = line.split("  ").next().unwrap_or_default().split_whitespace();
                 let parsed = Cli::command().try_get_matches_from(words);
                 assert!(parsed.is_ok(), "{path}: `{line}`: {}", parsed.unwrap_err());
             }

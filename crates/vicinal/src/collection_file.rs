@@ -118,14 +118,7 @@ vectors:
         file.spec().expect("the example is a collection");
         assert_eq!(file.segments, Some(SegmentLimits::default()));
         assert_eq!(file.vectors[0].index, Some(IndexSpec::default()));
-        for key in [
-            "database:",
-            "id:",
-            "element:",
-            "kind:",
-            "nullable:",
-            "max_interval_s:",
-        ] {
+        for key in ["database:", "id:", "element:", "kind:", "nullable:", "max_interval_s:"] {
             assert!(text.contains(key), "{key} is not shown");
         }
     }
@@ -147,39 +140,17 @@ vectors:
             assert!(!reason.contains('\n'), "{reason}");
         };
         check(format!("{WORDS}segmants: {{}}\n"), "line 6", "segmants");
-        check(
-            format!("{WORDS}    dimensions: 3\n"),
-            "line 6",
-            "dimensions",
-        );
-        check(
-            format!("{WORDS}    index: {{ kind: HNSV }}\n"),
-            "line 6",
-            "HNSV",
-        );
-        check(
-            format!("{WORDS}    index: {{ m: many }}\n"),
-            "line 6",
-            "u32",
-        );
-        check(
-            format!("{WORDS}segments: {{ max_rose: 1 }}\n"),
-            "line 6",
-            "max_rose",
-        );
+        check(format!("{WORDS}    dimensions: 3\n"), "line 6", "dimensions");
+        check(format!("{WORDS}    index: {{ kind: HNSV }}\n"), "line 6", "HNSV");
+        check(format!("{WORDS}    index: {{ m: many }}\n"), "line 6", "u32");
+        check(format!("{WORDS}segments: {{ max_rose: 1 }}\n"), "line 6", "max_rose");
         check("collection: words\n".into(), "line 1", "vectors");
     }
 
     #[test]
     fn a_vector_that_cannot_be_is_named() {
         let text = WORDS.replace("384", "0");
-        let error = CollectionFile::parse(&text)
-            .expect("parses")
-            .spec()
-            .expect_err("wrong");
-        assert!(
-            error.to_string().contains("vectors.vector: dimension 0"),
-            "{error}"
-        );
+        let error = CollectionFile::parse(&text).expect("parses").spec().expect_err("wrong");
+        assert!(error.to_string().contains("vectors.vector: dimension 0"), "{error}");
     }
 }

@@ -18,12 +18,7 @@ pub(crate) struct Connection {
     pub(crate) address: String,
 
     /// The database that holds the collection.
-    #[arg(
-        long,
-        env = "VICINAL_DATABASE",
-        default_value = "default",
-        value_name = "NAME"
-    )]
+    #[arg(long, env = "VICINAL_DATABASE", default_value = "default", value_name = "NAME")]
     pub(crate) database: String,
 }
 
@@ -47,11 +42,7 @@ impl Connection {
 
 impl Target {
     pub(crate) async fn connect(&self) -> Result<Collection, Failure> {
-        Ok(self
-            .connection
-            .connect()
-            .await?
-            .collection(&self.collection))
+        Ok(self.connection.connect().await?.collection(&self.collection))
     }
 }
 
@@ -72,14 +63,8 @@ pub(crate) fn parse_ids(texts: &[String], spec: &proto::CollectionSpec) -> Resul
     let parse = |text: &String| {
         text.parse().map_err(|_| {
             let name = &spec.name;
-            Failure::new(format!(
-                "id `{text}` is not an int64, as collection `{name}` has them"
-            ))
+            Failure::new(format!("id `{text}` is not an int64, as collection `{name}` has them"))
         })
     };
-    texts
-        .iter()
-        .map(parse)
-        .collect::<Result<_, _>>()
-        .map(Ids::Int)
+    texts.iter().map(parse).collect::<Result<_, _>>().map(Ids::Int)
 }

@@ -35,11 +35,7 @@ fn progress(segments: &[proto::SegmentDescription]) -> (u64, u64) {
         }
         total += segment.rows;
         let built = |index: &proto::SegmentIndex| {
-            if index.building.is_empty() {
-                1.0
-            } else {
-                index.progress
-            }
+            if index.building.is_empty() { 1.0 } else { index.progress }
         };
         let slowest = segment.indexes.iter().map(built).fold(1.0, f64::min);
         if is_sealed {
@@ -62,18 +58,9 @@ mod tests {
         progress: f64,
     ) -> proto::SegmentDescription {
         let building = building.to_owned();
-        let index = proto::SegmentIndex {
-            building,
-            progress,
-            ..Default::default()
-        };
+        let index = proto::SegmentIndex { building, progress, ..Default::default() };
         let state = state.into();
-        proto::SegmentDescription {
-            state,
-            rows,
-            indexes: vec![index],
-            ..Default::default()
-        }
+        proto::SegmentDescription { state, rows, indexes: vec![index], ..Default::default() }
     }
 
     #[test]

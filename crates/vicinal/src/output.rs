@@ -17,9 +17,7 @@ pub(crate) fn line(text: impl std::fmt::Display) -> Result<(), Failure> {
     match writeln!(std::io::stdout(), "{text}") {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::OutputClosed),
-        Err(error) => Err(Failure::new(format!(
-            "cannot write to standard output: {error}"
-        ))),
+        Err(error) => Err(Failure::new(format!("cannot write to standard output: {error}"))),
     }
 }
 
@@ -77,9 +75,7 @@ impl Grid {
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING);
         if let Some(width) = terminal_width() {
-            table
-                .set_content_arrangement(ContentArrangement::Dynamic)
-                .set_width(width);
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         } else {
             // Who pipes a table wants all of it.
             table.set_content_arrangement(ContentArrangement::Disabled);

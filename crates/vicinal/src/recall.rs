@@ -13,16 +13,11 @@ pub(crate) fn by_ids(found: &[i64], scores: &[f32], truth: &[i32], nearer: Neare
         Nearer::Higher => score < than,
     };
     let pairs = || found.iter().zip(scores).take(truth.len());
-    let worst_true = pairs()
-        .filter(|(id, _)| is_true(id))
-        .map(|(_, score)| *score)
-        .reduce(|worst, score| {
-            if is_farther(score, worst) {
-                score
-            } else {
-                worst
-            }
-        });
+    let worst_true =
+        pairs()
+            .filter(|(id, _)| is_true(id))
+            .map(|(_, score)| *score)
+            .reduce(|worst, score| if is_farther(score, worst) { score } else { worst });
     let hits = pairs().filter(|(id, score)| {
         is_true(id) || worst_true.is_some_and(|worst| !is_farther(**score, worst))
     });
@@ -32,10 +27,7 @@ pub(crate) fn by_ids(found: &[i64], scores: &[f32], truth: &[i32], nearer: Neare
 /// Hits by distance: keys not larger than the largest of the `k` true ones.
 pub(crate) fn by_keys(found: &[f32], truth: &[f32]) -> f64 {
     let farthest = truth.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let hits = found
-        .iter()
-        .take(truth.len())
-        .filter(|key| **key <= farthest);
+    let hits = found.iter().take(truth.len()).filter(|key| **key <= farthest);
     hits.count() as f64 / truth.len().max(1) as f64
 }
 
@@ -57,12 +49,7 @@ mod tests {
         check(&[9, 8], &[0.0, 0.1], Nearer::Lower, 0.0);
         check(&[], &[], Nearer::Lower, 0.0);
         // What stands behind the k-th place does not count.
-        check(
-            &[9, 8, 7, 6, 1],
-            &[0.1, 0.2, 0.3, 0.4, 0.5],
-            Nearer::Lower,
-            0.0,
-        );
+        check(&[9, 8, 7, 6, 1], &[0.1, 0.2, 0.3, 0.4, 0.5], Nearer::Lower, 0.0);
     }
 
     #[test]

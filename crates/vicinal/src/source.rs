@@ -16,10 +16,7 @@ use vicinal_client::{ElementType, IdType, Rows, ScalarType, Vectors};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SourceError {
     #[error("cannot read {}: {source}", path.display())]
-    Io {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: std::io::Error },
     #[error("{}: the ending says neither .parquet, .npy, .fvecs nor .bvecs; convert or rename the file", path.display())]
     Ending { path: PathBuf },
     #[error("{}: {reason}", path.display())]
@@ -27,26 +24,16 @@ pub(crate) enum SourceError {
     #[error(
         "column `{column}` of the file has {from} elements, which do not go into a column of {to}; import into f32, f16 or bf16"
     )]
-    Element {
-        column: String,
-        from: ElementType,
-        to: ElementType,
-    },
+    Element { column: String, from: ElementType, to: ElementType },
 }
 
 impl SourceError {
     fn io(path: &Path) -> impl Fn(std::io::Error) -> Self + '_ {
-        move |source| Self::Io {
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Self::Io { path: path.to_owned(), source }
     }
 
     fn format(path: &Path, reason: impl Into<String>) -> Self {
-        Self::Format {
-            path: path.to_owned(),
-            reason: reason.into(),
-        }
+        Self::Format { path: path.to_owned(), reason: reason.into() }
     }
 }
 
@@ -88,10 +75,7 @@ pub(crate) enum Source {
 impl Source {
     /// Opens a file by its ending.
     pub(crate) fn open(path: &Path) -> Result<Self, SourceError> {
-        let ending = path
-            .extension()
-            .and_then(|ending| ending.to_str())
-            .unwrap_or_default();
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         match ending {
             "npy" => Ok(Self::Npy(npy::NpyRows::open(path)?)),
             "fvecs" => Ok(Self::Vecs(vecs::VecsRows::open(path, ElementType::F32)?)),
@@ -100,18 +84,13 @@ impl Source {
                 let file = std::fs::File::open(path).map_err(SourceError::io(path))?;
                 Ok(Self::Parquet(parquet::ParquetRows::open(path, file)?))
             }
-            _ => Err(SourceError::Ending {
-                path: path.to_owned(),
-            }),
+            _ => Err(SourceError::Ending { path: path.to_owned() }),
         }
     }
 
     /// Opens a Parquet file that is in memory; `name` is for messages.
     pub(crate) fn parquet(name: &str, bytes: Bytes) -> Result<Self, SourceError> {
-        Ok(Self::Parquet(parquet::ParquetRows::open(
-            Path::new(name),
-            bytes,
-        )?))
+        Ok(Self::Parquet(parquet::ParquetRows::open(Path::new(name), bytes)?))
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -137,11 +116,7 @@ fn vectors_only(rows: u64, dim: u32, element: ElementType) -> Layout {
     Layout {
         rows,
         id_type: IdType::Int64,
-        vectors: vec![VectorLayout {
-            name: "vector".into(),
-            dim,
-            element,
-        }],
+        vectors: vec![VectorLayout { name: "vector".into(), dim, element }],
         scalars: Vec::new(),
         skipped: Vec::new(),
     }
@@ -175,11 +150,7 @@ pub(crate) fn convert(
         | ElementType::Bf16
         | ElementType::I8
         | ElementType::U8
-        | ElementType::Binary => Err(SourceError::Element {
-            column: column.to_owned(),
-            from,
-            to,
-        }),
+        | ElementType::Binary => Err(SourceError::Element { column: column.to_owned(), from, to }),
     }
 }
 

@@ -34,16 +34,9 @@ impl Scalars {
 
     fn with_nulls<T: Default>(values: Vec<Option<T>>, kind: fn(Vec<T>) -> Kind) -> Self {
         let has_nulls = values.iter().any(Option::is_none);
-        let nulls = if has_nulls {
-            values.iter().map(Option::is_none).collect()
-        } else {
-            vec![]
-        };
+        let nulls = if has_nulls { values.iter().map(Option::is_none).collect() } else { vec![] };
         let values = values.into_iter().map(Option::unwrap_or_default).collect();
-        Self {
-            kind: kind(values),
-            nulls,
-        }
+        Self { kind: kind(values), nulls }
     }
 
     /// How many values there are, nulls included.
@@ -123,11 +116,7 @@ impl Scalars {
             Kind::Timestamp(values) => Values::Timestamps(proto::IntValues { values }),
             Kind::Json(values) => Values::Json(proto::StringValues { values }),
         };
-        proto::ColumnValues {
-            name,
-            values: Some(values),
-            nulls: pack(&self.nulls),
-        }
+        proto::ColumnValues { name, values: Some(values), nulls: pack(&self.nulls) }
     }
 
     pub(super) fn from_message(message: proto::ColumnValues) -> Result<Self, String> {
@@ -143,17 +132,10 @@ impl Scalars {
                 return Err(format!("column `{}` has no scalar values", message.name));
             }
         };
-        let mut scalars = Self {
-            kind,
-            nulls: Vec::new(),
-        };
+        let mut scalars = Self { kind, nulls: Vec::new() };
         if !message.nulls.is_empty() {
-            let bit = |row: usize| {
-                message
-                    .nulls
-                    .get(row / 8)
-                    .is_some_and(|b| b >> (row % 8) & 1 == 1)
-            };
+            let bit =
+                |row: usize| message.nulls.get(row / 8).is_some_and(|b| b >> (row % 8) & 1 == 1);
             scalars.nulls = (0..scalars.len()).map(bit).collect();
         }
         Ok(scalars)

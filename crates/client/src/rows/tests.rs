@@ -42,10 +42,8 @@ fn nulls_of_either_half_stay_at_their_rows_when_joined() {
         let mut joined = Scalars::from(first);
         joined.append(Scalars::from(second));
         let values: Vec<_> = (0..joined.len()).map(|row| joined.value(row)).collect();
-        let expected: Vec<_> = all
-            .into_iter()
-            .map(|value| Some(value.map_or(Value::Null, Value::Int)))
-            .collect();
+        let expected: Vec<_> =
+            all.into_iter().map(|value| Some(value.map_or(Value::Null, Value::Int))).collect();
         assert_eq!(values, expected);
     };
     check(vec![Some(1)], vec![Some(2)]);
@@ -73,18 +71,9 @@ fn uneven_columns_are_refused_by_name() {
         assert!(error.to_string().contains(expected), "{error}");
     };
     check(Rows::new(Vec::<i64>::new()), "no rows");
-    check(
-        Rows::new([1]).column("word", vec!["a", "b"]),
-        "column `word` has 2 values for 1 ids",
-    );
-    check(
-        Rows::new([1, 2]).vectors("v", &[1.0]).vectors("w", &[]),
-        "vectors of `w`",
-    );
-    check(
-        Rows::new([1, 2, 3]).vectors("v", &[1.0]),
-        "vectors of `v` are 4 bytes",
-    );
+    check(Rows::new([1]).column("word", vec!["a", "b"]), "column `word` has 2 values for 1 ids");
+    check(Rows::new([1, 2]).vectors("v", &[1.0]).vectors("w", &[]), "vectors of `w`");
+    check(Rows::new([1, 2, 3]).vectors("v", &[1.0]), "vectors of `v` are 4 bytes");
 }
 
 #[test]
@@ -93,21 +82,9 @@ fn every_element_type_reads_as_floats() {
         assert_eq!(decode(element, bytes), expected, "{element}");
     };
     check(ElementType::F32, &1.5_f32.to_le_bytes(), &[1.5]);
-    check(
-        ElementType::F16,
-        &f16::from_f32(-0.5).to_le_bytes(),
-        &[-0.5],
-    );
-    check(
-        ElementType::Bf16,
-        &bf16::from_f32(2.0).to_le_bytes(),
-        &[2.0],
-    );
+    check(ElementType::F16, &f16::from_f32(-0.5).to_le_bytes(), &[-0.5]);
+    check(ElementType::Bf16, &bf16::from_f32(2.0).to_le_bytes(), &[2.0]);
     check(ElementType::I8, &[255, 3], &[-1.0, 3.0]);
     check(ElementType::U8, &[255], &[255.0]);
-    check(
-        ElementType::Binary,
-        &[0b101],
-        &[1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-    );
+    check(ElementType::Binary, &[0b101], &[1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
 }

@@ -9,19 +9,12 @@ use tonic::Status;
 use vicinal_client::{Client, Code, Error, OnExisting, Retry, Rows, Value, WriterOptions, Written};
 
 fn quick() -> Retry {
-    Retry {
-        retries: 3,
-        first_wait: Duration::from_millis(1),
-        wait_max: Duration::from_millis(2),
-    }
+    Retry { retries: 3, first_wait: Duration::from_millis(1), wait_max: Duration::from_millis(2) }
 }
 
 async fn connect(address: &str) -> Client {
     let builder = Client::builder().retry(quick());
-    builder
-        .connect(address)
-        .await
-        .expect("the test server listens")
+    builder.connect(address).await.expect("the test server listens")
 }
 
 fn rows(ids: std::ops::Range<i64>) -> Rows {
@@ -33,66 +26,33 @@ fn rows(ids: std::ops::Range<i64>) -> Rows {
 async fn unavailable_is_retried_with_one_request_id() {
     let server = server::start(Script::fail(2, Status::unavailable("electing"))).await;
     let client = connect(&server.address).await;
-    let answer = client
-        .collection("c")
-        .insert(rows(0..3))
-        .await
-        .expect("the third attempt");
+    let answer = client.collection("c").insert(rows(0..3)).await.expect("the third attempt");
     assert_eq!(answer.inserted, 3);
     let seen = server.request_ids();
     assert_eq!(seen.len(), 3);
     assert_eq!(seen[0].len(), 16);
-    assert!(
-        seen.iter().all(|id| id == &seen[0]),
-        "a retry is the same request"
-    );
-    client
-        .collection("c")
-        .insert(rows(0..3))
-        .await
-        .expect("no failure is left");
-    assert_ne!(
-        server.request_ids()[3],
-        seen[0],
-        "another call is another request"
-    );
+    assert!(seen.iter().all(|id| id == &seen[0]), "a retry is the same request");
+    client.collection("c").insert(rows(0..3)).await.expect("no failure is left");
+    assert_ne!(server.request_ids()[3], seen[0], "another call is another request");
 }
 
 #[tokio::test]
 async fn only_unavailable_is_retried_and_the_sentence_is_the_servers() {
     let wrong = Status::invalid_argument("vector has 3 dimensions, collection `c` takes 4");
     let server = server::start(Script::fail(9, wrong)).await;
-    let error = connect(&server.address)
-        .await
-        .collection("c")
-        .insert(rows(0..1))
-        .await;
+    let error = connect(&server.address).await.collection("c").insert(rows(0..1)).await;
     let error = error.expect_err("refused");
     assert_eq!(error.code(), Code::InvalidArgument);
-    assert_eq!(
-        error.to_string(),
-        "vector has 3 dimensions, collection `c` takes 4"
-    );
+    assert_eq!(error.to_string(), "vector has 3 dimensions, collection `c` takes 4");
     assert_eq!(server.request_ids().len(), 1);
 }
 
 #[tokio::test]
 async fn retries_end() {
     let server = server::start(Script::fail(99, Status::unavailable("electing"))).await;
-    let error = connect(&server.address)
-        .await
-        .collection("c")
-        .insert(rows(0..1))
-        .await;
-    assert_eq!(
-        error.expect_err("never available").code(),
-        Code::Unavailable
-    );
-    assert_eq!(
-        server.request_ids().len(),
-        4,
-        "one attempt and three repetitions"
-    );
+    let error = connect(&server.address).await.collection("c").insert(rows(0..1)).await;
+    assert_eq!(error.expect_err("never available").code(), Code::Unavailable);
+    assert_eq!(server.request_ids().len(), 4, "one attempt and three repetitions");
 }
 
 #[tokio::test]
@@ -100,24 +60,12 @@ async fn a_broken_connection_is_unavailable_and_made_again() {
     let server = server::start(Script::default()).await;
     let proxy = server::proxy(server.address.clone()).await;
     let client = connect(&proxy.address).await;
-    client
-        .collection("c")
-        .insert(rows(0..1))
-        .await
-        .expect("whole connection");
+    client.collection("c").insert(rows(0..1)).await.expect("whole connection");
     proxy.cut();
-    client
-        .collection("c")
-        .insert(rows(0..1))
-        .await
-        .expect("made again");
+    client.collection("c").insert(rows(0..1)).await.expect("made again");
     proxy.stop();
     proxy.cut();
-    let error = client
-        .collection("c")
-        .insert(rows(0..1))
-        .await
-        .expect_err("nobody there");
+    let error = client.collection("c").insert(rows(0..1)).await.expect_err("nobody there");
     assert_eq!(error.code(), Code::Unavailable, "{error}");
     assert!(error.to_string().contains("vicinal serve"), "{error}");
 }
@@ -125,14 +73,8 @@ async fn a_broken_connection_is_unavailable_and_made_again() {
 #[tokio::test]
 async fn a_late_answer_is_a_timeout() {
     let server = server::start(Script::late(Duration::from_secs(5))).await;
-    let client = connect(&server.address)
-        .await
-        .with_timeout(Some(Duration::from_millis(20)));
-    let error = client
-        .collection("c")
-        .insert(rows(0..1))
-        .await
-        .expect_err("too late");
+    let client = connect(&server.address).await.with_timeout(Some(Duration::from_millis(20)));
+    let error = client.collection("c").insert(rows(0..1)).await.expect_err("too late");
     assert_eq!(error.code(), Code::DeadlineExceeded, "{error}");
 }
 
@@ -154,28 +96,13 @@ async fn writer_cuts_by_rows_and_bytes_and_bounds_what_flies() {
         let server = server::start(Script::late(Duration::from_millis(5))).await;
         let collection = connect(&server.address).await.collection("c");
         let on_existing = OnExisting::Keep;
-        let options = WriterOptions {
-            batch_rows,
-            batch_bytes,
-            in_flight: 3,
-            on_existing,
-        };
+        let options = WriterOptions { batch_rows, batch_bytes, in_flight: 3, on_existing };
         let mut writer = collection.writer(options);
         for start in (0..310).step_by(30) {
-            writer
-                .push(rows(start..310.min(start + 30)))
-                .await
-                .expect("written");
+            writer.push(rows(start..310.min(start + 30))).await.expect("written");
         }
         let written = writer.finish().await.expect("written");
-        assert_eq!(
-            written,
-            Written {
-                rows: 310,
-                inserted: 310,
-                ..Default::default()
-            }
-        );
+        assert_eq!(written, Written { rows: 310, inserted: 310, ..Default::default() });
         let mut batches = server.batch_rows();
         batches.sort_unstable();
         assert_eq!(batches, expected);
@@ -192,19 +119,10 @@ async fn writer_reports_the_first_failure_and_refuses_giant_parts() {
     let script = Script::fail(1, Status::resource_exhausted("disk is full"));
     let server = server::start(script).await;
     let collection = connect(&server.address).await.collection("c");
-    let mut writer = collection.writer(WriterOptions {
-        batch_rows: 10,
-        ..Default::default()
-    });
-    let giant = writer
-        .push(rows(0..11))
-        .await
-        .expect_err("more than a batch");
+    let mut writer = collection.writer(WriterOptions { batch_rows: 10, ..Default::default() });
+    let giant = writer.push(rows(0..11)).await.expect_err("more than a batch");
     assert!(matches!(giant, Error::Invalid(_)), "{giant}");
-    writer
-        .push(rows(0..10))
-        .await
-        .expect("sent, not yet answered");
+    writer.push(rows(0..10)).await.expect("sent, not yet answered");
     let error = writer.finish().await.expect_err("refused");
     assert_eq!(error.code(), Code::ResourceExhausted);
     assert_eq!(error.to_string(), "disk is full");
@@ -218,34 +136,19 @@ async fn scroll_ends_after_the_last_page() {
     let mut seen = Vec::new();
     while let Some(page) = pages.next_page().await.expect("a page") {
         for row in 0..page.len() {
-            seen.push((
-                page.ids().get(row).to_string(),
-                page.text("word", row).map(String::from),
-            ));
+            seen.push((page.ids().get(row).to_string(), page.text("word", row).map(String::from)));
         }
     }
-    let expected: Vec<_> = (0..5)
-        .map(|id| (id.to_string(), Some(format!("w{id}"))))
-        .collect();
+    let expected: Vec<_> = (0..5).map(|id| (id.to_string(), Some(format!("w{id}")))).collect();
     assert_eq!(seen, expected);
-    assert!(
-        pages
-            .next_page()
-            .await
-            .expect("the end stays the end")
-            .is_none()
-    );
+    assert!(pages.next_page().await.expect("the end stays the end").is_none());
 }
 
 #[tokio::test]
 async fn search_carries_what_was_asked_and_reads_what_was_found() {
     let server = server::start(Script::default()).await;
     let collection = connect(&server.address).await.collection("c");
-    let search = collection
-        .search(&[0.1, 0.2])
-        .k(2)
-        .min_recall(0.9)
-        .columns(["word"]);
+    let search = collection.search(&[0.1, 0.2]).k(2).min_recall(0.9).columns(["word"]);
     let found = search.send().await.expect("found");
     assert_eq!(found.hits.scores, [0.25, 0.5]);
     assert_eq!(found.hits.rows.value("word", 1), Some(Value::Text("w1")));

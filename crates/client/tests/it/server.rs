@@ -23,26 +23,16 @@ pub(crate) struct Script {
 
 impl Script {
     pub(crate) fn fail(times: usize, status: Status) -> Self {
-        Self {
-            failures: AtomicUsize::new(times),
-            failure: Some(status),
-            ..Default::default()
-        }
+        Self { failures: AtomicUsize::new(times), failure: Some(status), ..Default::default() }
     }
 
     pub(crate) fn late(delay: Duration) -> Self {
-        Self {
-            delay,
-            ..Default::default()
-        }
+        Self { delay, ..Default::default() }
     }
 
     fn next_failure(&self) -> Option<Status> {
         let spent = |left: usize| left.checked_sub(1);
-        let failed = self
-            .failures
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, spent)
-            .is_ok();
+        let failed = self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, spent).is_ok();
         self.failure.clone().filter(|_| failed)
     }
 }
@@ -55,36 +45,20 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn request_ids(&self) -> Vec<Vec<u8>> {
         let inserts = self.script.inserts.lock().expect("no panic while locked");
-        inserts
-            .iter()
-            .map(|i| i.options.clone().unwrap_or_default().request_id)
-            .collect()
+        inserts.iter().map(|i| i.options.clone().unwrap_or_default().request_id).collect()
     }
 
     pub(crate) fn batch_rows(&self) -> Vec<usize> {
-        self.script
-            .inserts
-            .lock()
-            .expect("no panic while locked")
-            .iter()
-            .map(row_count)
-            .collect()
+        self.script.inserts.lock().expect("no panic while locked").iter().map(row_count).collect()
     }
 
     pub(crate) fn searches(&self) -> Vec<proto::SearchRequest> {
-        self.script
-            .searches
-            .lock()
-            .expect("no panic while locked")
-            .clone()
+        self.script.searches.lock().expect("no panic while locked").clone()
     }
 }
 
 fn row_count(insert: &proto::InsertRequest) -> usize {
-    let ids = insert
-        .rows
-        .as_ref()
-        .and_then(|rows| rows.ids.as_ref()?.kind.as_ref());
+    let ids = insert.rows.as_ref().and_then(|rows| rows.ids.as_ref()?.kind.as_ref());
     match ids {
         Some(proto::ids::Kind::Ints(ids)) => ids.values.len(),
         Some(proto::ids::Kind::Strings(ids)) => ids.values.len(),
@@ -143,11 +117,7 @@ pub(crate) async fn proxy(to: String) -> Proxy {
             });
         }
     });
-    Proxy {
-        address,
-        cut,
-        stopped,
-    }
+    Proxy { address, cut, stopped }
 }
 
 #[derive(Clone)]
@@ -163,11 +133,7 @@ impl proto::rows_server::Rows for Scripted {
     ) -> Answer<proto::InsertResponse> {
         let request = request.into_inner();
         let inserted = row_count(&request) as u64;
-        self.0
-            .inserts
-            .lock()
-            .expect("no panic while locked")
-            .push(request);
+        self.0.inserts.lock().expect("no panic while locked").push(request);
         if let Some(status) = self.0.next_failure() {
             return Err(status);
         }
@@ -175,10 +141,7 @@ impl proto::rows_server::Rows for Scripted {
         self.0.flying_max.fetch_max(flying, Ordering::SeqCst);
         tokio::time::sleep(self.0.delay).await;
         self.0.flying.fetch_sub(1, Ordering::SeqCst);
-        Ok(Response::new(proto::InsertResponse {
-            inserted,
-            ..Default::default()
-        }))
+        Ok(Response::new(proto::InsertResponse { inserted, ..Default::default() }))
     }
 
     async fn scroll(
@@ -188,11 +151,7 @@ impl proto::rows_server::Rows for Scripted {
         let request = request.into_inner();
         let start = i64::from(request.cursor.first().copied().unwrap_or_default());
         let end = (start + i64::from(request.limit)).min(5);
-        let next = if end < 5 {
-            vec![u8::try_from(end).expect("five rows")]
-        } else {
-            vec![]
-        };
+        let next = if end < 5 { vec![u8::try_from(end).expect("five rows")] } else { vec![] };
         let rows = Some(words(start..end));
         Ok(Response::new(proto::ScrollResponse { rows, next }))
     }
@@ -224,17 +183,9 @@ impl proto::search_server::Search for Scripted {
         &self,
         request: Request<proto::SearchRequest>,
     ) -> Answer<proto::SearchResponse> {
-        self.0
-            .searches
-            .lock()
-            .expect("no panic while locked")
-            .push(request.into_inner());
+        self.0.searches.lock().expect("no panic while locked").push(request.into_inner());
         let rows = words(0..2);
-        let hits = proto::Hits {
-            ids: rows.ids,
-            scores: vec![0.25, 0.5],
-            columns: rows.columns,
-        };
+        let hits = proto::Hits { ids: rows.ids, scores: vec![0.25, 0.5], columns: rows.columns };
         Ok(Response::new(proto::SearchResponse {
             hits: Some(hits),
             nearer: proto::Nearer::Lower.into(),
@@ -255,16 +206,9 @@ fn words(ids: std::ops::Range<i64>) -> proto::RowBatch {
     let words = ids.clone().map(|id| format!("w{id}")).collect();
     let column = proto::ColumnValues {
         name: "word".into(),
-        values: Some(proto::column_values::Values::Strings(proto::StringValues {
-            values: words,
-        })),
+        values: Some(proto::column_values::Values::Strings(proto::StringValues { values: words })),
         nulls: vec![],
     };
-    let ids = proto::ids::Kind::Ints(proto::IntIds {
-        values: ids.collect(),
-    });
-    proto::RowBatch {
-        ids: Some(proto::Ids { kind: Some(ids) }),
-        columns: vec![column],
-    }
+    let ids = proto::ids::Kind::Ints(proto::IntIds { values: ids.collect() });
+    proto::RowBatch { ids: Some(proto::Ids { kind: Some(ids) }), columns: vec![column] }
 }

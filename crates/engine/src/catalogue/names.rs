@@ -27,10 +27,7 @@ impl LiveCollection {
     pub(crate) fn shard(&self) -> Result<&Arc<Shard>> {
         self.shard.as_ref().map_err(|(kind, reason)| {
             let name = &self.info.spec.name;
-            Error::new(
-                *kind,
-                format!("collection `{name}` could not be opened: {reason}"),
-            )
+            Error::new(*kind, format!("collection `{name}` could not be opened: {reason}"))
         })
     }
 }
@@ -49,29 +46,18 @@ struct Database {
 
 /// The name of a database, with the default for the empty one.
 pub(crate) fn database_name(name: &str) -> &str {
-    if name.is_empty() {
-        DEFAULT_DATABASE
-    } else {
-        name
-    }
+    if name.is_empty() { DEFAULT_DATABASE } else { name }
 }
 
 impl Names {
     pub(super) fn add(&mut self, live: LiveCollection) {
-        let database = self
-            .databases
-            .entry(live.info.database.clone())
-            .or_default();
-        database
-            .collections
-            .insert(live.info.spec.name.clone(), Arc::new(live));
+        let database = self.databases.entry(live.info.database.clone()).or_default();
+        database.collections.insert(live.info.spec.name.clone(), Arc::new(live));
     }
 
     pub(super) fn add_alias(&mut self, database: &str, alias: &str, collection: &str) {
         let database = self.databases.entry(database.to_owned()).or_default();
-        database
-            .aliases
-            .insert(alias.to_owned(), collection.to_owned());
+        database.aliases.insert(alias.to_owned(), collection.to_owned());
     }
 
     /// The collection of a name or alias.
@@ -104,11 +90,7 @@ impl Names {
     pub(crate) fn aliases(&self, database: &str) -> Vec<(String, String)> {
         let database = self.databases.get(database_name(database));
         let mut all: Vec<(String, String)> = database.map_or_else(Vec::new, |database| {
-            database
-                .aliases
-                .iter()
-                .map(|(alias, name)| (alias.clone(), name.clone()))
-                .collect()
+            database.aliases.iter().map(|(alias, name)| (alias.clone(), name.clone())).collect()
         });
         all.sort();
         all
@@ -116,8 +98,6 @@ impl Names {
 
     /// Every collection of every database.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<LiveCollection>> {
-        self.databases
-            .values()
-            .flat_map(|database| database.collections.values())
+        self.databases.values().flat_map(|database| database.collections.values())
     }
 }

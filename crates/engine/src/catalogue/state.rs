@@ -25,23 +25,13 @@ const REQUESTS_KEPT: usize = 256;
 #[serde(rename_all = "snake_case")]
 pub(crate) enum CatalogueCommand {
     /// Creates a collection.
-    Create {
-        database: String,
-        spec: CollectionSpec,
-    },
+    Create { database: String, spec: CollectionSpec },
     /// Gives a collection the segment limits and indexes of the declaration.
-    Alter {
-        database: String,
-        spec: CollectionSpec,
-    },
+    Alter { database: String, spec: CollectionSpec },
     /// Drops a collection and its aliases.
     Drop { database: String, name: String },
     /// Points an alias at a collection.
-    SetAlias {
-        database: String,
-        alias: String,
-        collection: String,
-    },
+    SetAlias { database: String, alias: String, collection: String },
     /// Removes an alias.
     DropAlias { database: String, alias: String },
 }
@@ -124,10 +114,7 @@ impl State {
     }
 
     pub(super) fn applied(&self) -> LogPosition {
-        LogPosition {
-            index: self.applied_index,
-            term: self.applied_term,
-        }
+        LogPosition { index: self.applied_index, term: self.applied_term }
     }
 
     pub(super) fn set_applied(&mut self, position: LogPosition) {
@@ -141,9 +128,7 @@ impl State {
 
     pub(super) fn aliases(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.aliases.iter().flat_map(|(database, aliases)| {
-            aliases
-                .iter()
-                .map(|(alias, name)| (database.as_str(), alias.as_str(), name.as_str()))
+            aliases.iter().map(|(alias, name)| (database.as_str(), alias.as_str(), name.as_str()))
         })
     }
 
@@ -160,10 +145,7 @@ impl State {
         command: CatalogueCommand,
     ) -> Result<CatalogueOutcome> {
         self.set_applied(position);
-        let repeated = self
-            .requests
-            .iter()
-            .find(|(known, _)| Some(*known) == request);
+        let repeated = self.requests.iter().find(|(known, _)| Some(*known) == request);
         if let Some((_, outcome)) = repeated {
             return Ok(outcome.clone());
         }
@@ -171,11 +153,9 @@ impl State {
             CatalogueCommand::Create { database, spec } => self.create(database, spec),
             CatalogueCommand::Alter { database, spec } => self.alter(&database, spec),
             CatalogueCommand::Drop { database, name } => self.drop(&database, &name),
-            CatalogueCommand::SetAlias {
-                database,
-                alias,
-                collection,
-            } => self.set_alias(&database, alias, collection),
+            CatalogueCommand::SetAlias { database, alias, collection } => {
+                self.set_alias(&database, alias, collection)
+            }
             CatalogueCommand::DropAlias { database, alias } => self.drop_alias(&database, &alias),
         }?;
         if let Some(request) = request {
@@ -196,8 +176,7 @@ impl State {
         request: Option<RequestId>,
     ) -> Result<()> {
         let mut copy = self.clone();
-        copy.apply(self.applied(), request, command.clone())
-            .map(|_| ())
+        copy.apply(self.applied(), request, command.clone()).map(|_| ())
     }
 
     fn create(&mut self, database: String, spec: CollectionSpec) -> Result<CatalogueOutcome> {
@@ -209,11 +188,7 @@ impl State {
                 "collection `{name}` exists in database `{database}`; drop it first or choose another name"
             )));
         }
-        if self
-            .aliases
-            .get(&database)
-            .is_some_and(|aliases| aliases.contains_key(name))
-        {
+        if self.aliases.get(&database).is_some_and(|aliases| aliases.contains_key(name)) {
             return Err(Error::already_exists(format!(
                 "`{name}` is an alias in database `{database}`; drop it first or choose another name"
             )));
@@ -229,18 +204,8 @@ impl State {
         let group = GroupId(self.next_group);
         self.next_group += 1;
         let next_database = DatabaseId(u32::try_from(self.databases.len()).unwrap_or(u32::MAX));
-        self.databases
-            .entry(database.clone())
-            .or_insert(next_database);
-        self.collections.insert(
-            id,
-            Entry {
-                database,
-                spec,
-                schema_version: 1,
-                group,
-            },
-        );
+        self.databases.entry(database.clone()).or_insert(next_database);
+        self.collections.insert(id, Entry { database, spec, schema_version: 1, group });
         Ok(CatalogueOutcome::Created(id))
     }
 
@@ -283,9 +248,7 @@ impl State {
             )));
         }
         let aliases = self.aliases.entry(database.to_owned()).or_default();
-        Ok(CatalogueOutcome::AliasSet(
-            aliases.insert(alias, collection),
-        ))
+        Ok(CatalogueOutcome::AliasSet(aliases.insert(alias, collection)))
     }
 
     fn drop_alias(&mut self, database: &str, alias: &str) -> Result<CatalogueOutcome> {
@@ -301,16 +264,12 @@ impl State {
     fn find(&self, database: &str, name: &str) -> Option<CollectionId> {
         let mut collections = self.collections.iter();
         let is_it = |entry: &Entry| entry.database == database && entry.spec.name == name;
-        collections
-            .find(|(_, entry)| is_it(entry))
-            .map(|(id, _)| *id)
+        collections.find(|(_, entry)| is_it(entry)).map(|(id, _)| *id)
     }
 
     fn existing(&self, database: &str, name: &str) -> Result<CollectionId> {
         self.find(database, name).ok_or_else(|| {
-            Error::not_found(format!(
-                "there is no collection `{name}` in database `{database}`"
-            ))
+            Error::not_found(format!("there is no collection `{name}` in database `{database}`"))
         })
     }
 }
@@ -329,11 +288,7 @@ pub(crate) fn changes(from: &CollectionSpec, to: &CollectionSpec) -> Vec<Change>
         ("max_bytes", a.max_bytes, b.max_bytes),
         ("max_interval_s", a.max_interval_s, b.max_interval_s),
     ] {
-        compare(
-            format!("segments.{field}"),
-            from.to_string(),
-            to.to_string(),
-        );
+        compare(format!("segments.{field}"), from.to_string(), to.to_string());
     }
     for (column, _) in from.schema.vectors() {
         let (a, b) = (from.index(&column.name), to.index(&column.name));
@@ -384,15 +339,9 @@ pub(crate) fn check_same_schema(from: &CollectionSpec, to: &CollectionSpec) -> R
             }
         }
     }
-    let added = to
-        .schema
-        .columns()
-        .iter()
-        .find(|column| from.schema.column(&column.name).is_none());
+    let added =
+        to.schema.columns().iter().find(|column| from.schema.column(&column.name).is_none());
     added.map_or(Ok(()), |column| {
-        refuse(format!(
-            "column `{}`, which is new in the declaration,",
-            column.name
-        ))
+        refuse(format!("column `{}`, which is new in the declaration,", column.name))
     })
 }

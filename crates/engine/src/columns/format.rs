@@ -83,25 +83,11 @@ pub(crate) fn encode(array: &dyn Array, out: &mut Vec<u8>) {
             BOOL
         }
         DataType::Int64 => {
-            padded(
-                out,
-                array
-                    .as_primitive::<Int64Type>()
-                    .values()
-                    .inner()
-                    .as_slice(),
-            );
+            padded(out, array.as_primitive::<Int64Type>().values().inner().as_slice());
             INT64
         }
         DataType::Float64 => {
-            padded(
-                out,
-                array
-                    .as_primitive::<Float64Type>()
-                    .values()
-                    .inner()
-                    .as_slice(),
-            );
+            padded(out, array.as_primitive::<Float64Type>().values().inner().as_slice());
             FLOAT64
         }
         DataType::Utf8 => {
@@ -142,26 +128,18 @@ fn padded(out: &mut Vec<u8>, bytes: &[u8]) {
 /// # Errors
 /// [`ColumnError`]; hostile bytes never panic.
 pub(crate) fn decode(bytes: &Bytes) -> Result<ArrayRef, ColumnError> {
-    let header = bytes.get(..HEADER_BYTES).ok_or(ColumnError::Short {
-        len: bytes.len(),
-        needed: HEADER_BYTES,
-    })?;
+    let header = bytes
+        .get(..HEADER_BYTES)
+        .ok_or(ColumnError::Short { len: bytes.len(), needed: HEADER_BYTES })?;
     if header[0] != VERSION {
         return Err(ColumnError::Version { found: header[0] });
     }
     let rows = read_len(header, 8).ok_or(ColumnError::Wrong("row count"))?;
     let text_bytes = read_len(header, 16).ok_or(ColumnError::Wrong("text length"))?;
-    let mut rest = Rest {
-        bytes,
-        at: HEADER_BYTES,
-    };
+    let mut rest = Rest { bytes, at: HEADER_BYTES };
     let nulls = match header[2] {
         0 => None,
-        1 => Some(NullBuffer::new(BooleanBuffer::new(
-            rest.take(rows.div_ceil(8), 1)?,
-            0,
-            rows,
-        ))),
+        1 => Some(NullBuffer::new(BooleanBuffer::new(rest.take(rows.div_ceil(8), 1)?, 0, rows))),
         _ => return Err(ColumnError::Wrong("null flag")),
     };
     let eight = rows.checked_mul(8).ok_or(ColumnError::Wrong("row count"))?;
@@ -170,14 +148,10 @@ pub(crate) fn decode(bytes: &Bytes) -> Result<ArrayRef, ColumnError> {
             let bits = BooleanBuffer::new(rest.take(rows.div_ceil(8), 1)?, 0, rows);
             Arc::new(BooleanArray::new(bits, nulls))
         }
-        INT64 => Arc::new(Int64Array::new(
-            ScalarBuffer::new(rest.take(eight, 8)?, 0, rows),
-            nulls,
-        )),
-        FLOAT64 => Arc::new(Float64Array::new(
-            ScalarBuffer::new(rest.take(eight, 8)?, 0, rows),
-            nulls,
-        )),
+        INT64 => Arc::new(Int64Array::new(ScalarBuffer::new(rest.take(eight, 8)?, 0, rows), nulls)),
+        FLOAT64 => {
+            Arc::new(Float64Array::new(ScalarBuffer::new(rest.take(eight, 8)?, 0, rows), nulls))
+        }
         UTF8 => Arc::new(decode_strings(&mut rest, rows, text_bytes, nulls)?),
         _ => return Err(ColumnError::Wrong("type")),
     })
@@ -190,9 +164,7 @@ fn decode_strings(
     nulls: Option<NullBuffer>,
 ) -> Result<StringArray, ColumnError> {
     let count = rows.checked_add(1).ok_or(ColumnError::Wrong("row count"))?;
-    let offsets_bytes = count
-        .checked_mul(4)
-        .ok_or(ColumnError::Wrong("row count"))?;
+    let offsets_bytes = count.checked_mul(4).ok_or(ColumnError::Wrong("row count"))?;
     let offsets = ScalarBuffer::<i32>::new(rest.take(offsets_bytes, 4)?, 0, count);
     let is_rising = offsets.windows(2).all(|pair| pair[0] <= pair[1]);
     let is_whole = offsets[0] == 0 && usize::try_from(offsets[rows]) == Ok(text_bytes);
@@ -241,32 +213,18 @@ mod tests {
         let mut bytes = Vec::new();
         encode(&array, &mut bytes);
         assert!(bytes.len().is_multiple_of(ALIGNMENT));
-        assert_eq!(
-            &decode(&Bytes::from(bytes.clone())).expect("what was encoded"),
-            &array
-        );
+        assert_eq!(&decode(&Bytes::from(bytes.clone())).expect("what was encoded"), &array);
         // Bytes that lie at odd addresses are read as well.
         bytes.insert(0, 7);
-        assert_eq!(
-            &decode(&Bytes::from(bytes).slice(1..)).expect("unaligned"),
-            &array
-        );
+        assert_eq!(&decode(&Bytes::from(bytes).slice(1..)).expect("unaligned"), &array);
     }
 
     #[test]
     fn every_type_comes_back() {
-        round_trip(Arc::new(BooleanArray::from(vec![
-            Some(true),
-            None,
-            Some(false),
-        ])));
+        round_trip(Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)])));
         round_trip(Arc::new(Int64Array::from(vec![i64::MIN, 0, i64::MAX])));
         round_trip(Arc::new(Float64Array::from(vec![Some(0.5), None])));
-        round_trip(Arc::new(StringArray::from(vec![
-            Some("grün"),
-            None,
-            Some(""),
-        ])));
+        round_trip(Arc::new(StringArray::from(vec![Some("grün"), None, Some("")])));
         round_trip(Arc::new(StringArray::from(Vec::<String>::new())));
         let sliced = Int64Array::from((0..100).map(Some).chain([None]).collect::<Vec<_>>());
         round_trip(Arc::new(sliced.slice(37, 64)));

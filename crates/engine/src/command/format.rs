@@ -124,25 +124,16 @@ impl PartKind {
     }
 
     fn from_code(code: u32) -> Option<Self> {
-        [
-            Self::Ids,
-            Self::Vectors,
-            Self::Norms,
-            Self::Scalars,
-            Self::Text,
-        ]
-        .into_iter()
-        .find(|kind| kind.code() == code)
+        [Self::Ids, Self::Vectors, Self::Norms, Self::Scalars, Self::Text]
+            .into_iter()
+            .find(|kind| kind.code() == code)
     }
 }
 
 /// Writes a command.
 pub(crate) fn encode(envelope: &Envelope, parts: &[Part]) -> Bytes {
     let table_end = HEADER_BYTES + parts.len() * PART_BYTES;
-    let body: usize = parts
-        .iter()
-        .map(|part| part.bytes.len().next_multiple_of(ALIGNMENT))
-        .sum();
+    let body: usize = parts.iter().map(|part| part.bytes.len().next_multiple_of(ALIGNMENT)).sum();
     let mut out = Vec::with_capacity(table_end.next_multiple_of(ALIGNMENT) + body);
     out.resize(HEADER_BYTES, 0);
     let request = envelope.request.map_or([0; 16], |request| request.0);
@@ -175,9 +166,7 @@ pub(crate) fn encode(envelope: &Envelope, parts: &[Part]) -> Bytes {
 /// # Errors
 /// [`CommandError`]; hostile bytes never panic.
 pub(crate) fn decode(bytes: &Bytes) -> Result<(Envelope, Vec<Part>), CommandError> {
-    let header = bytes
-        .get(..HEADER_BYTES)
-        .ok_or(CommandError::Wrong("length"))?;
+    let header = bytes.get(..HEADER_BYTES).ok_or(CommandError::Wrong("length"))?;
     let found = u16::from_le_bytes(field(header, FORMAT));
     if found != VERSION {
         return Err(CommandError::Version { found });
@@ -207,9 +196,7 @@ pub(crate) fn decode(bytes: &Bytes) -> Result<(Envelope, Vec<Part>), CommandErro
         let kind = PartKind::from_code(u32::from_le_bytes(field(entry, 0..4)));
         let len = usize::try_from(u64::from_le_bytes(field(entry, 8..16))).ok();
         at = at.next_multiple_of(ALIGNMENT);
-        let end = len
-            .and_then(|len| at.checked_add(len))
-            .filter(|end| *end <= bytes.len());
+        let end = len.and_then(|len| at.checked_add(len)).filter(|end| *end <= bytes.len());
         parts.push(Part {
             kind: kind.ok_or(CommandError::Wrong("part kind"))?,
             column: ColumnId(u32::from_le_bytes(field(entry, 4..8))),
@@ -221,9 +208,7 @@ pub(crate) fn decode(bytes: &Bytes) -> Result<(Envelope, Vec<Part>), CommandErro
 }
 
 fn field<const N: usize>(header: &[u8], at: Range<usize>) -> [u8; N] {
-    header[at]
-        .try_into()
-        .expect("the offsets above are N apart")
+    header[at].try_into().expect("the offsets above are N apart")
 }
 
 #[cfg(test)]
@@ -241,11 +226,8 @@ mod tests {
             request: Some(RequestId([5; 16])),
             time_micros: 6,
         };
-        let part = |kind, column, len| Part {
-            kind,
-            column: ColumnId(column),
-            bytes: vec![9; len].into(),
-        };
+        let part =
+            |kind, column, len| Part { kind, column: ColumnId(column), bytes: vec![9; len].into() };
         (
             envelope,
             vec![

@@ -14,9 +14,7 @@ pub(crate) struct Chunk {
 impl Chunk {
     /// The rows with their ids hashed.
     pub(crate) fn new(rows: Rows) -> Self {
-        let hashes = (0..rows.ids.len())
-            .map(|row| id_ref(&rows.ids, row).hash())
-            .collect();
+        let hashes = (0..rows.ids.len()).map(|row| id_ref(&rows.ids, row).hash()).collect();
         Self { rows, hashes }
     }
 

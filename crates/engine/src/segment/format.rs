@@ -26,7 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 use vicinal_index::Vectors;
 use vicinal_storage::{Disk, SectionFile, SectionWriter, SegmentError};
-use vicinal_types::{ColumnId, Error, Result, Schema, Version};
+use vicinal_types::{ColumnId, Error, Result, Schema, VectorType, Version};
 
 const IDS: u32 = 1;
 const HASHES: u32 = 2;
@@ -92,14 +92,11 @@ fn write_scalars(
 }
 
 fn write_ids(writer: &mut SectionWriter, parts: &[(&Chunk, Vec<u32>)]) -> Result<(), SegmentError> {
-    let ids: Vec<_> = parts
-        .iter()
-        .map(|(chunk, rows)| columns::take(&chunk.rows.ids, rows))
-        .collect();
+    let ids: Vec<_> =
+        parts.iter().map(|(chunk, rows)| columns::take(&chunk.rows.ids, rows)).collect();
     write_column(writer, IDS, &ids)?;
-    let hashes = parts
-        .iter()
-        .flat_map(|(chunk, rows)| rows.iter().map(|row| chunk.hashes[*row as usize]));
+    let hashes =
+        parts.iter().flat_map(|(chunk, rows)| rows.iter().map(|row| chunk.hashes[*row as usize]));
     let mut sorted: Vec<(u64, u32)> = hashes.zip(0..).collect();
     sorted.sort_unstable();
     writer.begin(HASHES, SECTION_VERSION)?;
@@ -111,9 +108,7 @@ fn write_ids(writer: &mut SectionWriter, parts: &[(&Chunk, Vec<u32>)]) -> Result
         writer.write(&row.to_le_bytes())?;
     }
     writer.begin(VERSIONS, SECTION_VERSION)?;
-    let taken = parts
-        .iter()
-        .map(|(chunk, rows)| (chunk.versions().take(rows), rows.len()));
+    let taken = parts.iter().map(|(chunk, rows)| (chunk.versions().take(rows), rows.len()));
     let mut base = 0;
     for (versions, rows) in taken {
         for run in &versions.runs {
@@ -145,10 +140,7 @@ fn kept_by_chunk<'a>(view: &'a MemoryView, kept: &[u32]) -> Vec<(&'a Chunk, Vec<
         let end = placed.first_row + placed.chunk.len();
         let (of_chunk, after) = rest.split_at(rest.partition_point(|row| *row < end));
         rest = after;
-        (
-            placed.chunk.as_ref(),
-            of_chunk.iter().map(|row| row - placed.first_row).collect(),
-        )
+        (placed.chunk.as_ref(), of_chunk.iter().map(|row| row - placed.first_row).collect())
     });
     parts.collect()
 }
@@ -159,70 +151,69 @@ fn kept_by_chunk<'a>(view: &'a MemoryView, kept: &[u32]) -> Vec<(&'a Chunk, Vec<
 /// # Errors
 /// `Corrupt` if a section is missing, damaged or contradicts the others.
 pub(super) fn read_segment(file: &SectionFile, schema: &Schema) -> Result<(Rows, IdIndex)> {
-    let section = |kind: u32| -> Result<Bytes> {
-        let section = file.section(kind)?;
+    let file = Reader { file };
+    let ids = file.column(IDS)?;
+    if columns::array_to_ids(&ids, schema.id_type()).is_none() {
+        return Err(file.wrong("the id column"));
+    }
+    let len = ids.len();
+    let vectors =
+        schema.vectors().map(|(column, kind)| Ok((column.id, file.vectors(column.id, kind, len)?)));
+    let vectors = vectors.collect::<Result<Vec<_>>>()?;
+    let mut scalars: Vec<(ColumnId, ArrayRef)> = Vec::new();
+    for (declared, scalar, _) in schema.scalars() {
+        let array = file.column(SCALARS + declared.id.0)?;
+        if array.len() != len || array.data_type() != &scalar.arrow() {
+            return Err(file.wrong("a scalar section"));
+        }
+        scalars.push((declared.id, array));
+    }
+    let versions = read_versions(&file.section(VERSIONS)?, len);
+    let versions = versions.ok_or_else(|| file.wrong("the version section"))?;
+    let index = read_id_index(file.section(HASHES)?, file.section(HASH_ROWS)?, len);
+    let index = index.ok_or_else(|| file.wrong("the id index"))?;
+    Ok((Rows { ids, versions, vectors, scalars }, index))
+}
+
+/// The sections of a file, with errors that name it.
+struct Reader<'a> {
+    file: &'a SectionFile,
+}
+
+impl Reader<'_> {
+    fn section(&self, kind: u32) -> Result<Bytes> {
+        let section = self.file.section(kind)?;
         if section.version != SECTION_VERSION {
-            let (path, found) = (file.path().display(), section.version);
+            let (path, found) = (self.file.path().display(), section.version);
             return Err(Error::corrupt(format!(
                 "section {kind:#x} of {path} has version {found}, this program reads {SECTION_VERSION}"
             )));
         }
         Ok(section.bytes)
-    };
-    let wrong = |what: &str| {
-        let path = file.path().display();
-        Error::corrupt(format!(
-            "{what} of segment file {path} contradicts the rest of it"
-        ))
-    };
-    let column = |kind: u32| -> Result<ArrayRef> {
-        let bytes = section(kind)?;
-        columns::format::decode(&bytes).map_err(|error| wrong("a column").caused_by(error))
-    };
-    let ids = column(IDS)?;
-    if columns::array_to_ids(&ids, schema.id_type()).is_none() {
-        return Err(wrong("the id column"));
     }
-    let len = ids.len();
-    let mut vectors = Vec::new();
-    for (declared, kind) in schema.vectors() {
-        let block = Vectors::new(kind, section(VECTORS + declared.id.0)?).ok();
-        let block = block.filter(|block| block.len() as usize == len);
-        let norms = if file.has_section(NORMS + declared.id.0) {
-            Some(
-                read_norms(&section(NORMS + declared.id.0)?, len)
-                    .ok_or_else(|| wrong("a norm section"))?,
-            )
+
+    fn wrong(&self, what: &str) -> Error {
+        let path = self.file.path().display();
+        Error::corrupt(format!("{what} of segment file {path} contradicts the rest of it"))
+    }
+
+    fn column(&self, kind: u32) -> Result<ArrayRef> {
+        let bytes = self.section(kind)?;
+        columns::format::decode(&bytes).map_err(|error| self.wrong("a column").caused_by(error))
+    }
+
+    fn vectors(&self, column: ColumnId, kind: VectorType, len: usize) -> Result<VectorPart> {
+        let vectors = Vectors::new(kind, self.section(VECTORS + column.0)?).ok();
+        let vectors = vectors.filter(|vectors| vectors.len() as usize == len);
+        let vectors = vectors.ok_or_else(|| self.wrong("a vector section"))?;
+        let norms = if self.file.has_section(NORMS + column.0) {
+            let norms = read_norms(&self.section(NORMS + column.0)?, len);
+            Some(norms.ok_or_else(|| self.wrong("a norm section"))?)
         } else {
             None
         };
-        let part = VectorPart {
-            vectors: block.ok_or_else(|| wrong("a vector section"))?,
-            norms,
-        };
-        vectors.push((declared.id, part));
+        Ok(VectorPart { vectors, norms })
     }
-    let mut scalars: Vec<(ColumnId, ArrayRef)> = Vec::new();
-    for (declared, scalar, _) in schema.scalars() {
-        let array = column(SCALARS + declared.id.0)?;
-        if array.len() != len || array.data_type() != &scalar.arrow() {
-            return Err(wrong("a scalar section"));
-        }
-        scalars.push((declared.id, array));
-    }
-    let versions =
-        read_versions(&section(VERSIONS)?, len).ok_or_else(|| wrong("the version section"))?;
-    let index = read_id_index(section(HASHES)?, section(HASH_ROWS)?, len)
-        .ok_or_else(|| wrong("the id index"))?;
-    Ok((
-        Rows {
-            ids,
-            versions,
-            vectors,
-            scalars,
-        },
-        index,
-    ))
 }
 
 fn read_norms(bytes: &Bytes, len: usize) -> Option<Arc<[f32]>> {
@@ -236,14 +227,8 @@ fn read_versions(bytes: &Bytes, len: usize) -> Option<Versions> {
     let number = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_le_bytes);
     let run = |run: &[u8; RUN_BYTES]| {
         let index = u64::from_le_bytes(run[8..].try_into().ok()?);
-        let first = Version {
-            index,
-            ordinal: number(&run[4..8])?,
-        };
-        Some(Run {
-            first_row: number(&run[..4])?,
-            first,
-        })
+        let first = Version { index, ordinal: number(&run[4..8])? };
+        Some(Run { first_row: number(&run[..4])?, first })
     };
     let runs: Vec<Run> = runs.iter().map(run).collect::<Option<_>>()?;
     let is_rising = runs.is_sorted_by(|a, b| a.first_row < b.first_row);

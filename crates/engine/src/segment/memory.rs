@@ -59,9 +59,7 @@ struct IdEntry {
 impl MemoryView {
     /// The chunk that holds a row, and the row's place in it.
     pub(crate) fn locate(&self, row: u32) -> (&Chunk, u32) {
-        let after = self
-            .chunks
-            .partition_point(|placed| placed.first_row <= row);
+        let after = self.chunks.partition_point(|placed| placed.first_row <= row);
         let placed = &self.chunks[after - 1];
         (&placed.chunk, row - placed.first_row)
     }
@@ -118,10 +116,7 @@ impl MemorySegment {
         self.view.row_count += chunk.len();
         self.reserve_live();
         let chunk = Arc::new(chunk);
-        self.view.chunks.push(PlacedChunk {
-            first_row,
-            chunk: Arc::clone(&chunk),
-        });
+        self.view.chunks.push(PlacedChunk { first_row, chunk: Arc::clone(&chunk) });
         for (row, &hash) in (first_row..).zip(&chunk.hashes) {
             let id = crate::columns::id_ref(&chunk.rows.ids, (row - first_row) as usize);
             let view = &self.view;
@@ -132,8 +127,7 @@ impl MemorySegment {
             match self.ids.find_mut(hash, is_it) {
                 Some(entry) => entry.row = row,
                 None => {
-                    self.ids
-                        .insert_unique(hash, IdEntry { hash, row }, |entry| entry.hash);
+                    self.ids.insert_unique(hash, IdEntry { hash, row }, |entry| entry.hash);
                 }
             }
         }
@@ -144,15 +138,9 @@ impl MemorySegment {
     pub(crate) fn delete(&mut self, row: u32, version: Version) {
         let view = &mut self.view;
         let capacity = (view.row_count as usize).next_multiple_of(65_536);
-        let live = view
-            .live
-            .get_or_insert_with(|| Arc::new(Bitmap::full(capacity)));
+        let live = view.live.get_or_insert_with(|| Arc::new(Bitmap::full(capacity)));
         let was_live = Arc::make_mut(live).remove(row);
-        assert!(
-            was_live,
-            "row {row} of segment {} is deleted twice",
-            view.id
-        );
+        assert!(was_live, "row {row} of segment {} is deleted twice", view.id);
         view.deleted_count += 1;
         if self.frozen_at.is_some() {
             self.late_tombstones.push(Tombstone { row, version });

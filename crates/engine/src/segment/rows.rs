@@ -54,9 +54,7 @@ impl Rows {
     /// If the schema has no such vector column.
     pub(crate) fn vectors(&self, column: ColumnId) -> &VectorPart {
         let found = self.vectors.iter().find(|(id, _)| *id == column);
-        &found
-            .expect("rows hold every vector column of their schema")
-            .1
+        &found.expect("rows hold every vector column of their schema").1
     }
 
     /// The values of a scalar column.
@@ -65,9 +63,7 @@ impl Rows {
     /// If the schema has no such scalar column.
     pub(crate) fn scalars(&self, column: ColumnId) -> &ArrayRef {
         let found = self.scalars.iter().find(|(id, _)| *id == column);
-        &found
-            .expect("rows hold every scalar column of their schema")
-            .1
+        &found.expect("rows hold every scalar column of their schema").1
     }
 
     /// Bytes that the columns take.
@@ -75,19 +71,13 @@ impl Rows {
         let vectors = self.vectors.iter().map(|(_, part)| {
             part.vectors.bytes().len() + part.norms.as_ref().map_or(0, |norms| norms.len() * 4)
         });
-        let scalars = self
-            .scalars
-            .iter()
-            .map(|(_, array)| array.get_buffer_memory_size());
+        let scalars = self.scalars.iter().map(|(_, array)| array.get_buffer_memory_size());
         self.ids.get_buffer_memory_size() + vectors.sum::<usize>() + scalars.sum::<usize>()
     }
 
     /// Some of the rows, in the order given.
     pub(crate) fn take(&self, rows: &[u32]) -> Self {
-        let vectors = self
-            .vectors
-            .iter()
-            .map(|(column, part)| (*column, part.take(rows)));
+        let vectors = self.vectors.iter().map(|(column, part)| (*column, part.take(rows)));
         Self {
             ids: columns::take(&self.ids, rows),
             versions: self.versions.take(rows),
@@ -135,14 +125,8 @@ impl VectorPart {
     }
 
     fn concat(parts: &[&Self]) -> Self {
-        let blocks: Vec<&[u8]> = parts
-            .iter()
-            .map(|part| part.vectors.bytes().as_ref())
-            .collect();
-        let norms = parts
-            .iter()
-            .map(|part| part.norms.as_deref())
-            .collect::<Option<Vec<_>>>();
+        let blocks: Vec<&[u8]> = parts.iter().map(|part| part.vectors.bytes().as_ref()).collect();
+        let norms = parts.iter().map(|part| part.norms.as_deref()).collect::<Option<Vec<_>>>();
         Self {
             vectors: parts[0].with_bytes(blocks.concat()),
             norms: norms.map(|norms| norms.concat().into()),
@@ -159,13 +143,8 @@ impl Versions {
     /// Those of all rows of one command.
     pub(crate) fn of_command(index: u64, rows: u32) -> Self {
         let first = Version { index, ordinal: 0 };
-        let run = Run {
-            first_row: 0,
-            first,
-        };
-        Self {
-            runs: if rows == 0 { Vec::new() } else { vec![run] },
-        }
+        let run = Run { first_row: 0, first };
+        Self { runs: if rows == 0 { Vec::new() } else { vec![run] } }
     }
 
     /// The version of a row.
@@ -173,10 +152,7 @@ impl Versions {
         let after = self.runs.partition_point(|run| run.first_row <= row);
         let run = self.runs[after - 1];
         let ordinal = run.first.ordinal + (row - run.first_row);
-        Version {
-            index: run.first.index,
-            ordinal,
-        }
+        Version { index: run.first.index, ordinal }
     }
 
     fn push(&mut self, row: u32, version: Version) {
@@ -185,10 +161,7 @@ impl Versions {
                 && run.first.ordinal + (row - run.first_row) == version.ordinal
         });
         if !follows {
-            self.runs.push(Run {
-                first_row: row,
-                first: version,
-            });
+            self.runs.push(Run { first_row: row, first: version });
         }
     }
 
@@ -232,13 +205,7 @@ mod tests {
         let seen: Vec<_> = (0..5).map(|row| all.get(row)).collect();
         assert_eq!(
             seen,
-            [
-                version(5, 0),
-                version(5, 1),
-                version(5, 3),
-                version(6, 0),
-                version(6, 1)
-            ]
+            [version(5, 0), version(5, 1), version(5, 3), version(6, 0), version(6, 1)]
         );
     }
 }

@@ -66,18 +66,9 @@ impl Sealed {
     ) -> Result<Self> {
         let file = SectionFile::open(disk, path, file).map_err(Error::from)?;
         let (rows, ids) = format::read_segment(&file, schema)?;
-        let numbers = rows
-            .ids
-            .as_primitive_opt::<Int64Type>()
-            .map(|ids| ids.values());
+        let numbers = rows.ids.as_primitive_opt::<Int64Type>().map(|ids| ids.values());
         let id_range = numbers.and_then(|ids| Some(*ids.iter().min()?..=*ids.iter().max()?));
-        Ok(Self {
-            id,
-            rows,
-            ids,
-            id_range,
-            file_bytes: file.bytes_len(),
-        })
+        Ok(Self { id, rows, ids, id_range, file_bytes: file.bytes_len() })
     }
 
     /// The rows of an id, deleted ones included: an id has one row here, but
@@ -89,14 +80,9 @@ impl Sealed {
             return None;
         }
         let first = self.first_at_or_after(hash);
-        let same = self.ids.hashes[first..]
-            .iter()
-            .take_while(|found| **found == hash)
-            .count();
+        let same = self.ids.hashes[first..].iter().take_while(|found| **found == hash).count();
         let rows = &self.ids.rows[first..first + same];
-        rows.iter()
-            .copied()
-            .find(|row| id_is(&self.rows.ids, *row as usize, id))
+        rows.iter().copied().find(|row| id_is(&self.rows.ids, *row as usize, id))
     }
 
     /// Hashes and rows from the first hash that is not below `hash`, ascending.
@@ -141,23 +127,14 @@ impl SealedView {
     /// Deletes a live row.
     pub(crate) fn delete(&mut self, row: u32) {
         let rows = self.sealed.rows.len() as usize;
-        let live = self
-            .live
-            .get_or_insert_with(|| Arc::new(Bitmap::full(rows)));
+        let live = self.live.get_or_insert_with(|| Arc::new(Bitmap::full(rows)));
         let was_live = Arc::make_mut(live).remove(row);
-        assert!(
-            was_live,
-            "row {row} of segment {} is deleted twice",
-            self.sealed.id
-        );
+        assert!(was_live, "row {row} of segment {} is deleted twice", self.sealed.id);
         self.deleted_count += 1;
     }
 
     /// The index over a vector column, if it is built.
     pub(crate) fn index(&self, column: ColumnId) -> Option<&BuiltIndex> {
-        self.indexes
-            .iter()
-            .find(|index| index.column == column)
-            .map(Arc::as_ref)
+        self.indexes.iter().find(|index| index.column == column).map(Arc::as_ref)
     }
 }

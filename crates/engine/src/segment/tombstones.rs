@@ -67,12 +67,6 @@ fn decode(bytes: &[u8; BYTES]) -> Tombstone {
     let [index @ .., _, _, _, _, _, _, _, _] = *bytes;
     let [_, _, _, _, _, _, _, _, o0, o1, o2, o3, row @ ..] = *bytes;
     let ordinal = u32::from_le_bytes([o0, o1, o2, o3]);
-    let version = Version {
-        index: u64::from_le_bytes(index),
-        ordinal,
-    };
-    Tombstone {
-        row: u32::from_le_bytes(row),
-        version,
-    }
+    let version = Version { index: u64::from_le_bytes(index), ordinal };
+    Tombstone { row: u32::from_le_bytes(row), version }
 }

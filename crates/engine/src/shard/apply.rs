@@ -24,19 +24,13 @@ impl Shard {
     /// If an entry is no command of this shard: a bug, or the log of another
     /// program; the group stops and says so.
     pub(crate) fn apply(self: &Arc<Self>, commands: &[Committed]) -> Vec<WriteOutcome> {
-        let decoded: Vec<_> = commands
-            .iter()
-            .map(|command| self.decode(command))
-            .collect();
+        let decoded: Vec<_> = commands.iter().map(|command| self.decode(command)).collect();
         let limits = self.settings().segments;
         let mut outcomes = Vec::with_capacity(commands.len());
         let mut state = self.state.write();
         for (command, (envelope, write)) in commands.iter().zip(decoded) {
             outcomes.push(self.apply_one(&mut state, command.index, &envelope, write));
-            state.applied = LogPosition {
-                index: command.index,
-                term: command.term,
-            };
+            state.applied = LogPosition { index: command.index, term: command.term };
             state.growing().command_bytes += command.data.len() as u64;
             state.first_change.get_or_insert_with(|| self.clock.now());
             let growing = state.growing();
@@ -86,15 +80,10 @@ impl Shard {
         match envelope.kind {
             kind @ (Kind::Insert | Kind::Upsert) => {
                 let rows = decode_rows(envelope, parts, &self.schema, index)?;
-                Ok(Write::Rows {
-                    kind,
-                    chunk: Chunk::new(rows),
-                })
+                Ok(Write::Rows { kind, chunk: Chunk::new(rows) })
             }
             Kind::Delete => Ok(Write::Delete(decode_ids(parts, &self.schema)?)),
-            Kind::Catalogue => Err(format::CommandError::Wrong(
-                "kind, which is the catalogue's,",
-            )),
+            Kind::Catalogue => Err(format::CommandError::Wrong("kind, which is the catalogue's,")),
         }
     }
 
@@ -105,9 +94,7 @@ impl Shard {
         envelope: &Envelope,
         write: Write,
     ) -> WriteOutcome {
-        let repeated = envelope
-            .request
-            .and_then(|request| state.requests.get(request));
+        let repeated = envelope.request.and_then(|request| state.requests.get(request));
         if let Some((first, mut outcome)) = repeated {
             outcome.positions = vec![(self.group, first)];
             return outcome;
@@ -132,13 +119,7 @@ fn apply_rows(state: &mut State, index: u64, kind: Kind, chunk: Chunk) -> WriteO
         match (state.find(hash, id), kind) {
             (None, _) => outcome.inserted += 1,
             (Some(place), Kind::Upsert) => {
-                state.delete(
-                    place,
-                    Version {
-                        index,
-                        ordinal: row,
-                    },
-                );
+                state.delete(place, Version { index, ordinal: row });
                 outcome.replaced += 1;
             }
             (Some(_), Kind::Insert | Kind::Delete | Kind::Catalogue) => {

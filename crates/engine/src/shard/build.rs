@@ -41,32 +41,19 @@ impl Build {
     /// How far it is, 0 to 1.
     pub(crate) fn progress(&self) -> f64 {
         let total = self.progress.total();
-        if total == 0 {
-            0.0
-        } else {
-            self.progress.done() as f64 / total as f64
-        }
+        if total == 0 { 0.0 } else { self.progress.done() as f64 / total as f64 }
     }
 
     /// Bytes that it takes in memory now.
     pub(crate) fn bytes(&self) -> u64 {
-        if self.is_running.load(Ordering::Relaxed) {
-            self.bytes
-        } else {
-            0
-        }
+        if self.is_running.load(Ordering::Relaxed) { self.bytes } else { 0 }
     }
 }
 
 impl Shard {
     /// The index that a segment of `rows` rows should have, and why.
     pub(crate) fn choose(&self, column: ColumnId, kind: VectorType, rows: u32) -> IndexChoice {
-        let spec = self
-            .settings()
-            .indexes
-            .get(&column)
-            .copied()
-            .unwrap_or_default();
+        let spec = self.settings().indexes.get(&column).copied().unwrap_or_default();
         choose_index(u64::from(rows), kind, &spec)
     }
 
@@ -119,12 +106,7 @@ impl Shard {
         }
         let bytes = u64::from(view.sealed.rows.len()) * graph_row_bytes(choice.kind);
         let progress = Progress::default();
-        let build = Arc::new(Build {
-            choice,
-            progress,
-            is_running: AtomicBool::new(false),
-            bytes,
-        });
+        let build = Arc::new(Build { choice, progress, is_running: AtomicBool::new(false), bytes });
         let (shard, view, job) = (Arc::clone(self), view.clone(), Arc::clone(&build));
         let pools = Arc::clone(maintenance.pools());
         let submitted = maintenance
@@ -145,11 +127,7 @@ impl Shard {
         build.is_running.store(true, Ordering::Relaxed);
         let started = self.clock.now();
         let outcome = self.build(view, column, build, pool);
-        let seconds = self
-            .clock
-            .now()
-            .saturating_duration_since(started)
-            .as_secs_f64();
+        let seconds = self.clock.now().saturating_duration_since(started).as_secs_f64();
         self.builds.lock().remove(&(view.sealed.id, column));
         match outcome {
             Ok(()) => {
@@ -178,11 +156,7 @@ impl Shard {
         };
         let part = view.sealed.rows.vectors(column);
         let seed = self.group.0 << 32 | view.sealed.id.0;
-        let params = IndexParams::Hnsw(HnswParams {
-            m,
-            ef_construction,
-            seed,
-        });
+        let params = IndexParams::Hnsw(HnswParams { m, ef_construction, seed });
         let index = Index::build(&params, &part.vectors, pool, &build.progress, &self.cancel)?;
         let points = calibrate(
             &index,
@@ -193,10 +167,7 @@ impl Shard {
             seed,
             &self.cancel,
         )?;
-        let calibration: Vec<_> = points
-            .iter()
-            .map(|point| (point.effort, point.recall))
-            .collect();
+        let calibration: Vec<_> = points.iter().map(|point| (point.effort, point.recall)).collect();
         let file = self.take_file();
         let path = file_path(&self.dir, FileKind::Index, file);
         let mut writer = SectionWriter::create(Arc::clone(&self.disk), &path, file)?;
@@ -206,12 +177,7 @@ impl Shard {
         writer.finish()?;
         drop(index);
         let (index, file_bytes) = open_index(&*self.disk, &path, file, part)?;
-        let built = BuiltIndex {
-            column,
-            index,
-            calibration,
-            file_bytes,
-        };
+        let built = BuiltIndex { column, index, calibration, file_bytes };
         self.install_index(view.sealed.id, column, Some((file, built)))
     }
 
@@ -231,32 +197,22 @@ impl Shard {
             )));
         };
         let replaced = entry.indexes.iter().filter(|index| index.column == column);
-        let obsolete: Vec<_> = replaced
-            .map(|index| file_path(&self.dir, FileKind::Index, index.file))
-            .collect();
+        let obsolete: Vec<_> =
+            replaced.map(|index| file_path(&self.dir, FileKind::Index, index.file)).collect();
         entry.indexes.retain(|index| index.column != column);
         if let Some((file, built)) = &built {
-            entry
-                .indexes
-                .push(IndexEntry::new(column, *file, &built.calibration));
+            entry.indexes.push(IndexEntry::new(column, *file, &built.calibration));
         }
         manifest.store.commit(&body.encode())?;
         manifest.body = body;
         drop(manifest);
         let mut state = self.state.write();
-        for sealed in state
-            .sealed
-            .iter_mut()
-            .filter(|sealed| sealed.view.sealed.id == segment)
-        {
+        for sealed in state.sealed.iter_mut().filter(|sealed| sealed.view.sealed.id == segment) {
             sealed.view.indexes.retain(|index| index.column != column);
         }
         if let Some((_, built)) = built {
             let built = Arc::new(built);
-            for sealed in state
-                .sealed
-                .iter_mut()
-                .filter(|sealed| sealed.view.sealed.id == segment)
+            for sealed in state.sealed.iter_mut().filter(|sealed| sealed.view.sealed.id == segment)
             {
                 sealed.view.indexes.push(Arc::clone(&built));
             }
@@ -272,9 +228,9 @@ impl Shard {
 pub(crate) fn plan_of(index: &Index) -> IndexPlan {
     match index.params() {
         IndexParams::Flat => IndexPlan::Flat,
-        IndexParams::Hnsw(HnswParams {
-            m, ef_construction, ..
-        }) => IndexPlan::Hnsw { m, ef_construction },
+        IndexParams::Hnsw(HnswParams { m, ef_construction, .. }) => {
+            IndexPlan::Hnsw { m, ef_construction }
+        }
     }
 }
 

@@ -55,11 +55,7 @@ impl Shard {
         while outcome.is_ok() && self.has_frozen() && self.view().damaged.is_empty() {
             let started = self.clock.now();
             outcome = self.flush_oldest();
-            let seconds = self
-                .clock
-                .now()
-                .saturating_duration_since(started)
-                .as_secs_f64();
+            let seconds = self.clock.now().saturating_duration_since(started).as_secs_f64();
             metrics::histogram!("vicinal_flush_seconds").record(seconds);
         }
         metrics::counter!("vicinal_flush_failures_total").increment(u64::from(outcome.is_err()));
@@ -100,26 +96,16 @@ impl Shard {
         let oldest = state.memory.first()?;
         let at = oldest.frozen_at?;
         let view = oldest.view.clone();
-        let mut kept: Vec<u32> = (0..view.row_count)
-            .filter(|row| view.is_live(*row))
-            .collect();
+        let mut kept: Vec<u32> = (0..view.row_count).filter(|row| view.is_live(*row)).collect();
         kept.extend(oldest.late_tombstones.iter().map(|tombstone| tombstone.row));
         kept.sort_unstable();
         let of_segment = |segment: &SealedState| {
-            let end = segment
-                .tombstones
-                .partition_point(|t| t.version.index <= at.index);
+            let end = segment.tombstones.partition_point(|t| t.version.index <= at.index);
             (segment.view.sealed.id, segment.tombstones[..end].to_vec())
         };
         let tombstones = state.sealed.iter().map(of_segment).collect();
         let requests = state.requests.up_to(at.index);
-        Some(Batch {
-            at,
-            view,
-            kept,
-            tombstones,
-            requests,
-        })
+        Some(Batch { at, view, kept, tombstones, requests })
     }
 
     fn write_files(&self, batch: &Batch) -> Result<(Written, Option<Sealed>, Vec<PathBuf>)> {
@@ -145,10 +131,7 @@ impl Shard {
             let file = self.take_file();
             let path = file_path(&self.dir, FileKind::Tombstones, file);
             write_tombstones(&self.disk, &path, file, tombstones)?;
-            let entry = TombstonesEntry {
-                file,
-                count: tombstones.len() as u64,
-            };
+            let entry = TombstonesEntry { file, count: tombstones.len() as u64 };
             written.tombstones.push((*segment, entry));
             obsolete.extend(old.map(|old| file_path(&self.dir, FileKind::Tombstones, old.file)));
         }
@@ -195,10 +178,7 @@ impl Shard {
     pub(super) fn remove_files(&self, paths: &[PathBuf]) {
         for path in paths {
             if let Err(error) = self.disk.remove(path) {
-                tracing::warn!(
-                    "{} is left for the next start to remove: {error}",
-                    path.display()
-                );
+                tracing::warn!("{} is left for the next start to remove: {error}", path.display());
             }
         }
     }
@@ -220,13 +200,7 @@ impl Written {
             }
         }
         if let Some((id, file, rows)) = self.segment {
-            let entry = SegmentEntry {
-                id,
-                file,
-                rows,
-                tombstones: None,
-                indexes: Vec::new(),
-            };
+            let entry = SegmentEntry { id, file, rows, tombstones: None, indexes: Vec::new() };
             body.segments.push(entry);
         }
         if self.requests.is_some() {

@@ -27,10 +27,7 @@ impl Shard {
             let place = state.find(id.hash(), id)?;
             Some(match place {
                 Place::Sealed(segment, row) => RowPlace { segment, row },
-                Place::Memory(segment, row) => RowPlace {
-                    segment: sealed + segment,
-                    row,
-                },
+                Place::Memory(segment, row) => RowPlace { segment: sealed + segment, row },
             })
         });
         let places = places.collect();

@@ -108,10 +108,7 @@ impl Body {
 
     /// Everything written up to here is in the named files.
     pub(super) fn applied(&self) -> LogPosition {
-        LogPosition {
-            index: self.applied_index,
-            term: self.applied_term,
-        }
+        LogPosition { index: self.applied_index, term: self.applied_term }
     }
 
     /// Moves the position up to which everything is in the named files.
@@ -136,24 +133,13 @@ impl Body {
     pub(super) fn file_names(&self) -> Vec<String> {
         let of_segment = |entry: &SegmentEntry| {
             let rows = [file_name(FileKind::Rows, entry.file)].into_iter();
-            let tombstones = entry
-                .tombstones
-                .iter()
-                .map(|t| file_name(FileKind::Tombstones, t.file));
-            let indexes = entry
-                .indexes
-                .iter()
-                .map(|index| file_name(FileKind::Index, index.file));
+            let tombstones =
+                entry.tombstones.iter().map(|t| file_name(FileKind::Tombstones, t.file));
+            let indexes = entry.indexes.iter().map(|index| file_name(FileKind::Index, index.file));
             rows.chain(tombstones).chain(indexes).collect::<Vec<_>>()
         };
-        let requests = self
-            .requests_file
-            .map(|file| file_name(FileKind::Requests, file));
-        self.segments
-            .iter()
-            .flat_map(of_segment)
-            .chain(requests)
-            .collect()
+        let requests = self.requests_file.map(|file| file_name(FileKind::Requests, file));
+        self.segments.iter().flat_map(of_segment).chain(requests).collect()
     }
 }
 
@@ -166,27 +152,15 @@ impl IndexEntry {
     )]
     pub(super) fn new(column: ColumnId, file: u64, calibration: &[(u32, f32)]) -> Self {
         let millionths = |recall: f32| (f64::from(recall) * 1e6).round() as u32;
-        let calibration = calibration
-            .iter()
-            .map(|(effort, recall)| (*effort, millionths(*recall)));
-        Self {
-            column,
-            file,
-            calibration: calibration.collect(),
-        }
+        let calibration = calibration.iter().map(|(effort, recall)| (*effort, millionths(*recall)));
+        Self { column, file, calibration: calibration.collect() }
     }
 
     /// Effort and recall@10.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a recall is between 0 and 1"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "a recall is between 0 and 1")]
     pub(super) fn calibration(&self) -> Vec<(u32, f32)> {
         let recall = |millionths: u32| (f64::from(millionths) / 1e6) as f32;
-        self.calibration
-            .iter()
-            .map(|(effort, millionths)| (*effort, recall(*millionths)))
-            .collect()
+        self.calibration.iter().map(|(effort, millionths)| (*effort, recall(*millionths))).collect()
     }
 }
 
@@ -218,12 +192,7 @@ mod tests {
         assert_eq!(String::from_utf8(body.encode()).expect("JSON"), GOLDEN);
         assert_eq!(body.applied(), LogPosition { index: 7, term: 2 });
         assert_eq!(body.segments[0].indexes[0].calibration(), [(10, 0.95)]);
-        let names = [
-            "00000001.rows",
-            "00000003.tombstones",
-            "00000002.index",
-            "00000004.requests",
-        ];
+        let names = ["00000001.rows", "00000003.tombstones", "00000002.index", "00000004.requests"];
         assert_eq!(body.file_names(), names);
     }
 
@@ -231,11 +200,6 @@ mod tests {
     fn another_version_is_refused_with_both_numbers() {
         let newer = GOLDEN.replace("\"version\":1", "\"version\":9");
         let error = Body::decode(newer.as_bytes(), Path::new("dir")).expect_err("a newer version");
-        assert!(
-            error
-                .to_string()
-                .contains("version 9, this program reads version 1"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("version 9, this program reads version 1"), "{error}");
     }
 }

@@ -22,16 +22,8 @@ impl Shard {
     /// If the manifest cannot be read. A damaged segment is no error here: the
     /// others serve, and reads say what is missing.
     pub(crate) fn open(options: ShardOptions) -> Result<(Arc<Self>, LogPosition)> {
-        let ShardOptions {
-            group,
-            collection,
-            schema,
-            settings,
-            disk,
-            dir,
-            clock,
-            maintenance,
-        } = options;
+        let ShardOptions { group, collection, schema, settings, disk, dir, clock, maintenance } =
+            options;
         let (store, document) = ManifestStore::open(Arc::clone(&disk), &dir)?;
         let body = match document {
             Some(document) => Body::decode(&document, &dir)?,
@@ -81,10 +73,8 @@ fn open_state(
         match open_segment(disk, dir, schema, entry) {
             Ok(segment) => sealed.push(segment),
             Err(error) => {
-                let reason = format!(
-                    "segment {} with {} rows is missing: {error}",
-                    entry.id, entry.rows
-                );
+                let reason =
+                    format!("segment {} with {} rows is missing: {error}", entry.id, entry.rows);
                 tracing::error!(directory = %dir.display(), "{reason}");
                 damaged.push(reason);
             }
@@ -95,9 +85,7 @@ fn open_state(
         |file| RequestWindow::read(disk, &file_path(dir, FileKind::Requests, file), file),
     );
     let requests = requests.unwrap_or_else(|error| {
-        damaged.push(format!(
-            "the outcomes of recent requests are missing: {error}"
-        ));
+        damaged.push(format!("the outcomes of recent requests are missing: {error}"));
         RequestWindow::default()
     });
     State::new(sealed, damaged, requests, body.applied(), body.next_segment)
@@ -114,9 +102,7 @@ fn open_segment(
     if sealed.rows.len() != entry.rows {
         let (found, expected) = (sealed.rows.len(), entry.rows);
         let path = path.display();
-        return Err(Error::corrupt(format!(
-            "{path} has {found} rows instead of {expected}"
-        )));
+        return Err(Error::corrupt(format!("{path} has {found} rows instead of {expected}")));
     }
     let tombstones = match &entry.tombstones {
         Some(entry) => {
@@ -125,35 +111,8 @@ fn open_segment(
         }
         None => Vec::new(),
     };
-    // A damaged index is no loss: the segment is scanned until it is rebuilt.
-    let mut indexes = Vec::new();
-    entry.indexes.retain(|index| {
-        let path = file_path(dir, FileKind::Index, index.file);
-        let opened = open_index(disk, &path, index.file, sealed.rows.vectors(index.column));
-        match opened {
-            Ok((index_of_column, file_bytes)) => {
-                let (column, calibration) = (index.column, index.calibration());
-                let built = BuiltIndex {
-                    column,
-                    index: index_of_column,
-                    calibration,
-                    file_bytes,
-                };
-                indexes.push(Arc::new(built));
-                true
-            }
-            Err(error) => {
-                tracing::warn!("index file {} is rebuilt: {error}", path.display());
-                false
-            }
-        }
-    });
-    let mut view = SealedView {
-        sealed: Arc::new(sealed),
-        indexes,
-        live: None,
-        deleted_count: 0,
-    };
+    let indexes = open_indexes(disk, dir, &sealed, entry);
+    let mut view = SealedView { sealed: Arc::new(sealed), indexes, live: None, deleted_count: 0 };
     for tombstone in &tombstones {
         if !view.is_live(tombstone.row) {
             let row = tombstone.row;
@@ -165,6 +124,33 @@ fn open_segment(
         view.delete(tombstone.row);
     }
     Ok(SealedState { view, tombstones })
+}
+
+/// The indexes of a segment. A damaged one is no loss: the segment is scanned
+/// until it is rebuilt.
+fn open_indexes(
+    disk: &dyn Disk,
+    dir: &Path,
+    sealed: &Sealed,
+    entry: &mut SegmentEntry,
+) -> Vec<Arc<BuiltIndex>> {
+    let mut indexes = Vec::new();
+    entry.indexes.retain(|index| {
+        let path = file_path(dir, FileKind::Index, index.file);
+        let opened = open_index(disk, &path, index.file, sealed.rows.vectors(index.column));
+        let (column, calibration) = (index.column, index.calibration());
+        match opened {
+            Ok((index, file_bytes)) => {
+                indexes.push(Arc::new(BuiltIndex { column, index, calibration, file_bytes }));
+                true
+            }
+            Err(error) => {
+                tracing::warn!("index file {} is rebuilt: {error}", path.display());
+                false
+            }
+        }
+    });
+    indexes
 }
 
 /// Opens an index file over the vectors it was built for.

@@ -77,20 +77,15 @@ impl RequestWindow {
     pub(crate) fn up_to(&self, index: u64) -> Remembered {
         let within = self.order.iter().take_while(|(at, _)| *at <= index);
         let outcomes = within.filter_map(|(_, request)| {
-            self.outcomes
-                .get(request)
-                .map(|outcome| (*request, Arc::clone(outcome)))
+            self.outcomes.get(request).map(|outcome| (*request, Arc::clone(outcome)))
         });
         Remembered(outcomes.collect())
     }
 
     /// Bytes that it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
-        let lists: usize = self
-            .outcomes
-            .values()
-            .map(|outcome| outcome.already_exists.len() * 4)
-            .sum();
+        let lists: usize =
+            self.outcomes.values().map(|outcome| outcome.already_exists.len() * 4).sum();
         self.order.capacity() * 24
             + self.outcomes.capacity() * 25
             + self.outcomes.len() * 64
@@ -178,28 +173,17 @@ mod tests {
     use vicinal_storage::SimDisk;
 
     fn outcome(inserted: u64) -> WriteOutcome {
-        WriteOutcome {
-            inserted,
-            already_exists: vec![3, 9],
-            ..WriteOutcome::default()
-        }
+        WriteOutcome { inserted, already_exists: vec![3, 9], ..WriteOutcome::default() }
     }
 
     #[test]
     fn outcomes_come_back_from_their_file_up_to_an_index() {
         let mut window = RequestWindow::default();
         for index in 1..=5u8 {
-            window.insert(
-                u64::from(index),
-                RequestId([index; 16]),
-                &outcome(u64::from(index)),
-            );
+            window.insert(u64::from(index), RequestId([index; 16]), &outcome(u64::from(index)));
         }
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
-        window
-            .up_to(3)
-            .write(&disk, Path::new("a.req"), 7)
-            .expect("a disk that works");
+        window.up_to(3).write(&disk, Path::new("a.req"), 7).expect("a disk that works");
         let read = RequestWindow::read(&*disk, Path::new("a.req"), 7).expect("what was written");
         assert_eq!(read.get(RequestId([3; 16])), Some((3, outcome(3))));
         assert_eq!(read.get(RequestId([4; 16])), None);

@@ -71,10 +71,7 @@ impl State {
     /// The live row of an id.
     pub(crate) fn find(&self, hash: u64, id: IdRef<'_>) -> Option<Place> {
         for (at, segment) in self.memory.iter().enumerate().rev() {
-            if let Some(row) = segment
-                .find(hash, id)
-                .filter(|row| segment.view.is_live(*row))
-            {
+            if let Some(row) = segment.find(hash, id).filter(|row| segment.view.is_live(*row)) {
                 return Some(Place::Memory(at, row));
             }
         }
@@ -100,9 +97,7 @@ impl State {
 
     /// The segment that takes rows.
     pub(crate) fn growing(&mut self) -> &mut MemorySegment {
-        self.memory
-            .last_mut()
-            .expect("there is always a growing segment")
+        self.memory.last_mut().expect("there is always a growing segment")
     }
 
     /// Freezes the growing segment at the last applied entry and starts another.
@@ -120,14 +115,8 @@ impl State {
 
     /// What searches see of it.
     pub(crate) fn view(&self) -> View {
-        let sealed = self
-            .sealed
-            .iter()
-            .map(|segment| SegmentView::Sealed(segment.view.clone()));
-        let memory = self
-            .memory
-            .iter()
-            .map(|segment| SegmentView::Memory(segment.view.clone()));
+        let sealed = self.sealed.iter().map(|segment| SegmentView::Sealed(segment.view.clone()));
+        let memory = self.memory.iter().map(|segment| SegmentView::Memory(segment.view.clone()));
         View {
             number: self.published,
             segments: sealed.chain(memory).collect(),
@@ -137,10 +126,7 @@ impl State {
 
     /// Bytes of commands that only the log holds.
     pub(crate) fn log_bytes(&self) -> u64 {
-        self.memory
-            .iter()
-            .map(|segment| segment.command_bytes)
-            .sum()
+        self.memory.iter().map(|segment| segment.command_bytes).sum()
     }
 
     /// Bytes of the maps from ids to rows.

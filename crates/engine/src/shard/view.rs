@@ -46,8 +46,7 @@ impl View {
     /// # Errors
     /// `Corrupt` naming every damaged segment.
     pub(crate) fn check_whole(&self) -> Result<()> {
-        self.damage()
-            .map_or(Ok(()), |reason| Err(Error::corrupt(reason)))
+        self.damage().map_or(Ok(()), |reason| Err(Error::corrupt(reason)))
     }
 }
 

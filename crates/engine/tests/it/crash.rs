@@ -90,12 +90,7 @@ fn run(disk: &SimDisk) -> (Model, Option<(Op, String)>) {
 
 /// Whether the rows are those acknowledged, with or without the failed write.
 fn is_right(found: &[(i64, i64)], acknowledged: &Model, failed: Option<&(Op, String)>) -> bool {
-    let rows = |model: &Model| {
-        model
-            .iter()
-            .map(|(id, form)| (*id, *form))
-            .collect::<Vec<_>>()
-    };
+    let rows = |model: &Model| model.iter().map(|(id, form)| (*id, *form)).collect::<Vec<_>>();
     let mut with_failed = acknowledged.clone();
     if let Some((op, _)) = failed {
         op.apply(&mut with_failed);
@@ -131,14 +126,8 @@ fn a_power_failure_at_every_disk_call_loses_nothing_acknowledged() {
         insert(&engine, &[1_000], 0).expect("a write after the restart");
         engine.close();
     }
-    assert!(
-        crashes * 10 > calls * 8,
-        "{crashes} of {calls} runs met their power failure"
-    );
-    assert!(
-        sealed_before > 20,
-        "only {sealed_before} restarts found sealed segments"
-    );
+    assert!(crashes * 10 > calls * 8, "{crashes} of {calls} runs met their power failure");
+    assert!(sealed_before > 20, "only {sealed_before} restarts found sealed segments");
 }
 
 #[test]
@@ -160,10 +149,7 @@ fn a_log_that_acknowledges_before_its_sync_is_caught() {
         }
     });
     let lost = lost.count();
-    assert!(
-        lost >= 15,
-        "the check caught {lost} of 20 runs without syncs"
-    );
+    assert!(lost >= 15, "the check caught {lost} of 20 runs without syncs");
 }
 
 #[test]
@@ -173,8 +159,10 @@ fn a_failed_disk_call_is_an_error_and_never_a_loss() {
         let disk = SimDisk::new(at);
         disk.fail_call(at);
         let (acknowledged, failed) = run(&disk);
-        let engine =
-            open_with_collection(&disk).unwrap_or_else(|error| panic!("call {at}: {error}"));
+        let engine = open_with_collection(&disk)
+            // The fault may come only now, if this run made fewer calls: once.
+            .or_else(|_| open_with_collection(&disk))
+            .unwrap_or_else(|error| panic!("call {at}: {error}"));
         let found = contents(&engine);
         assert!(
             is_right(&found, &acknowledged, failed.as_ref()),
@@ -193,10 +181,7 @@ fn a_flipped_byte_in_a_segment_is_an_error_and_spares_the_others() {
     engine
         .create_collection(
             "",
-            vicinal_types::CollectionSpec {
-                name: "other".into(),
-                ..spec(Metric::L2)
-            },
+            vicinal_types::CollectionSpec { name: "other".into(), ..spec(Metric::L2) },
             None,
         )
         .expect("another collection");
@@ -204,29 +189,16 @@ fn a_flipped_byte_in_a_segment_is_an_error_and_spares_the_others() {
     drop(engine);
     let dir = Path::new("data/groups/1");
     let names = disk.list(dir).expect("a group's directory");
-    let file = names
-        .iter()
-        .find(|name| name.ends_with(".rows"))
-        .expect("a sealed segment");
+    let file = names.iter().find(|name| name.ends_with(".rows")).expect("a sealed segment");
     disk.flip(&dir.join(file), 4_096 + 17, 1).expect("a file");
     let engine = open(&disk).expect("one bad file does not stop the server");
     let error = engine.count("", NAME).expect_err("rows are missing");
     assert_eq!(error.kind(), vicinal_types::ErrorKind::Corrupt);
-    assert!(
-        error
-            .to_string()
-            .contains("segment 1 with 30 rows is missing"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("segment 1 with 30 rows is missing"), "{error}");
     assert!(error.to_string().contains(file), "{error} names the file");
     let error = insert(&engine, &[99], 0).expect_err("its ids are unknown");
     assert_eq!(error.kind(), vicinal_types::ErrorKind::Corrupt);
-    assert_eq!(
-        engine
-            .count("", "other")
-            .expect("the other collection serves"),
-        0
-    );
+    assert_eq!(engine.count("", "other").expect("the other collection serves"), 0);
     engine.close();
 }
 
@@ -240,9 +212,7 @@ fn the_log_stays_small_under_writes_without_end() {
     .expect("an empty disk");
     let mut spec = spec(Metric::L2);
     spec.segments.max_rows = 5_000;
-    engine
-        .create_collection("", spec, None)
-        .expect("a right declaration");
+    engine.create_collection("", spec, None).expect("a right declaration");
     let most = AtomicU64::new(0);
     for round in 0..60 {
         // The same ids again and again: segments and tombstones, not more rows.

@@ -33,9 +33,7 @@ pub(crate) fn open(disk: &SimDisk) -> Result<Engine> {
 pub(crate) fn engine() -> (SimDisk, Engine) {
     let disk = SimDisk::new(1);
     let engine = open(&disk).expect("an empty disk");
-    engine
-        .create_collection("", spec(Metric::L2), None)
-        .expect("a right declaration");
+    engine.create_collection("", spec(Metric::L2), None).expect("a right declaration");
     (disk, engine)
 }
 
@@ -55,13 +53,7 @@ pub(crate) fn spec(metric: Metric) -> CollectionSpec {
     });
     let schema = Schema::new(IdType::Int64, columns.collect()).expect("a right schema");
     let mut spec = CollectionSpec::new(NAME, schema);
-    spec.indexes.insert(
-        "v".into(),
-        IndexSpec {
-            kind: IndexKind::Flat,
-            ..IndexSpec::default()
-        },
-    );
+    spec.indexes.insert("v".into(), IndexSpec { kind: IndexKind::Flat, ..IndexSpec::default() });
     spec
 }
 
@@ -69,9 +61,8 @@ pub(crate) fn spec(metric: Metric) -> CollectionSpec {
 pub(crate) fn vector(id: i64, form: i64) -> [f32; DIM] {
     let mix = |salt: i64| {
         // The finaliser of splitmix64: neighbouring inputs give unrelated bits.
-        let mut bits = (id * 1_000 + form * 10 + salt)
-            .cast_unsigned()
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut bits =
+            (id * 1_000 + form * 10 + salt).cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
         bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         f32::from(u16::try_from(bits >> 48).expect("sixteen bits")) / 4_096.0 + 0.5
@@ -81,20 +72,15 @@ pub(crate) fn vector(id: i64, form: i64) -> [f32; DIM] {
 
 pub(crate) fn rows(ids: &[i64], form: i64) -> RowBatch {
     let floats = ids.iter().flat_map(|id| vector(*id, form)).collect();
-    let words: Vec<_> = ids
-        .iter()
-        .map(|id| (id % 3 != 0).then(|| format!("word {id}.{form}")))
-        .collect();
+    let words: Vec<_> =
+        ids.iter().map(|id| (id % 3 != 0).then(|| format!("word {id}.{form}"))).collect();
     let numbers: Vec<_> = ids.iter().map(|id| id * 10 + form).collect();
     RowBatch {
         ids: Ids::Int(ids.to_vec()),
         vectors: vec![(ColumnId(1), VectorInput::Floats(floats))],
         scalars: vec![
             (ColumnId(2), Arc::new(arrow_array::StringArray::from(words))),
-            (
-                ColumnId(3),
-                Arc::new(arrow_array::Int64Array::from(numbers)),
-            ),
+            (ColumnId(3), Arc::new(arrow_array::Int64Array::from(numbers))),
         ],
     }
 }
@@ -124,9 +110,7 @@ pub(crate) fn contents(engine: &Engine) -> Vec<(i64, i64)> {
     let mut cursor = Vec::new();
     loop {
         let columns = ["**".to_owned()];
-        let page = engine
-            .scroll("", NAME, &cursor, 7, &columns, &Cancel::never())
-            .expect("a page");
+        let page = engine.scroll("", NAME, &cursor, 7, &columns, &Cancel::never()).expect("a page");
         all.extend(forms(&page.rows));
         match page.next {
             Some(next) => cursor = next,
@@ -141,22 +125,13 @@ pub(crate) fn contents(engine: &Engine) -> Vec<(i64, i64)> {
 
 /// The (id, form) of each row.
 pub(crate) fn forms(rows: &RowBatch) -> Vec<(i64, i64)> {
-    let Ids::Int(ids) = &rows.ids else {
-        panic!("integer ids")
-    };
+    let Ids::Int(ids) = &rows.ids else { panic!("integer ids") };
     let numbers = arrow_array::cast::AsArray::as_primitive::<arrow_array::types::Int64Type>(
         &rows.scalars[1].1,
     );
     let words = arrow_array::cast::AsArray::as_string::<i32>(&rows.scalars[0].1);
-    let VectorInput::Packed { bytes, .. } = &rows.vectors[0].1 else {
-        panic!("packed vectors")
-    };
-    let vectors: Vec<f32> = bytes
-        .as_chunks()
-        .0
-        .iter()
-        .map(|x| f32::from_le_bytes(*x))
-        .collect();
+    let VectorInput::Packed { bytes, .. } = &rows.vectors[0].1 else { panic!("packed vectors") };
+    let vectors: Vec<f32> = bytes.as_chunks().0.iter().map(|x| f32::from_le_bytes(*x)).collect();
     let form_of = |(at, &id): (usize, &i64)| {
         let form = numbers.value(at) - id * 10;
         let word = (id % 3 != 0).then(|| format!("word {id}.{form}"));
@@ -179,9 +154,7 @@ pub(crate) fn forms(rows: &RowBatch) -> Vec<(i64, i64)> {
 /// The ids of the k nearest rows to the vector of an id and form.
 pub(crate) fn nearest(engine: &Engine, id: i64, form: i64, k: usize) -> Vec<i64> {
     let search = Search::new(VectorInput::Floats(vector(id, form).to_vec()), k);
-    let answer = engine
-        .search_blocking("", NAME, search, Cancel::never())
-        .expect("a search");
+    let answer = engine.search_blocking("", NAME, search, Cancel::never()).expect("a search");
     match &answer.results[0].rows.ids {
         Ids::Int(ids) => ids.clone(),
         Ids::Str(_) => panic!("integer ids"),

@@ -31,20 +31,12 @@ fn everything_survives_sealing_and_restarting() {
     engine.close();
     drop(engine);
     let engine = open(&disk).expect("a restart");
-    assert_eq!(
-        contents(&engine),
-        expected,
-        "the log's tail is applied to the sealed segment"
-    );
+    assert_eq!(contents(&engine), expected, "the log's tail is applied to the sealed segment");
     assert_eq!(flush(&engine), 2);
     engine.close();
     drop(engine);
     let engine = open(&disk).expect("another restart");
-    assert_eq!(
-        contents(&engine),
-        expected,
-        "tombstones come back from their file"
-    );
+    assert_eq!(contents(&engine), expected, "tombstones come back from their file");
     assert_eq!(nearest(&engine, 1, 2, 1), [1]);
     engine.close();
 }
@@ -56,13 +48,8 @@ fn rows_deleted_while_they_grow_are_not_sealed() {
     delete(&engine, &range(0..9)).expect("a delete");
     flush(&engine);
     let described = engine.describe("", "points").expect("there");
-    let [segment] = described.segments.as_slice() else {
-        panic!("one segment: {described:?}")
-    };
-    assert_eq!(
-        (segment.state, segment.rows, segment.deleted_rows),
-        (SegmentState::Sealed, 1, 0)
-    );
+    let [segment] = described.segments.as_slice() else { panic!("one segment: {described:?}") };
+    assert_eq!((segment.state, segment.rows, segment.deleted_rows), (SegmentState::Sealed, 1, 0));
     delete(&engine, &[9]).expect("a delete");
     assert_eq!(flush(&engine), 1, "only tombstones were written");
     assert_eq!(contents(&engine), []);
@@ -75,9 +62,7 @@ fn a_full_segment_is_sealed_and_the_log_purged_without_being_asked() {
     let engine = open(&disk).expect("an empty disk");
     let mut spec = crate::fixture::spec(vicinal_types::Metric::L2);
     spec.segments.max_rows = 100;
-    engine
-        .create_collection("", spec, None)
-        .expect("a right declaration");
+    engine.create_collection("", spec, None).expect("a right declaration");
     for batch in 0..30 {
         insert(&engine, &range(batch * 20..batch * 20 + 20), 0).expect("an insert");
     }
@@ -103,9 +88,7 @@ fn the_interval_seals_what_is_old() {
     let engine = open(&disk).expect("an empty disk");
     let mut spec = crate::fixture::spec(vicinal_types::Metric::L2);
     spec.segments.max_interval_s = 1;
-    engine
-        .create_collection("", spec, None)
-        .expect("a right declaration");
+    engine.create_collection("", spec, None).expect("a right declaration");
     insert(&engine, &range(0..5), 0).expect("an insert");
     let sealed = || engine.describe("", "points").expect("there").fully_indexed;
     for _ in 0..1_000 {
@@ -126,15 +109,8 @@ fn get_gives_rows_in_the_order_asked_for_from_every_segment() {
     upsert(&engine, &[3, 20], 1).expect("an upsert");
     let ids = vicinal_types::Ids::Int(vec![20, 7, 99, 3]);
     let columns = ["**".to_owned()];
-    let got = engine
-        .get(
-            "",
-            "points",
-            &ids,
-            &columns,
-            &vicinal_types::Cancel::never(),
-        )
-        .expect("rows");
+    let got =
+        engine.get("", "points", &ids, &columns, &vicinal_types::Cancel::never()).expect("rows");
     assert_eq!(crate::fixture::forms(&got), [(20, 1), (7, 0), (3, 1)]);
     engine.close();
 }

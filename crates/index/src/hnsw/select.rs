@@ -4,8 +4,10 @@
 //! it than the vertex is. So links point in different directions, and a far
 //! cluster gets a link although the near one would fill the list.
 //!
-//! Pruned candidates are not taken back to fill the list: the free places take
-//! the links of later vertices without a new selection.
+//! Pruned candidates are not taken back to fill the list: measured on 100,000
+//! SIFT and sentence vectors that costs more comparisons at equal recall (2 to
+//! 10 %), as does choosing more than `m` links for a new vertex; and the free
+//! places take the links of later vertices without a new selection.
 
 use crate::Vectors;
 use crate::neighbors::Ranked;

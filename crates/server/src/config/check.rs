@@ -41,10 +41,8 @@ impl Config {
     }
 
     fn check_addresses(&self) -> Result<(), ConfigError> {
-        let listeners: [(&'static str, SocketAddr); 2] = [
-            ("server.address", self.server.address),
-            ("http.address", self.http.address),
-        ];
+        let listeners: [(&'static str, SocketAddr); 2] =
+            [("server.address", self.server.address), ("http.address", self.http.address)];
         for (key, address) in listeners {
             if !address.ip().is_loopback() && !self.server.insecure {
                 return Err(ConfigError::Value {
@@ -67,114 +65,45 @@ impl Config {
 
     fn check_threads(&self) -> Result<(), ConfigError> {
         let threads = 0..=THREADS_MAX;
-        within(
-            "server.worker_threads",
-            self.server.worker_threads,
-            &threads,
-        )?;
+        within("server.worker_threads", self.server.worker_threads, &threads)?;
         within("search.threads", self.search.threads, &threads)?;
-        within(
-            "search.max_waiting",
-            self.search.max_waiting,
-            &(1..=1_048_576),
-        )?;
+        within("search.max_waiting", self.search.max_waiting, &(1..=1_048_576))?;
         within("flush.workers", self.flush.workers, &threads)?;
         within("flush.build_threads", self.flush.build_threads, &threads)
     }
 
     fn check_sizes(&self) -> Result<(), ConfigError> {
         const MIB: usize = 1024 * 1024;
-        let Self {
-            http,
-            storage,
-            limits: caps,
-            metrics,
-            ..
-        } = self;
+        let Self { http, storage, limits: caps, metrics, .. } = self;
         within("http.max_connections", http.max_connections, &(1..=65_536))?;
         // A command must fit one log file; files beyond 4 GiB make restarts slow.
-        within(
-            "storage.log_file_bytes",
-            storage.log_file_bytes,
-            &(MIB as u64..=4 << 30),
-        )?;
-        within(
-            "storage.log_cache_bytes",
-            storage.log_cache_bytes,
-            &(0..=64 << 30),
-        )?;
+        within("storage.log_file_bytes", storage.log_file_bytes, &(MIB as u64..=4 << 30))?;
+        within("storage.log_cache_bytes", storage.log_cache_bytes, &(0..=64 << 30))?;
         if storage.directory.as_os_str().is_empty() {
             let reason = "is empty; name the directory for the data".to_owned();
-            return Err(ConfigError::Value {
-                key: "storage.directory",
-                reason,
-            });
+            return Err(ConfigError::Value { key: "storage.directory", reason });
         }
-        within(
-            "limits.max_connections",
-            caps.max_connections,
-            &(1..=1_048_576),
-        )?;
+        within("limits.max_connections", caps.max_connections, &(1..=1_048_576))?;
         within(
             "limits.max_streams_per_connection",
             caps.max_streams_per_connection,
             &(1..=65_536),
         )?;
         within("limits.max_requests", caps.max_requests, &(1..=1_048_576))?;
-        within(
-            "limits.message_bytes",
-            caps.message_bytes,
-            &(4_096..=limits::MESSAGE_BYTES_MAX),
-        )?;
-        within(
-            "limits.request_bytes",
-            caps.request_bytes,
-            &(caps.message_bytes..=usize::MAX),
-        )?;
-        within(
-            "limits.header_bytes",
-            caps.header_bytes,
-            &(1_024..=1_048_576),
-        )?;
-        within(
-            "metrics.max_collections",
-            metrics.max_collections,
-            &(0..=limits::COLLECTIONS_MAX),
-        )
+        within("limits.message_bytes", caps.message_bytes, &(4_096..=limits::MESSAGE_BYTES_MAX))?;
+        within("limits.request_bytes", caps.request_bytes, &(caps.message_bytes..=usize::MAX))?;
+        within("limits.header_bytes", caps.header_bytes, &(1_024..=1_048_576))?;
+        within("metrics.max_collections", metrics.max_collections, &(0..=limits::COLLECTIONS_MAX))
     }
 
     fn check_times(&self) -> Result<(), ConfigError> {
         let server = &self.server;
-        within(
-            "server.handshake_timeout_ms",
-            server.handshake_timeout_ms,
-            &(1..=MS_MAX),
-        )?;
-        within(
-            "server.keepalive_interval_ms",
-            server.keepalive_interval_ms,
-            &(0..=MS_MAX),
-        )?;
-        within(
-            "server.keepalive_timeout_ms",
-            server.keepalive_timeout_ms,
-            &(1..=MS_MAX),
-        )?;
-        within(
-            "server.shutdown_grace_ms",
-            server.shutdown_grace_ms,
-            &(0..=MS_MAX),
-        )?;
-        within(
-            "limits.receive_timeout_ms",
-            self.limits.receive_timeout_ms,
-            &(1..=MS_MAX),
-        )?;
-        within(
-            "limits.default_timeout_ms",
-            self.limits.default_timeout_ms,
-            &(0..=MS_MAX),
-        )
+        within("server.handshake_timeout_ms", server.handshake_timeout_ms, &(1..=MS_MAX))?;
+        within("server.keepalive_interval_ms", server.keepalive_interval_ms, &(0..=MS_MAX))?;
+        within("server.keepalive_timeout_ms", server.keepalive_timeout_ms, &(1..=MS_MAX))?;
+        within("server.shutdown_grace_ms", server.shutdown_grace_ms, &(0..=MS_MAX))?;
+        within("limits.receive_timeout_ms", self.limits.receive_timeout_ms, &(1..=MS_MAX))?;
+        within("limits.default_timeout_ms", self.limits.default_timeout_ms, &(0..=MS_MAX))
     }
 
     /// A collection that names nothing must be one that can be created.
@@ -185,11 +114,7 @@ impl Config {
         };
         let kind = VectorType::new(8, ElementType::F32, Metric::L2).map_err(wrong)?;
         let name = "default".to_owned();
-        let column = Column {
-            id: ColumnId(1),
-            name: name.clone(),
-            kind: ColumnType::Vector(kind),
-        };
+        let column = Column { id: ColumnId(1), name: name.clone(), kind: ColumnType::Vector(kind) };
         let spec = CollectionSpec {
             name: name.clone(),
             schema: Schema::new(IdType::Int64, vec![column]).map_err(wrong)?,
@@ -209,8 +134,5 @@ fn within<T: PartialOrd + Display>(
         return Ok(());
     }
     let (low, high) = (range.start(), range.end());
-    Err(ConfigError::Value {
-        key,
-        reason: format!("is {value}, not between {low} and {high}"),
-    })
+    Err(ConfigError::Value { key, reason: format!("is {value}, not between {low} and {high}") })
 }

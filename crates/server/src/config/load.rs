@@ -69,21 +69,15 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let mut config = match path {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-                    path: path.to_owned(),
-                    source,
-                })?;
-                Self::parse(&text).map_err(|message| ConfigError::File {
-                    path: path.to_owned(),
-                    message,
-                })?
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+                Self::parse(&text)
+                    .map_err(|message| ConfigError::File { path: path.to_owned(), message })?
             }
             None => Self::default(),
         };
         for (variable, value) in env {
-            let name = variable
-                .strip_prefix(PREFIX)
-                .and_then(|name| name.split_once(SEPARATOR));
+            let name = variable.strip_prefix(PREFIX).and_then(|name| name.split_once(SEPARATOR));
             if let Some((section, key)) = name {
                 let (section, key) = (section.to_lowercase(), key.to_lowercase());
                 config = config.with_variable(&variable, &section, &key, &value)?;
@@ -107,10 +101,8 @@ impl Config {
         key: &str,
         value: &str,
     ) -> Result<Self, ConfigError> {
-        let unknown = |reason: String| ConfigError::UnknownVariable {
-            variable: variable.to_owned(),
-            reason,
-        };
+        let unknown =
+            |reason: String| ConfigError::UnknownVariable { variable: variable.to_owned(), reason };
         let wrong = |message: String| ConfigError::Variable {
             variable: variable.to_owned(),
             value: value.to_owned(),
@@ -119,9 +111,7 @@ impl Config {
         let mut tree = serde_json::to_value(&self).map_err(|error| wrong(error.to_string()))?;
         let sections = names(&tree);
         let fields = tree.get_mut(section).ok_or_else(|| {
-            unknown(format!(
-                "there is no section `{section}`, there are {sections}"
-            ))
+            unknown(format!("there is no section `{section}`, there are {sections}"))
         })?;
         let keys = names(fields);
         let field = fields
@@ -134,9 +124,7 @@ impl Config {
             | Value::Number(_)
             | Value::Array(_)
             | Value::Object(_) => serde_json::from_str(value.trim()).map_err(|_| {
-                wrong(format!(
-                    "is not of the type of {field}, the value without it"
-                ))
+                wrong(format!("is not of the type of {field}, the value without it"))
             })?,
         };
         serde_json::from_value(tree).map_err(|error| wrong(error.to_string()))
@@ -145,8 +133,7 @@ impl Config {
 
 /// The keys of an object, for a message.
 fn names(value: &Value) -> String {
-    let keys = value
-        .as_object()
-        .map(|object| object.keys().map(String::as_str).collect::<Vec<_>>());
+    let keys =
+        value.as_object().map(|object| object.keys().map(String::as_str).collect::<Vec<_>>());
     keys.unwrap_or_default().join(", ")
 }

@@ -10,10 +10,7 @@ fn shipped() -> PathBuf {
 }
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs
-        .iter()
-        .map(|&(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
+    pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// Every `section.key` of a tree of settings.
@@ -51,10 +48,7 @@ fn the_shipped_file_lists_every_setting_with_a_comment() {
 #[test]
 fn an_empty_file_is_all_defaults() {
     assert_eq!(Config::parse("").expect("nothing"), Config::default());
-    assert_eq!(
-        Config::parse("# only this\n").expect("nothing"),
-        Config::default()
-    );
+    assert_eq!(Config::parse("# only this\n").expect("nothing"), Config::default());
 }
 
 #[test]
@@ -67,28 +61,19 @@ fn wrong_files_are_refused_with_line_and_key() {
         assert!(!error.contains('\n'), "{error:?} is more than one line");
     };
     check("server:\n  adress: 127.0.0.1:1\n", &["adress", "line 2"]);
-    check(
-        "server:\n  insecure: false\nsaerch: {}\n",
-        &["saerch", "line 3"],
-    );
+    check("server:\n  insecure: false\nsaerch: {}\n", &["saerch", "line 3"]);
     check("segments:\n  max_rowz: 3\n", &["max_rowz", "line 2"]);
     check("server:\n  worker_threads: many\n", &["line 2"]);
     check("server:\n  address: nowhere\n", &["line 2"]);
     check("index:\n  kind: IVF\n", &["IVF", "line 2"]);
     check("server: [\n", &["line"]);
-    check(
-        "server:\n  insecure: true\n  insecure: false\n",
-        &["insecure", "line 3"],
-    );
+    check("server:\n  insecure: true\n  insecure: false\n", &["insecure", "line 3"]);
 }
 
 #[test]
 fn a_missing_file_is_named() {
     let error = Config::load(Some(Path::new("/nowhere/vicinal.yaml")), []).expect_err("no file");
-    assert!(
-        error.to_string().contains("/nowhere/vicinal.yaml"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("/nowhere/vicinal.yaml"), "{error}");
 }
 
 #[test]
@@ -131,28 +116,15 @@ fn check_refused(name: &str, value: &str, key: &str, reason: &str) {
     let name = format!("VICINAL_{name}");
     let error = Config::load(None, variables(&[(&name, value)])).expect_err("a wrong value");
     let error = error.to_string();
-    assert!(
-        error.contains(key) && error.contains(reason),
-        "{error:?}: {key}, {reason}?"
-    );
+    assert!(error.contains(key) && error.contains(reason), "{error:?}: {key}, {reason}?");
 }
 
 #[test]
 fn addresses_are_checked() {
     let insecure = "server.insecure: true";
-    check_refused(
-        "SERVER__ADDRESS",
-        "0.0.0.0:7878",
-        "server.address",
-        insecure,
-    );
+    check_refused("SERVER__ADDRESS", "0.0.0.0:7878", "server.address", insecure);
     check_refused("HTTP__ADDRESS", "[::]:7879", "http.address", insecure);
-    check_refused(
-        "HTTP__ADDRESS",
-        "127.0.0.1:7878",
-        "http.address",
-        "two ports",
-    );
+    check_refused("HTTP__ADDRESS", "127.0.0.1:7878", "http.address", "two ports");
 }
 
 #[test]
@@ -164,50 +136,15 @@ fn values_out_of_range_are_refused_with_the_limit() {
         "server.worker_threads",
         "5000, not between 0 and 4096",
     );
-    check(
-        "HTTP__MAX_CONNECTIONS",
-        "0",
-        "http.max_connections",
-        "between 1",
-    );
-    check(
-        "STORAGE__LOG_FILE_BYTES",
-        "1",
-        "storage.log_file_bytes",
-        "1048576",
-    );
+    check("HTTP__MAX_CONNECTIONS", "0", "http.max_connections", "between 1");
+    check("STORAGE__LOG_FILE_BYTES", "1", "storage.log_file_bytes", "1048576");
     check("STORAGE__DIRECTORY", "", "storage.directory", "empty");
-    check(
-        "LIMITS__MESSAGE_BYTES",
-        "999999999",
-        "limits.message_bytes",
-        "67108864",
-    );
-    check(
-        "LIMITS__REQUEST_BYTES",
-        "1",
-        "limits.request_bytes",
-        "67108864",
-    );
+    check("LIMITS__MESSAGE_BYTES", "999999999", "limits.message_bytes", "67108864");
+    check("LIMITS__REQUEST_BYTES", "1", "limits.request_bytes", "67108864");
     check("LIMITS__HEADER_BYTES", "1", "limits.header_bytes", "1024");
-    check(
-        "LIMITS__RECEIVE_TIMEOUT_MS",
-        "0",
-        "limits.receive_timeout_ms",
-        "between 1",
-    );
-    check(
-        "SERVER__HANDSHAKE_TIMEOUT_MS",
-        "0",
-        "server.handshake_timeout_ms",
-        "between 1",
-    );
-    check(
-        "SERVER__SHUTDOWN_GRACE_MS",
-        "99999999",
-        "server.shutdown_grace_ms",
-        "86400000",
-    );
+    check("LIMITS__RECEIVE_TIMEOUT_MS", "0", "limits.receive_timeout_ms", "between 1");
+    check("SERVER__HANDSHAKE_TIMEOUT_MS", "0", "server.handshake_timeout_ms", "between 1");
+    check("SERVER__SHUTDOWN_GRACE_MS", "99999999", "server.shutdown_grace_ms", "86400000");
 }
 
 #[test]
@@ -215,12 +152,7 @@ fn defaults_of_collections_and_the_log_level_are_checked() {
     let check = check_refused;
     check("SEGMENTS__MAX_ROWS", "0", "segments.max_rows", "16777216");
     check("INDEX__M", "1", "m 1", "between 2 and 256");
-    check(
-        "METRICS__MAX_COLLECTIONS",
-        "5000",
-        "metrics.max_collections",
-        "4096",
-    );
+    check("METRICS__MAX_COLLECTIONS", "5000", "metrics.max_collections", "4096");
     check("LOG__LEVEL", "a=b=c", "log.level", "no filter");
 }
 

@@ -23,9 +23,7 @@ pub(crate) fn spec_in(
     let spec = spec.ok_or_else(|| Error::invalid("there is no declaration; set `spec`"))?;
     let (count, max) = (spec.vectors.len() + spec.columns.len(), limits::COLUMNS_MAX);
     if count > max {
-        return Err(Error::invalid(format!(
-            "{count} columns are more than the limit of {max}"
-        )));
+        return Err(Error::invalid(format!("{count} columns are more than the limit of {max}")));
     }
     let mut columns = Vec::with_capacity(count);
     let mut indexes = BTreeMap::new();
@@ -34,27 +32,13 @@ pub(crate) fn spec_in(
         let element = element_in(vector.element)?.unwrap_or(ElementType::F32);
         let metric = metric_in(&vector.name, vector.metric)?;
         let kind = VectorType::new(vector.dimension, element, metric)?;
-        indexes.insert(
-            vector.name.clone(),
-            index_in(vector.index.unwrap_or_default(), index)?,
-        );
-        columns.push(Column {
-            id,
-            name: vector.name,
-            kind: ColumnType::Vector(kind),
-        });
+        indexes.insert(vector.name.clone(), index_in(vector.index.unwrap_or_default(), index)?);
+        columns.push(Column { id, name: vector.name, kind: ColumnType::Vector(kind) });
     }
     for (column, id) in spec.columns.into_iter().zip(ids) {
         let scalar = scalar_in(&column.name, column.r#type)?;
-        let kind = ColumnType::Scalar {
-            scalar,
-            nullable: column.nullable,
-        };
-        columns.push(Column {
-            id,
-            name: column.name,
-            kind,
-        });
+        let kind = ColumnType::Scalar { scalar, nullable: column.nullable };
+        columns.push(Column { id, name: column.name, kind });
     }
     let spec = CollectionSpec {
         name: spec.name,
@@ -95,11 +79,7 @@ fn spec_out(spec: &CollectionSpec) -> v1::CollectionSpec {
 
 /// Zero means default.
 fn or<T: Default + PartialEq>(given: T, default: T) -> T {
-    if given == T::default() {
-        default
-    } else {
-        given
-    }
+    if given == T::default() { default } else { given }
 }
 
 fn segments_in(given: v1::SegmentLimits, default: SegmentLimits) -> SegmentLimits {
@@ -118,9 +98,7 @@ fn index_in(given: v1::IndexSpec, default: IndexSpec) -> Result<IndexSpec> {
         Ok(v1::IndexKind::Hnsw) => IndexKind::Hnsw,
         Err(_) => {
             let number = given.kind;
-            return Err(Error::invalid(format!(
-                "{number} is no IndexKind; use 0 to 3"
-            )));
+            return Err(Error::invalid(format!("{number} is no IndexKind; use 0 to 3")));
         }
     };
     Ok(IndexSpec {
@@ -171,9 +149,7 @@ fn scalar_in(column: &str, number: i32) -> Result<ScalarType> {
         Ok(v1::ScalarType::Unspecified) => Err(Error::invalid(format!(
             "column `{column}` names no type; use BOOL, INT64, FLOAT64, STRING, TIMESTAMP or JSON"
         ))),
-        Err(_) => Err(Error::invalid(format!(
-            "{number} is no ScalarType; use 1 to 6"
-        ))),
+        Err(_) => Err(Error::invalid(format!("{number} is no ScalarType; use 1 to 6"))),
     }
 }
 
@@ -249,17 +225,13 @@ pub(crate) fn summaries_out(summaries: Vec<Summary>) -> v1::ListCollectionsRespo
         collection_id: summary.id.0,
         rows: summary.rows,
     };
-    v1::ListCollectionsResponse {
-        collections: summaries.into_iter().map(summary).collect(),
-    }
+    v1::ListCollectionsResponse { collections: summaries.into_iter().map(summary).collect() }
 }
 
 /// The aliases of a database.
 pub(crate) fn aliases_out(aliases: Vec<(String, String)>) -> v1::ListAliasesResponse {
     let alias = |(alias, collection)| v1::Alias { alias, collection };
-    v1::ListAliasesResponse {
-        aliases: aliases.into_iter().map(alias).collect(),
-    }
+    v1::ListAliasesResponse { aliases: aliases.into_iter().map(alias).collect() }
 }
 
 /// What the collections and the log use.

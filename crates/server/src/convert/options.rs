@@ -25,8 +25,6 @@ pub(crate) fn consistency_in(options: Option<&v1::ReadOptions>) -> Result<Consis
         Ok(v1::Consistency::Session) => Ok(Consistency::Session),
         Ok(v1::Consistency::Bounded) => Ok(Consistency::Bounded),
         Ok(v1::Consistency::Eventual) => Ok(Consistency::Eventual),
-        Err(_) => Err(Error::invalid(format!(
-            "{number} is no Consistency; use 0 to 4"
-        ))),
+        Err(_) => Err(Error::invalid(format!("{number} is no Consistency; use 0 to 4"))),
     }
 }

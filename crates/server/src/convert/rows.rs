@@ -16,23 +16,14 @@ pub(crate) fn rows_in(collection: &Collection, rows: Option<v1::RowBatch>) -> Re
     let ids = write_ids_in(collection, rows.ids)?;
     let (max, given) = (limits::COLUMNS_MAX, rows.columns.len());
     if given > max {
-        return Err(Error::invalid(format!(
-            "{given} columns are more than the limit of {max}"
-        )));
+        return Err(Error::invalid(format!("{given} columns are more than the limit of {max}")));
     }
-    let mut batch = RowBatch {
-        ids,
-        vectors: Vec::new(),
-        scalars: Vec::new(),
-    };
+    let mut batch = RowBatch { ids, vectors: Vec::new(), scalars: Vec::new() };
     let mut seen = BTreeSet::new();
     for values in rows.columns {
         let column = column_named(collection, &values.name)?;
         if !seen.insert(column.id) {
-            return Err(Error::invalid(format!(
-                "column `{}` is there twice",
-                column.name
-            )));
+            return Err(Error::invalid(format!("column `{}` is there twice", column.name)));
         }
         column_in(collection, column, values, &mut batch)?;
     }
@@ -63,19 +54,10 @@ fn column_in(
                     "column `{name}` holds vectors, which are never null"
                 )));
             }
-            let target = Target {
-                collection: &collection.spec.name,
-                column: name,
-                kind,
-            };
-            batch
-                .vectors
-                .push((column.id, target.parse_rows(vectors, rows)?));
+            let target = Target { collection: &collection.spec.name, column: name, kind };
+            batch.vectors.push((column.id, target.parse_rows(vectors, rows)?));
         }
-        ColumnType::Scalar {
-            scalar,
-            nullable: _,
-        } => {
+        ColumnType::Scalar { scalar, nullable: _ } => {
             let array = scalars_in(&column.name, scalar, rows, values.values, &values.nulls)?;
             batch.scalars.push((column.id, array));
         }
@@ -85,11 +67,7 @@ fn column_in(
 
 /// Turns rows into columns with names.
 pub(crate) fn rows_out(collection: &Collection, rows: RowBatch) -> Result<v1::RowBatch> {
-    let RowBatch {
-        ids,
-        vectors,
-        scalars,
-    } = rows;
+    let RowBatch { ids, vectors, scalars } = rows;
     let mut columns = Vec::with_capacity(vectors.len() + scalars.len());
     for (id, array) in scalars {
         let column = column_numbered(collection, id)?;
@@ -100,25 +78,14 @@ pub(crate) fn rows_out(collection: &Collection, rows: RowBatch) -> Result<v1::Ro
             )));
         };
         let (values, nulls) = scalars_out(&column.name, scalar, &array)?;
-        columns.push(v1::ColumnValues {
-            name: column.name.clone(),
-            values: Some(values),
-            nulls,
-        });
+        columns.push(v1::ColumnValues { name: column.name.clone(), values: Some(values), nulls });
     }
     for (id, input) in vectors {
         let column = column_numbered(collection, id)?;
         let values = Some(Values::Vectors(vectors_out(input)));
-        columns.push(v1::ColumnValues {
-            name: column.name.clone(),
-            values,
-            nulls: Vec::new(),
-        });
+        columns.push(v1::ColumnValues { name: column.name.clone(), values, nulls: Vec::new() });
     }
-    Ok(v1::RowBatch {
-        ids: Some(ids_out(ids)),
-        columns,
-    })
+    Ok(v1::RowBatch { ids: Some(ids_out(ids)), columns })
 }
 
 /// Parses the ids of a write.
@@ -141,9 +108,7 @@ fn ids_in(collection: &Collection, ids: Option<v1::Ids>, max: usize, of: &str) -
     };
     let count = ids.len();
     if count == 0 || count > max {
-        return Err(Error::invalid(format!(
-            "{count} ids are not the 1 to {max} of {of}"
-        )));
+        return Err(Error::invalid(format!("{count} ids are not the 1 to {max} of {of}")));
     }
     let given = match ids {
         Ids::Int(_) => IdType::Int64,
@@ -169,10 +134,7 @@ pub(super) fn ids_out(ids: Ids) -> v1::Ids {
 
 /// Where a write stands in the shards that it touched.
 pub(crate) fn positions_out(positions: Vec<(ShardId, u64)>) -> Vec<v1::Position> {
-    let position = |(shard, index): (ShardId, u64)| v1::Position {
-        shard: shard.0,
-        index,
-    };
+    let position = |(shard, index): (ShardId, u64)| v1::Position { shard: shard.0, index };
     positions.into_iter().map(position).collect()
 }
 
@@ -191,26 +153,15 @@ fn column_named<'a>(collection: &'a Collection, name: &str) -> Result<&'a Column
     let schema = &collection.spec.schema;
     schema.column(name).ok_or_else(|| {
         let own = &collection.spec.name;
-        let names: Vec<_> = schema
-            .columns()
-            .iter()
-            .map(|column| column.name.as_str())
-            .collect();
+        let names: Vec<_> = schema.columns().iter().map(|column| column.name.as_str()).collect();
         let names = names.join("`, `");
         let name: String = name.chars().take(limits::NAME_BYTES_MAX).collect();
-        Error::invalid(format!(
-            "collection `{own}` has no column {name:?}; it has `{names}`"
-        ))
+        Error::invalid(format!("collection `{own}` has no column {name:?}; it has `{names}`"))
     })
 }
 
 fn column_numbered(collection: &Collection, id: ColumnId) -> Result<&Column> {
-    let column = collection
-        .spec
-        .schema
-        .columns()
-        .iter()
-        .find(|column| column.id == id);
+    let column = collection.spec.schema.columns().iter().find(|column| column.id == id);
     column.ok_or_else(|| {
         let name = &collection.spec.name;
         Error::internal(format!("collection `{name}` has no column number {id}"))

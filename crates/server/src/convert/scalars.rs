@@ -23,17 +23,12 @@ pub(super) fn scalars_in(
         if len == rows {
             return Ok(());
         }
-        Err(Error::invalid(format!(
-            "column `{name}` has {len} values for {rows} rows"
-        )))
+        Err(Error::invalid(format!("column `{name}` has {len} values for {rows} rows")))
     };
     match (scalar, values) {
         (ScalarType::Bool, Some(Values::Bools(v1::BoolValues { values }))) => {
             check(values.len())?;
-            Ok(Arc::new(BooleanArray::new(
-                BooleanBuffer::from(values),
-                nulls,
-            )))
+            Ok(Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls)))
         }
         (ScalarType::Int64, Some(Values::Ints(v1::IntValues { values })))
         | (ScalarType::Timestamp, Some(Values::Timestamps(v1::IntValues { values }))) => {
@@ -42,10 +37,7 @@ pub(super) fn scalars_in(
         }
         (ScalarType::Float64, Some(Values::Doubles(v1::DoubleValues { values }))) => {
             check(values.len())?;
-            Ok(Arc::new(Float64Array::new(
-                ScalarBuffer::from(values),
-                nulls,
-            )))
+            Ok(Arc::new(Float64Array::new(ScalarBuffer::from(values), nulls)))
         }
         (ScalarType::String, Some(Values::Strings(v1::StringValues { values })))
         | (ScalarType::Json, Some(Values::Json(v1::StringValues { values }))) => {
@@ -75,18 +67,13 @@ pub(super) fn scalars_out(
 ) -> Result<(Values, Vec<u8>)> {
     if array.data_type() != &scalar.arrow() {
         let found = array.data_type();
-        return Err(Error::internal(format!(
-            "column `{name}` of type {scalar} came as {found}"
-        )));
+        return Err(Error::internal(format!("column `{name}` of type {scalar} came as {found}")));
     }
     let ints = || array.as_primitive::<Int64Type>().values().to_vec();
     let strings = || {
         let array = array.as_string::<i32>();
         // A null's value may be anything; what is behind it is nobody's business.
-        array
-            .iter()
-            .map(|value| value.unwrap_or_default().to_owned())
-            .collect()
+        array.iter().map(|value| value.unwrap_or_default().to_owned()).collect()
     };
     let values = match scalar {
         ScalarType::Bool => {

@@ -18,9 +18,7 @@ pub(crate) struct SearchIn {
 /// Parses a search for one query.
 pub(crate) fn search_in(collection: &Collection, request: v1::SearchRequest) -> Result<SearchIn> {
     let target = target(collection, &request.vector_column)?;
-    let vector = request
-        .vector
-        .ok_or_else(|| Error::invalid("there is no query; set `vector`"))?;
+    let vector = request.vector.ok_or_else(|| Error::invalid("there is no query; set `vector`"))?;
     let queries = target.parse_rows(vector, 1)?;
     let wanted = Wanted {
         k: request.k,
@@ -37,9 +35,8 @@ pub(crate) fn batch_in(
     request: v1::SearchBatchRequest,
 ) -> Result<SearchIn> {
     let target = target(collection, &request.vector_column)?;
-    let vectors = request
-        .vectors
-        .ok_or_else(|| Error::invalid("there are no queries; set `vectors`"))?;
+    let vectors =
+        request.vectors.ok_or_else(|| Error::invalid("there are no queries; set `vectors`"))?;
     let Parsed { input, elements } = target.parse(vectors)?;
     let dim = target.kind.dim();
     let at = target.name();
@@ -54,10 +51,7 @@ pub(crate) fn batch_in(
             "{queries} queries are not the 1 to {max} of one batch"
         )));
     }
-    let (hits, max) = (
-        u64::from(request.k) * queries as u64,
-        limits::HITS_MAX as u64,
-    );
+    let (hits, max) = (u64::from(request.k) * queries as u64, limits::HITS_MAX as u64);
     if hits > max {
         let k = request.k;
         return Err(Error::invalid(format!(
@@ -75,11 +69,7 @@ pub(crate) fn batch_in(
 
 fn target<'a>(collection: &'a Collection, vector_column: &str) -> Result<Target<'a>> {
     let (column, kind) = collection.spec.schema.vector_column(vector_column)?;
-    Ok(Target {
-        collection: &collection.spec.name,
-        column: &column.name,
-        kind,
-    })
+    Ok(Target { collection: &collection.spec.name, column: &column.name, kind })
 }
 
 /// What requests for one and for many queries have in common.
@@ -112,10 +102,7 @@ impl Wanted {
         };
         // An answer without damaged segments is for those who asked for it.
         let allow_cached = self.params.allow_cached && !self.partial_ok;
-        Ok(SearchIn {
-            search,
-            allow_cached,
-        })
+        Ok(SearchIn { search, allow_cached })
     }
 }
 
@@ -128,11 +115,7 @@ pub(crate) fn answer_out(
     let batch = batch_out(collection, answer, engine_time)?;
     let [hits] = <[v1::Hits; 1]>::try_from(batch.results)
         .map_err(|results| Error::internal(format!("one query got {} answers", results.len())))?;
-    Ok(v1::SearchResponse {
-        hits: Some(hits),
-        nearer: batch.nearer,
-        report: batch.report,
-    })
+    Ok(v1::SearchResponse { hits: Some(hits), nearer: batch.nearer, report: batch.report })
 }
 
 /// Turns the answers to many queries into their message.
@@ -141,11 +124,7 @@ pub(crate) fn batch_out(
     answer: SearchAnswer,
     engine_time: Duration,
 ) -> Result<v1::SearchBatchResponse> {
-    let SearchAnswer {
-        results,
-        nearer,
-        report,
-    } = answer;
+    let SearchAnswer { results, nearer, report } = answer;
     let nearer: Nearer = nearer;
     let results = results.into_iter().map(|hits| hits_out(collection, hits));
     Ok(v1::SearchBatchResponse {
@@ -159,23 +138,13 @@ fn hits_out(collection: &Collection, hits: QueryHits) -> Result<v1::Hits> {
     let QueryHits { rows, scores } = hits;
     if rows.ids.len() != scores.len() {
         let (ids, scores) = (rows.ids.len(), scores.len());
-        return Err(Error::internal(format!(
-            "{ids} hits came with {scores} scores"
-        )));
+        return Err(Error::internal(format!("{ids} hits came with {scores} scores")));
     }
     if rows.vectors.is_empty() && rows.scalars.is_empty() {
-        return Ok(v1::Hits {
-            ids: Some(ids_out(rows.ids)),
-            scores,
-            columns: Vec::new(),
-        });
+        return Ok(v1::Hits { ids: Some(ids_out(rows.ids)), scores, columns: Vec::new() });
     }
     let v1::RowBatch { ids, columns } = rows_out(collection, rows)?;
-    Ok(v1::Hits {
-        ids,
-        scores,
-        columns,
-    })
+    Ok(v1::Hits { ids, scores, columns })
 }
 
 fn report_out(report: SearchReport, engine_time: Duration) -> v1::SearchReport {

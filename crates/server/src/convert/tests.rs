@@ -20,10 +20,7 @@ fn collection(id_type: IdType) -> Collection {
     let vector = |element, metric| {
         ColumnType::Vector(VectorType::new(8, element, metric).expect("a right type"))
     };
-    let scalar = |scalar| ColumnType::Scalar {
-        scalar,
-        nullable: true,
-    };
+    let scalar = |scalar| ColumnType::Scalar { scalar, nullable: true };
     let small = VectorType::new(4, ElementType::F32, Metric::L2).expect("a right type");
     let kinds = [
         ("v", ColumnType::Vector(small)),
@@ -54,16 +51,11 @@ fn collection(id_type: IdType) -> Collection {
 }
 
 fn ints(values: Vec<i64>) -> Option<v1::Ids> {
-    Some(v1::Ids {
-        kind: Some(v1::ids::Kind::Ints(v1::IntIds { values })),
-    })
+    Some(v1::Ids { kind: Some(v1::ids::Kind::Ints(v1::IntIds { values })) })
 }
 
 fn packed(bytes: Vec<u8>, element: v1::ElementType) -> v1::Vectors {
-    v1::Vectors {
-        data: Some(v1::vectors::Data::Packed(bytes.into())),
-        element: element.into(),
-    }
+    v1::Vectors { data: Some(v1::vectors::Data::Packed(bytes.into())), element: element.into() }
 }
 
 fn floats(values: Vec<f32>) -> v1::Vectors {
@@ -72,26 +64,16 @@ fn floats(values: Vec<f32>) -> v1::Vectors {
 }
 
 fn column(name: &str, values: Option<Values>, nulls: Vec<u8>) -> v1::ColumnValues {
-    v1::ColumnValues {
-        name: name.to_owned(),
-        values,
-        nulls,
-    }
+    v1::ColumnValues { name: name.to_owned(), values, nulls }
 }
 
 /// A batch of `rows` rows with one column.
 fn batch(rows: i64, column: v1::ColumnValues) -> Option<v1::RowBatch> {
-    Some(v1::RowBatch {
-        ids: ints((0..rows).collect()),
-        columns: vec![column],
-    })
+    Some(v1::RowBatch { ids: ints((0..rows).collect()), columns: vec![column] })
 }
 
 fn refused<T: std::fmt::Debug>(outcome: Result<T, Error>, expected: &str) {
     let error = outcome.expect_err("refused at the door");
     assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
-    assert!(
-        error.message().contains(expected),
-        "{error} does not say {expected:?}"
-    );
+    assert!(error.message().contains(expected), "{error} does not say {expected:?}");
 }

@@ -35,10 +35,7 @@ impl Target<'_> {
                         "{at}: {len} packed bytes are not whole {element} elements"
                     ))
                 })?;
-                Ok(Parsed {
-                    input: VectorInput::Packed { element, bytes },
-                    elements,
-                })
+                Ok(Parsed { input: VectorInput::Packed { element, bytes }, elements })
             }
             Some(v1::vectors::Data::Floats(_)) if self.kind.element() == ElementType::Binary => {
                 let at = self.name();
@@ -48,16 +45,11 @@ impl Target<'_> {
             }
             Some(v1::vectors::Data::Floats(floats)) => {
                 let elements = floats.values.len();
-                Ok(Parsed {
-                    input: VectorInput::Floats(floats.values),
-                    elements,
-                })
+                Ok(Parsed { input: VectorInput::Floats(floats.values), elements })
             }
             None => {
                 let at = self.name();
-                Err(Error::invalid(format!(
-                    "{at}: there are no vectors; set `packed` or `floats`"
-                )))
+                Err(Error::invalid(format!("{at}: there are no vectors; set `packed` or `floats`")))
             }
         }
     }
@@ -70,16 +62,14 @@ impl Target<'_> {
             return Ok(input);
         }
         let at = self.name();
-        Err(Error::invalid(
-            if rows > 0 && elements.is_multiple_of(rows) && elements > 0 {
-                let found = elements / rows;
-                format!("vector has {found} dimensions, {at} takes {dim}")
-            } else {
-                format!(
-                    "{elements} elements are not {rows} vectors of the {dim} dimensions that {at} takes"
-                )
-            },
-        ))
+        Err(Error::invalid(if rows > 0 && elements.is_multiple_of(rows) && elements > 0 {
+            let found = elements / rows;
+            format!("vector has {found} dimensions, {at} takes {dim}")
+        } else {
+            format!(
+                "{elements} elements are not {rows} vectors of the {dim} dimensions that {at} takes"
+            )
+        }))
     }
 
     fn check_element(self, element: ElementType) -> Result<()> {
@@ -90,16 +80,11 @@ impl Target<'_> {
             return Ok(());
         }
         let at = self.name();
-        Err(Error::invalid(format!(
-            "packed vectors are {element}, {at} takes {own}"
-        )))
+        Err(Error::invalid(format!("packed vectors are {element}, {at} takes {own}")))
     }
 
     pub(super) fn name(self) -> String {
-        format!(
-            "column `{}` of collection `{}`",
-            self.column, self.collection
-        )
+        format!("column `{}` of collection `{}`", self.column, self.collection)
     }
 }
 
@@ -113,9 +98,7 @@ fn whole_elements(element: ElementType, bytes: usize) -> Option<usize> {
         | ElementType::I8
         | ElementType::U8 => {
             let element_bytes = element.row_bytes(1);
-            bytes
-                .is_multiple_of(element_bytes)
-                .then_some(bytes / element_bytes)
+            bytes.is_multiple_of(element_bytes).then_some(bytes / element_bytes)
         }
     }
 }
@@ -144,9 +127,7 @@ pub(super) fn element_in(number: i32) -> Result<Option<ElementType>> {
         Ok(v1::ElementType::I8) => Ok(Some(ElementType::I8)),
         Ok(v1::ElementType::U8) => Ok(Some(ElementType::U8)),
         Ok(v1::ElementType::Binary) => Ok(Some(ElementType::Binary)),
-        Err(_) => Err(Error::invalid(format!(
-            "{number} is no ElementType; use 0 to 6"
-        ))),
+        Err(_) => Err(Error::invalid(format!("{number} is no ElementType; use 0 to 6"))),
     }
 }
 

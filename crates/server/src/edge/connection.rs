@@ -27,13 +27,7 @@ impl Connection {
     /// A new connection.
     pub(super) fn new(stream: TcpStream, timeout: Duration) -> Self {
         let deadline = Box::pin(tokio::time::sleep(timeout));
-        Self {
-            stream,
-            handshake: Some(Handshake {
-                bytes_left: HANDSHAKE_BYTES,
-                deadline,
-            }),
-        }
+        Self { stream, handshake: Some(Handshake { bytes_left: HANDSHAKE_BYTES, deadline }) }
     }
 }
 

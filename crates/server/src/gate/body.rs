@@ -23,10 +23,7 @@ pub(crate) struct Budget {
 impl Budget {
     /// A budget of `bytes_max`.
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self {
-            bytes: AtomicUsize::new(0),
-            bytes_max,
-        }
+        Self { bytes: AtomicUsize::new(0), bytes_max }
     }
 }
 
@@ -39,10 +36,7 @@ pub(crate) struct Charge {
 impl Charge {
     /// Nothing taken yet.
     pub(crate) fn new(budget: Arc<Budget>) -> Self {
-        Self {
-            budget,
-            bytes: AtomicUsize::new(0),
-        }
+        Self { budget, bytes: AtomicUsize::new(0) }
     }
 
     fn take(&self, bytes: usize) -> Result<(), Status> {
@@ -86,11 +80,7 @@ impl<B> Metered<B> {
     /// Counts `body` into `charge`; all of it must come `within` that time.
     pub(crate) fn new(body: B, charge: Arc<Charge>, within: Option<Duration>) -> Self {
         let arrival = within.map_or(Arrival::Unbounded, Arrival::Within);
-        Self {
-            body,
-            charge,
-            arrival,
-        }
+        Self { body, charge, arrival }
     }
 }
 
@@ -191,12 +181,7 @@ mod tests {
         let second = Charge::new(Arc::clone(&budget));
         let refused = second.take(1).expect_err("101 of 100");
         assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
-        assert!(
-            refused
-                .message()
-                .contains("limits.request_bytes allows 100"),
-            "{refused}"
-        );
+        assert!(refused.message().contains("limits.request_bytes allows 100"), "{refused}");
         drop(first);
         drop(second);
         assert_eq!(budget.bytes.load(Ordering::Relaxed), 0);

@@ -27,13 +27,7 @@ impl Context {
         permit: Option<OwnedSemaphorePermit>,
         charge: Arc<Charge>,
     ) -> Self {
-        Self {
-            start,
-            timeout,
-            collection: OnceLock::new(),
-            _permit: permit,
-            _charge: charge,
-        }
+        Self { start, timeout, collection: OnceLock::new(), _permit: permit, _charge: charge }
     }
 
     /// The collection it turned out to be about; names that do not exist never
@@ -82,13 +76,8 @@ impl Call {
     ) -> CancelOnDrop {
         let option = (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.into()));
         let given = [self.context.timeout, option].into_iter().flatten().min();
-        let deadline = given
-            .or(default)
-            .map(|timeout| self.context.start + timeout);
-        CancelOnDrop {
-            cancel: Cancel::new(Arc::clone(clock), deadline),
-            clock: Arc::clone(clock),
-        }
+        let deadline = given.or(default).map(|timeout| self.context.start + timeout);
+        CancelOnDrop { cancel: Cancel::new(Arc::clone(clock), deadline), clock: Arc::clone(clock) }
     }
 
     /// What work that outlives the request must hold.

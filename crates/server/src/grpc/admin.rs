@@ -25,23 +25,13 @@ impl Node {
     fn stats(&self) -> Result<v1::StatsResponse> {
         let stats = self.engine.stats();
         let memory = process::memory()?;
-        let component = |(name, bytes): (&str, u64)| v1::MemoryComponent {
-            name: name.to_owned(),
-            bytes,
-        };
-        let components = self
-            .memory_components(&stats.memory)
-            .into_iter()
-            .map(component)
-            .collect();
+        let component =
+            |(name, bytes): (&str, u64)| v1::MemoryComponent { name: name.to_owned(), bytes };
+        let components = self.memory_components(&stats.memory).into_iter().map(component).collect();
         let (collections, log) = convert::stats_out(stats.collections, stats.log);
         Ok(v1::StatsResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_s: self
-                .clock
-                .now()
-                .saturating_duration_since(self.started)
-                .as_secs(),
+            uptime_s: self.clock.now().saturating_duration_since(self.started).as_secs(),
             isa: process::isa().to_owned(),
             collections,
             memory: Some(v1::MemoryStats {
@@ -62,8 +52,6 @@ impl Admin for Api {
         request: Request<v1::StatsRequest>,
     ) -> Result<Response<v1::StatsResponse>, Status> {
         let stats = Call::open(request).and_then(|_| self.0.stats());
-        stats
-            .map(Response::new)
-            .map_err(|error| status::status(&error))
+        stats.map(Response::new).map_err(|error| status::status(&error))
     }
 }

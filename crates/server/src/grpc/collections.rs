@@ -19,12 +19,8 @@ impl Api {
         work: impl FnOnce(&Engine, Option<RequestId>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let request_id = convert::request_id_in(options)?;
-        let cancel = self
-            .0
-            .cancel(call, options.map_or(0, |options| options.timeout_ms));
-        let outcome = self
-            .0
-            .blocking(call, &cancel, move |engine, _| work(engine, request_id));
+        let cancel = self.0.cancel(call, options.map_or(0, |options| options.timeout_ms));
+        let outcome = self.0.blocking(call, &cancel, move |engine, _| work(engine, request_id));
         outcome.await.map_err(write_error)
     }
 
@@ -36,15 +32,11 @@ impl Api {
         let spec = convert::spec_in(request.spec, self.0.segments, self.0.index)?;
         let database = request.database;
         let id = self
-            .change(
-                &call,
-                request.options.as_ref(),
-                move |engine, request_id| engine.create_collection(&database, spec, request_id),
-            )
+            .change(&call, request.options.as_ref(), move |engine, request_id| {
+                engine.create_collection(&database, spec, request_id)
+            })
             .await?;
-        Ok(v1::CreateCollectionResponse {
-            collection_id: id.0,
-        })
+        Ok(v1::CreateCollectionResponse { collection_id: id.0 })
     }
 
     async fn apply(
@@ -55,13 +47,9 @@ impl Api {
         let spec = convert::spec_in(request.spec, self.0.segments, self.0.index)?;
         let (database, dry_run) = (request.database, request.dry_run);
         let applied = self
-            .change(
-                &call,
-                request.options.as_ref(),
-                move |engine, request_id| {
-                    engine.apply_collection(&database, spec, dry_run, request_id)
-                },
-            )
+            .change(&call, request.options.as_ref(), move |engine, request_id| {
+                engine.apply_collection(&database, spec, dry_run, request_id)
+            })
             .await?;
         Ok(convert::applied_out(applied))
     }
@@ -72,10 +60,7 @@ impl Api {
     ) -> Result<v1::DescribeCollectionResponse> {
         let (call, request) = Call::open(request)?;
         call.collection(&self.0.engine, &request.database, &request.collection)?;
-        let description = self
-            .0
-            .engine
-            .describe(&request.database, &request.collection)?;
+        let description = self.0.engine.describe(&request.database, &request.collection)?;
         self.0.fits(convert::description_out(description))
     }
 
@@ -94,11 +79,9 @@ impl Api {
     ) -> Result<v1::DropCollectionResponse> {
         let (call, request) = Call::open(request)?;
         let (database, name) = (request.database, request.collection);
-        self.change(
-            &call,
-            request.options.as_ref(),
-            move |engine, request_id| engine.drop_collection(&database, &name, request_id),
-        )
+        self.change(&call, request.options.as_ref(), move |engine, request_id| {
+            engine.drop_collection(&database, &name, request_id)
+        })
         .await?;
         Ok(v1::DropCollectionResponse {})
     }
@@ -107,15 +90,11 @@ impl Api {
         let (call, request) = Call::open(request)?;
         let (database, alias, name) = (request.database, request.alias, request.collection);
         let previous = self
-            .change(
-                &call,
-                request.options.as_ref(),
-                move |engine, request_id| engine.set_alias(&database, &alias, &name, request_id),
-            )
+            .change(&call, request.options.as_ref(), move |engine, request_id| {
+                engine.set_alias(&database, &alias, &name, request_id)
+            })
             .await?;
-        Ok(v1::SetAliasResponse {
-            previous: previous.unwrap_or_default(),
-        })
+        Ok(v1::SetAliasResponse { previous: previous.unwrap_or_default() })
     }
 
     async fn unpoint(
@@ -124,11 +103,9 @@ impl Api {
     ) -> Result<v1::DropAliasResponse> {
         let (call, request) = Call::open(request)?;
         let (database, alias) = (request.database, request.alias);
-        self.change(
-            &call,
-            request.options.as_ref(),
-            move |engine, request_id| engine.drop_alias(&database, &alias, request_id),
-        )
+        self.change(&call, request.options.as_ref(), move |engine, request_id| {
+            engine.drop_alias(&database, &alias, request_id)
+        })
         .await?;
         Ok(v1::DropAliasResponse {})
     }
@@ -149,79 +126,55 @@ impl Collections for Api {
         &self,
         request: Request<v1::CreateCollectionRequest>,
     ) -> Result<Response<v1::CreateCollectionResponse>, Status> {
-        self.create(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.create(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn apply_collection(
         &self,
         request: Request<v1::ApplyCollectionRequest>,
     ) -> Result<Response<v1::ApplyCollectionResponse>, Status> {
-        self.apply(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.apply(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn describe_collection(
         &self,
         request: Request<v1::DescribeCollectionRequest>,
     ) -> Result<Response<v1::DescribeCollectionResponse>, Status> {
-        self.describe(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.describe(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn list_collections(
         &self,
         request: Request<v1::ListCollectionsRequest>,
     ) -> Result<Response<v1::ListCollectionsResponse>, Status> {
-        self.list(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.list(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn drop_collection(
         &self,
         request: Request<v1::DropCollectionRequest>,
     ) -> Result<Response<v1::DropCollectionResponse>, Status> {
-        self.drop(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.drop(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn set_alias(
         &self,
         request: Request<v1::SetAliasRequest>,
     ) -> Result<Response<v1::SetAliasResponse>, Status> {
-        self.point(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.point(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn drop_alias(
         &self,
         request: Request<v1::DropAliasRequest>,
     ) -> Result<Response<v1::DropAliasResponse>, Status> {
-        self.unpoint(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.unpoint(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn list_aliases(
         &self,
         request: Request<v1::ListAliasesRequest>,
     ) -> Result<Response<v1::ListAliasesResponse>, Status> {
-        self.aliases(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.aliases(request).await.map(Response::new).map_err(|error| status(&error))
     }
 }

@@ -29,32 +29,14 @@ const RPCS: [(&str, &str); 18] = [
     ("/vicinal.v1.Rows/Count", "Rows.Count"),
     ("/vicinal.v1.Rows/Scroll", "Rows.Scroll"),
     ("/vicinal.v1.Rows/Flush", "Rows.Flush"),
-    (
-        "/vicinal.v1.Collections/CreateCollection",
-        "Collections.CreateCollection",
-    ),
-    (
-        "/vicinal.v1.Collections/ApplyCollection",
-        "Collections.ApplyCollection",
-    ),
-    (
-        "/vicinal.v1.Collections/DescribeCollection",
-        "Collections.DescribeCollection",
-    ),
-    (
-        "/vicinal.v1.Collections/ListCollections",
-        "Collections.ListCollections",
-    ),
-    (
-        "/vicinal.v1.Collections/DropCollection",
-        "Collections.DropCollection",
-    ),
+    ("/vicinal.v1.Collections/CreateCollection", "Collections.CreateCollection"),
+    ("/vicinal.v1.Collections/ApplyCollection", "Collections.ApplyCollection"),
+    ("/vicinal.v1.Collections/DescribeCollection", "Collections.DescribeCollection"),
+    ("/vicinal.v1.Collections/ListCollections", "Collections.ListCollections"),
+    ("/vicinal.v1.Collections/DropCollection", "Collections.DropCollection"),
     ("/vicinal.v1.Collections/SetAlias", "Collections.SetAlias"),
     ("/vicinal.v1.Collections/DropAlias", "Collections.DropAlias"),
-    (
-        "/vicinal.v1.Collections/ListAliases",
-        "Collections.ListAliases",
-    ),
+    ("/vicinal.v1.Collections/ListAliases", "Collections.ListAliases"),
     ("/vicinal.v1.Admin/Stats", "Admin.Stats"),
 ];
 
@@ -130,10 +112,8 @@ impl Dispatch {
         T: ServerReflection,
         A: v1alpha::ServerReflection,
     {
-        self.others
-            .push((ServerReflectionServer::<T>::NAME, handler(reflection)));
-        self.others
-            .push((v1alpha::ServerReflectionServer::<A>::NAME, handler(alpha)));
+        self.others.push((ServerReflectionServer::<T>::NAME, handler(reflection)));
+        self.others.push((v1alpha::ServerReflectionServer::<A>::NAME, handler(alpha)));
         self
     }
 
@@ -184,9 +164,7 @@ mod tests {
 
     #[test]
     fn every_rpc_of_the_descriptors_has_a_name_and_no_other_has() {
-        let files = FileDescriptorSet::decode(vicinal_api::DESCRIPTORS)
-            .expect("descriptors")
-            .file;
+        let files = FileDescriptorSet::decode(vicinal_api::DESCRIPTORS).expect("descriptors").file;
         let mut declared = BTreeSet::new();
         for file in files {
             for service in &file.service {

@@ -30,9 +30,7 @@ impl Api {
         parse: impl FnOnce(&Collection) -> Result<Write>,
     ) -> Result<WriteOutcome> {
         let request_id = convert::request_id_in(options)?;
-        let cancel = self
-            .0
-            .cancel(call, options.map_or(0, |options| options.timeout_ms));
+        let cancel = self.0.cancel(call, options.map_or(0, |options| options.timeout_ms));
         let collection = call.collection(&self.0.engine, &place.database, &place.collection)?;
         let write = parse(&collection)?;
         let outcome = self.0.called_back(call, &cancel, |engine, done| {
@@ -43,10 +41,7 @@ impl Api {
 
     async fn insert_rows(&self, request: Request<v1::InsertRequest>) -> Result<v1::InsertResponse> {
         let (call, request) = Call::open(request)?;
-        let place = Place {
-            database: request.database,
-            collection: request.collection,
-        };
+        let place = Place { database: request.database, collection: request.collection };
         let rows = request.rows;
         let outcome = self
             .write(&call, &place, request.options.as_ref(), |collection| {
@@ -62,10 +57,7 @@ impl Api {
 
     async fn upsert_rows(&self, request: Request<v1::UpsertRequest>) -> Result<v1::UpsertResponse> {
         let (call, request) = Call::open(request)?;
-        let place = Place {
-            database: request.database,
-            collection: request.collection,
-        };
+        let place = Place { database: request.database, collection: request.collection };
         let rows = request.rows;
         let outcome = self
             .write(&call, &place, request.options.as_ref(), |collection| {
@@ -81,10 +73,7 @@ impl Api {
 
     async fn delete_rows(&self, request: Request<v1::DeleteRequest>) -> Result<v1::DeleteResponse> {
         let (call, request) = Call::open(request)?;
-        let place = Place {
-            database: request.database,
-            collection: request.collection,
-        };
+        let place = Place { database: request.database, collection: request.collection };
         let ids = request.ids;
         let outcome = self
             .write(&call, &place, request.options.as_ref(), |collection| {
@@ -101,24 +90,15 @@ impl Api {
         let (call, request) = Call::open(request)?;
         let options = request.options.as_ref();
         convert::consistency_in(options)?;
-        let cancel = self
-            .0
-            .cancel(&call, options.map_or(0, |options| options.timeout_ms));
+        let cancel = self.0.cancel(&call, options.map_or(0, |options| options.timeout_ms));
         let engine = &self.0.engine;
         let collection = call.collection(engine, &request.database, &request.collection)?;
         let ids = convert::fetch_ids_in(&collection, request.ids)?;
         let columns = convert::columns_in(request.columns)?;
         cancel.cancel().check()?;
-        let rows = engine.get(
-            &request.database,
-            &request.collection,
-            &ids,
-            &columns,
-            cancel.cancel(),
-        )?;
-        self.0.fits(v1::GetResponse {
-            rows: Some(convert::rows_out(&collection, rows)?),
-        })
+        let rows =
+            engine.get(&request.database, &request.collection, &ids, &columns, cancel.cancel())?;
+        self.0.fits(v1::GetResponse { rows: Some(convert::rows_out(&collection, rows)?) })
     }
 
     async fn count_rows(&self, request: Request<v1::CountRequest>) -> Result<v1::CountResponse> {
@@ -126,37 +106,20 @@ impl Api {
         convert::consistency_in(request.options.as_ref())?;
         let engine = &self.0.engine;
         call.collection(engine, &request.database, &request.collection)?;
-        Ok(v1::CountResponse {
-            rows: engine.count(&request.database, &request.collection)?,
-        })
+        Ok(v1::CountResponse { rows: engine.count(&request.database, &request.collection)? })
     }
 
     async fn scroll_rows(&self, request: Request<v1::ScrollRequest>) -> Result<v1::ScrollResponse> {
         let (call, request) = Call::open(request)?;
         let options = request.options.as_ref();
         convert::consistency_in(options)?;
-        let cancel = self
-            .0
-            .cancel(&call, options.map_or(0, |options| options.timeout_ms));
+        let cancel = self.0.cancel(&call, options.map_or(0, |options| options.timeout_ms));
         let collection = call.collection(&self.0.engine, &request.database, &request.collection)?;
-        let v1::ScrollRequest {
-            database,
-            collection: name,
-            limit,
-            cursor,
-            columns,
-            ..
-        } = request;
-        let limit = if limit == 0 {
-            SCROLL_ROWS_DEFAULT
-        } else {
-            limit
-        };
+        let v1::ScrollRequest { database, collection: name, limit, cursor, columns, .. } = request;
+        let limit = if limit == 0 { SCROLL_ROWS_DEFAULT } else { limit };
         let max = limits::FETCH_ROWS_MAX;
         if limit as usize > max {
-            return Err(Error::invalid(format!(
-                "limit {limit} is not between 1 and {max}"
-            )));
+            return Err(Error::invalid(format!("limit {limit} is not between 1 and {max}")));
         }
         let columns = convert::columns_in(columns)?;
         let page = self
@@ -166,10 +129,7 @@ impl Api {
             })
             .await?;
         let rows = Some(convert::rows_out(&collection, page.rows)?);
-        self.0.fits(v1::ScrollResponse {
-            rows,
-            next: page.next.unwrap_or_default(),
-        })
+        self.0.fits(v1::ScrollResponse { rows, next: page.next.unwrap_or_default() })
     }
 
     async fn flush_rows(&self, request: Request<v1::FlushRequest>) -> Result<v1::FlushResponse> {
@@ -180,12 +140,7 @@ impl Api {
         let sealed_segments = self
             .0
             .blocking(&call, &cancel, move |engine, cancel| {
-                engine.flush(
-                    &request.database,
-                    &request.collection,
-                    request.wait_indexed,
-                    cancel,
-                )
+                engine.flush(&request.database, &request.collection, request.wait_indexed, cancel)
             })
             .await?;
         Ok(v1::FlushResponse { sealed_segments })
@@ -198,69 +153,48 @@ impl Rows for Api {
         &self,
         request: Request<v1::InsertRequest>,
     ) -> Result<Response<v1::InsertResponse>, Status> {
-        self.insert_rows(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.insert_rows(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn upsert(
         &self,
         request: Request<v1::UpsertRequest>,
     ) -> Result<Response<v1::UpsertResponse>, Status> {
-        self.upsert_rows(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.upsert_rows(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn delete(
         &self,
         request: Request<v1::DeleteRequest>,
     ) -> Result<Response<v1::DeleteResponse>, Status> {
-        self.delete_rows(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.delete_rows(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn get(
         &self,
         request: Request<v1::GetRequest>,
     ) -> Result<Response<v1::GetResponse>, Status> {
-        self.get_rows(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.get_rows(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn count(
         &self,
         request: Request<v1::CountRequest>,
     ) -> Result<Response<v1::CountResponse>, Status> {
-        self.count_rows(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.count_rows(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn scroll(
         &self,
         request: Request<v1::ScrollRequest>,
     ) -> Result<Response<v1::ScrollResponse>, Status> {
-        self.scroll_rows(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.scroll_rows(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn flush(
         &self,
         request: Request<v1::FlushRequest>,
     ) -> Result<Response<v1::FlushResponse>, Status> {
-        self.flush_rows(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.flush_rows(request).await.map(Response::new).map_err(|error| status(&error))
     }
 }

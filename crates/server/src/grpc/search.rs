@@ -40,13 +40,7 @@ impl Api {
         let answer: SearchAnswer = self
             .0
             .called_back(&call, &cancel, |engine, done| {
-                engine.search(
-                    &place.0,
-                    &place.1,
-                    asked.search,
-                    cancel.cancel().clone(),
-                    done,
-                );
+                engine.search(&place.0, &place.1, asked.search, cancel.cancel().clone(), done);
             })
             .await?;
         let answer = convert::answer_out(&collection, answer, self.since(start))?;
@@ -73,17 +67,10 @@ impl Api {
         let answer: SearchAnswer = self
             .0
             .called_back(&call, &cancel, |engine, done| {
-                engine.search(
-                    &place.0,
-                    &place.1,
-                    asked.search,
-                    cancel.cancel().clone(),
-                    done,
-                );
+                engine.search(&place.0, &place.1, asked.search, cancel.cancel().clone(), done);
             })
             .await?;
-        self.0
-            .fits(convert::batch_out(&collection, answer, self.since(start))?)
+        self.0.fits(convert::batch_out(&collection, answer, self.since(start))?)
     }
 
     fn since(&self, start: Instant) -> Duration {
@@ -97,19 +84,13 @@ impl v1::search_server::Search for Api {
         &self,
         request: Request<v1::SearchRequest>,
     ) -> Result<Response<v1::SearchResponse>, Status> {
-        self.search_one(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.search_one(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn search_batch(
         &self,
         request: Request<v1::SearchBatchRequest>,
     ) -> Result<Response<v1::SearchBatchResponse>, Status> {
-        self.search_many(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| status(&error))
+        self.search_many(request).await.map(Response::new).map_err(|error| status(&error))
     }
 }

@@ -26,11 +26,7 @@ pub(crate) fn gauges(node: &Node) -> Result<String> {
         text.sample(format_args!("component=\"{}\"", escape(name)), bytes);
     }
     let uptime = node.clock.now().saturating_duration_since(node.started);
-    text.one(
-        "vicinal_uptime_seconds",
-        "Seconds since the server started.",
-        uptime.as_secs(),
-    );
+    text.one("vicinal_uptime_seconds", "Seconds since the server started.", uptime.as_secs());
     text.family("vicinal_info", "The server's version and instruction set.");
     let (version, isa) = (env!("CARGO_PKG_VERSION"), process::isa());
     text.sample(format_args!("version=\"{version}\",isa=\"{isa}\""), 1);
@@ -42,10 +38,7 @@ fn collections(text: &mut Text, collections: &[CollectionStats]) {
     for of in collections {
         text.sample(labels(of), of.rows);
     }
-    text.family(
-        "vicinal_segments",
-        "Segments by state; indexed ones are sealed, too.",
-    );
+    text.family("vicinal_segments", "Segments by state; indexed ones are sealed, too.");
     for of in collections {
         let states = [
             ("growing", of.growing_segments),
@@ -57,10 +50,7 @@ fn collections(text: &mut Text, collections: &[CollectionStats]) {
             text.sample(format_args!("{},state=\"{state}\"", labels(of)), count);
         }
     }
-    text.family(
-        "vicinal_segment_file_bytes",
-        "Bytes of segment and index files.",
-    );
+    text.family("vicinal_segment_file_bytes", "Bytes of segment and index files.");
     for of in collections {
         text.sample(labels(of), of.file_bytes);
     }
@@ -69,45 +59,18 @@ fn collections(text: &mut Text, collections: &[CollectionStats]) {
 fn log(text: &mut Text, log: &LogFigures) {
     text.one("vicinal_log_files", "Files of the log.", log.files);
     text.one("vicinal_log_bytes", "Bytes of the log's files.", log.bytes);
-    text.one(
-        "vicinal_log_entries",
-        "Entries of the log that are still needed.",
-        log.entries,
-    );
-    text.one(
-        "vicinal_log_syncs_total",
-        "fsyncs of the log since start.",
-        log.syncs,
-    );
+    text.one("vicinal_log_entries", "Entries of the log that are still needed.", log.entries);
+    text.one("vicinal_log_syncs_total", "fsyncs of the log since start.", log.syncs);
     let failed = u8::from(log.failure.is_some());
-    text.one(
-        "vicinal_log_failed",
-        "1 if the log failed and writes are refused.",
-        failed,
-    );
+    text.one("vicinal_log_failed", "1 if the log failed and writes are refused.", failed);
 }
 
 fn process(text: &mut Text, memory: ProcessMemory) {
-    let ProcessMemory {
-        anonymous_bytes,
-        mapped_bytes,
-    } = memory;
-    text.one(
-        "vicinal_process_anonymous_bytes",
-        "Anonymous memory.",
-        anonymous_bytes,
-    );
-    text.one(
-        "vicinal_process_mapped_bytes",
-        "File-backed memory.",
-        mapped_bytes,
-    );
+    let ProcessMemory { anonymous_bytes, mapped_bytes } = memory;
+    text.one("vicinal_process_anonymous_bytes", "Anonymous memory.", anonymous_bytes);
+    text.one("vicinal_process_mapped_bytes", "File-backed memory.", mapped_bytes);
     let cpu = process::cpu_time().as_secs_f64();
-    text.one(
-        "vicinal_process_cpu_seconds_total",
-        "CPU time, user and system.",
-        cpu,
-    );
+    text.one("vicinal_process_cpu_seconds_total", "CPU time, user and system.", cpu);
 }
 
 /// Prometheus text.
@@ -121,11 +84,7 @@ struct Text {
 impl Text {
     /// Begins a family; counters are those whose name says so.
     fn family(&mut self, name: &'static str, help: &str) {
-        let kind = if name.ends_with("_total") {
-            "counter"
-        } else {
-            "gauge"
-        };
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
         self.name = name;
         self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
     }
@@ -142,9 +101,7 @@ impl Text {
     }
 
     fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        self.text
-            .write_fmt(line)
-            .expect("a String takes everything");
+        self.text.write_fmt(line).expect("a String takes everything");
     }
 }
 
@@ -154,8 +111,5 @@ fn labels(of: &CollectionStats) -> String {
 }
 
 fn escape(value: &str) -> String {
-    value
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

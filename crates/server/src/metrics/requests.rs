@@ -22,10 +22,7 @@ const OTHER: &str = "other";
 /// Says in the text what the metrics are.
 pub(super) fn describe() {
     describe_counter!(REQUESTS, "Requests answered, by RPC and collection.");
-    describe_counter!(
-        ERRORS,
-        "Requests that failed, by RPC, collection and gRPC code."
-    );
+    describe_counter!(ERRORS, "Requests that failed, by RPC, collection and gRPC code.");
     describe_histogram!(SECONDS, "Seconds from a request's headers to its answer.");
 }
 
@@ -53,10 +50,7 @@ struct Entry {
 impl Requests {
     /// No requests yet.
     pub(crate) fn new(collections_max: usize) -> Self {
-        Self {
-            collections_max,
-            series: RwLock::default(),
-        }
+        Self { collections_max, series: RwLock::default() }
     }
 
     /// Counts an answered request.
@@ -72,16 +66,8 @@ impl Requests {
         entry.seconds.record(took.as_secs_f64());
         if code != Code::Ok {
             let [rpc, database, collection] = entry.labels.clone();
-            counter!(
-                ERRORS,
-                &[
-                    rpc,
-                    database,
-                    collection,
-                    ("code", code_name(code).to_owned())
-                ]
-            )
-            .increment(1);
+            counter!(ERRORS, &[rpc, database, collection, ("code", code_name(code).to_owned())])
+                .increment(1);
         }
     }
 
@@ -120,11 +106,8 @@ impl Requests {
 
 impl Entry {
     fn new(rpc: Rpc, database: String, collection: String) -> Self {
-        let labels = [
-            ("rpc", rpc.name().to_owned()),
-            ("database", database),
-            ("collection", collection),
-        ];
+        let labels =
+            [("rpc", rpc.name().to_owned()), ("database", database), ("collection", collection)];
         Self {
             requests: counter!(REQUESTS, &labels),
             seconds: histogram!(SECONDS, &labels),
@@ -143,11 +126,8 @@ mod tests {
 
     fn collection(id: u32) -> Collection {
         let kind = VectorType::new(4, ElementType::F32, Metric::L2).expect("a right type");
-        let columns = vec![Column {
-            id: ColumnId(1),
-            name: "v".into(),
-            kind: ColumnType::Vector(kind),
-        }];
+        let columns =
+            vec![Column { id: ColumnId(1), name: "v".into(), kind: ColumnType::Vector(kind) }];
         Collection {
             id: CollectionId(id),
             database: "default".to_owned(),
@@ -164,15 +144,8 @@ mod tests {
     fn collections_beyond_the_limit_share_a_label() {
         let requests = Requests::new(2);
         let rpc = Rpc::of("/vicinal.v1.Search/Search");
-        let label = |id| {
-            requests.entry(rpc, Some(&collection(id))).labels[2]
-                .1
-                .clone()
-        };
-        assert_eq!(
-            [label(1), label(2), label(3), label(1)],
-            ["c1", "c2", "other", "c1"]
-        );
+        let label = |id| requests.entry(rpc, Some(&collection(id))).labels[2].1.clone();
+        assert_eq!([label(1), label(2), label(3), label(1)], ["c1", "c2", "other", "c1"]);
         assert_eq!(requests.entry(rpc, None).labels[2].1, "");
     }
 

@@ -5,27 +5,18 @@ use tonic::Code;
 use vicinal_api::v1;
 
 fn describe(collection: &str) -> v1::DescribeCollectionRequest {
-    v1::DescribeCollectionRequest {
-        collection: collection.to_owned(),
-        ..Default::default()
-    }
+    v1::DescribeCollectionRequest { collection: collection.to_owned(), ..Default::default() }
 }
 
 #[tokio::test]
 async fn a_collection_is_described_as_it_was_declared() {
     let server = TestServer::with_docs().await;
     server.insert(0..5).await;
-    let answer = server
-        .collections()
-        .describe_collection(describe("docs"))
-        .await;
+    let answer = server.collections().describe_collection(describe("docs")).await;
     let answer = answer.expect("docs").into_inner();
     let mut expected = docs("docs");
-    expected.segments = Some(v1::SegmentLimits {
-        max_rows: 262_144,
-        max_bytes: 536_870_912,
-        max_interval_s: 60,
-    });
+    expected.segments =
+        Some(v1::SegmentLimits { max_rows: 262_144, max_bytes: 536_870_912, max_interval_s: 60 });
     expected.vectors[0].index = Some(v1::IndexSpec {
         kind: v1::IndexKind::Auto.into(),
         m: 16,
@@ -46,28 +37,12 @@ async fn collections_are_listed_by_name_and_dropped() {
     server.create("a").await;
     let list = async || {
         let request = v1::ListCollectionsRequest::default();
-        let answer = server
-            .collections()
-            .list_collections(request)
-            .await
-            .expect("a list");
-        answer
-            .into_inner()
-            .collections
-            .into_iter()
-            .map(|of| of.name)
-            .collect::<Vec<_>>()
+        let answer = server.collections().list_collections(request).await.expect("a list");
+        answer.into_inner().collections.into_iter().map(|of| of.name).collect::<Vec<_>>()
     };
     assert_eq!(list().await, ["a", "b"]);
-    let request = v1::DropCollectionRequest {
-        collection: "a".to_owned(),
-        ..Default::default()
-    };
-    server
-        .collections()
-        .drop_collection(request)
-        .await
-        .expect("dropped");
+    let request = v1::DropCollectionRequest { collection: "a".to_owned(), ..Default::default() };
+    server.collections().drop_collection(request).await.expect("dropped");
     assert_eq!(list().await, ["b"]);
 }
 
@@ -81,53 +56,21 @@ async fn an_alias_stands_for_its_collection() {
             collection: collection.to_owned(),
             ..Default::default()
         };
-        server
-            .collections()
-            .set_alias(request)
-            .await
-            .expect("an alias")
-            .into_inner()
-            .previous
+        server.collections().set_alias(request).await.expect("an alias").into_inner().previous
     };
     assert_eq!(point("others").await, "");
     assert_eq!(point("docs").await, "others");
     server.insert([1]).await;
-    let get = v1::GetRequest {
-        collection: "current".to_owned(),
-        ids: ids([1]),
-        ..Default::default()
-    };
-    let rows = server
-        .rows()
-        .get(get)
-        .await
-        .expect("rows")
-        .into_inner()
-        .rows
-        .expect("rows");
+    let get =
+        v1::GetRequest { collection: "current".to_owned(), ids: ids([1]), ..Default::default() };
+    let rows = server.rows().get(get).await.expect("rows").into_inner().rows.expect("rows");
     assert_eq!(rows.ids, ids([1]));
-    let list = server
-        .collections()
-        .list_aliases(v1::ListAliasesRequest::default())
-        .await;
-    let expected = v1::Alias {
-        alias: "current".to_owned(),
-        collection: "docs".to_owned(),
-    };
+    let list = server.collections().list_aliases(v1::ListAliasesRequest::default()).await;
+    let expected = v1::Alias { alias: "current".to_owned(), collection: "docs".to_owned() };
     assert_eq!(list.expect("aliases").into_inner().aliases, [expected]);
-    let drop = v1::DropAliasRequest {
-        alias: "current".to_owned(),
-        ..Default::default()
-    };
-    server
-        .collections()
-        .drop_alias(drop)
-        .await
-        .expect("dropped");
-    let gone = server
-        .collections()
-        .describe_collection(describe("current"))
-        .await;
+    let drop = v1::DropAliasRequest { alias: "current".to_owned(), ..Default::default() };
+    server.collections().drop_alias(drop).await.expect("dropped");
+    let gone = server.collections().describe_collection(describe("current")).await;
     assert_eq!(gone.expect_err("gone").code(), Code::NotFound);
 }
 
@@ -135,40 +78,20 @@ async fn an_alias_stands_for_its_collection() {
 async fn applying_creates_then_changes_then_says_nothing_differs() {
     let server = TestServer::start().await;
     let apply = async |spec: v1::CollectionSpec, dry_run| {
-        let request = v1::ApplyCollectionRequest {
-            spec: Some(spec),
-            dry_run,
-            ..Default::default()
-        };
-        server
-            .collections()
-            .apply_collection(request)
-            .await
-            .expect("applied")
-            .into_inner()
+        let request =
+            v1::ApplyCollectionRequest { spec: Some(spec), dry_run, ..Default::default() };
+        server.collections().apply_collection(request).await.expect("applied").into_inner()
     };
     assert!(apply(docs("docs"), true).await.created);
-    let gone = server
-        .collections()
-        .describe_collection(describe("docs"))
-        .await;
+    let gone = server.collections().describe_collection(describe("docs")).await;
     assert_eq!(gone.expect_err("a dry run").code(), Code::NotFound);
     assert!(apply(docs("docs"), false).await.created);
     let mut wider = docs("docs");
-    wider.vectors[0].index = Some(v1::IndexSpec {
-        m: 32,
-        ..Default::default()
-    });
+    wider.vectors[0].index = Some(v1::IndexSpec { m: 32, ..Default::default() });
     let changed = apply(wider.clone(), false).await;
     assert!(!changed.created);
     assert_eq!(changed.changes.len(), 1);
-    assert_eq!(
-        (
-            changed.changes[0].from.as_str(),
-            changed.changes[0].to.as_str()
-        ),
-        ("16", "32")
-    );
+    assert_eq!((changed.changes[0].from.as_str(), changed.changes[0].to.as_str()), ("16", "32"));
     assert!(apply(wider, false).await.changes.is_empty());
 }
 
@@ -177,21 +100,12 @@ async fn a_repeated_request_id_creates_once() {
     let server = TestServer::start().await;
     let request = v1::CreateCollectionRequest {
         spec: Some(docs("docs")),
-        options: Some(v1::WriteOptions {
-            request_id: vec![9; 16],
-            timeout_ms: 0,
-        }),
+        options: Some(v1::WriteOptions { request_id: vec![9; 16], timeout_ms: 0 }),
         ..Default::default()
     };
     let create = async || {
-        let answer = server
-            .collections()
-            .create_collection(request.clone())
-            .await;
-        answer
-            .expect("created, or created before")
-            .into_inner()
-            .collection_id
+        let answer = server.collections().create_collection(request.clone()).await;
+        answer.expect("created, or created before").into_inner().collection_id
     };
     assert_eq!(create().await, create().await);
 }

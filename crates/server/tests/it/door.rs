@@ -7,11 +7,7 @@ use vicinal_api::v1;
 use vicinal_api::v1::column_values::Values;
 
 fn insert(rows: v1::RowBatch) -> v1::InsertRequest {
-    v1::InsertRequest {
-        collection: "docs".to_owned(),
-        rows: Some(rows),
-        ..Default::default()
-    }
+    v1::InsertRequest { collection: "docs".to_owned(), rows: Some(rows), ..Default::default() }
 }
 
 /// One row whose vector is `values`.
@@ -26,96 +22,39 @@ async fn unknown_names_are_not_found() {
     let server = TestServer::start().await;
     let name = || "nowhere".to_owned();
     let not_found = Code::NotFound;
-    let request = v1::SearchRequest {
-        collection: name(),
-        ..nearest(0.0, 1)
-    };
+    let request = v1::SearchRequest { collection: name(), ..nearest(0.0, 1) };
     refused(server.search().search(request).await, not_found, "nowhere");
-    let request = v1::InsertRequest {
-        collection: name(),
-        ..insert(batch([1]))
-    };
+    let request = v1::InsertRequest { collection: name(), ..insert(batch([1])) };
     refused(server.rows().insert(request).await, not_found, "nowhere");
-    let request = v1::CountRequest {
-        collection: name(),
-        ..Default::default()
-    };
+    let request = v1::CountRequest { collection: name(), ..Default::default() };
     refused(server.rows().count(request).await, not_found, "nowhere");
-    let request = v1::FlushRequest {
-        collection: name(),
-        ..Default::default()
-    };
+    let request = v1::FlushRequest { collection: name(), ..Default::default() };
     refused(server.rows().flush(request).await, not_found, "nowhere");
-    let request = v1::DescribeCollectionRequest {
-        collection: name(),
-        ..Default::default()
-    };
-    refused(
-        server.collections().describe_collection(request).await,
-        not_found,
-        "nowhere",
-    );
-    let request = v1::DropCollectionRequest {
-        collection: name(),
-        ..Default::default()
-    };
-    refused(
-        server.collections().drop_collection(request).await,
-        not_found,
-        "nowhere",
-    );
-    let request = v1::DropAliasRequest {
-        alias: name(),
-        ..Default::default()
-    };
-    refused(
-        server.collections().drop_alias(request).await,
-        not_found,
-        "nowhere",
-    );
+    let request = v1::DescribeCollectionRequest { collection: name(), ..Default::default() };
+    refused(server.collections().describe_collection(request).await, not_found, "nowhere");
+    let request = v1::DropCollectionRequest { collection: name(), ..Default::default() };
+    refused(server.collections().drop_collection(request).await, not_found, "nowhere");
+    let request = v1::DropAliasRequest { alias: name(), ..Default::default() };
+    refused(server.collections().drop_alias(request).await, not_found, "nowhere");
 }
 
 #[tokio::test]
 async fn a_giant_name_gets_an_answer_of_ordinary_size() {
     let server = TestServer::with_docs().await;
     let name = "x".repeat(1 << 20);
-    let request = v1::SearchRequest {
-        collection: name.clone(),
-        ..nearest(0.0, 1)
-    };
+    let request = v1::SearchRequest { collection: name.clone(), ..nearest(0.0, 1) };
     refused(server.search().search(request).await, Code::NotFound, "xxx");
-    let request = v1::SearchRequest {
-        vector_column: name.clone(),
-        ..nearest(0.0, 1)
-    };
-    refused(
-        server.search().search(request).await,
-        Code::InvalidArgument,
-        "xxx",
-    );
-    let request = v1::SearchRequest {
-        columns: vec![name],
-        ..nearest(0.0, 1)
-    };
-    refused(
-        server.search().search(request).await,
-        Code::InvalidArgument,
-        "xxx",
-    );
+    let request = v1::SearchRequest { vector_column: name.clone(), ..nearest(0.0, 1) };
+    refused(server.search().search(request).await, Code::InvalidArgument, "xxx");
+    let request = v1::SearchRequest { columns: vec![name], ..nearest(0.0, 1) };
+    refused(server.search().search(request).await, Code::InvalidArgument, "xxx");
 }
 
 #[tokio::test]
 async fn a_second_collection_of_one_name_already_exists() {
     let server = TestServer::with_docs().await;
-    let request = v1::CreateCollectionRequest {
-        spec: Some(docs("docs")),
-        ..Default::default()
-    };
-    refused(
-        server.collections().create_collection(request).await,
-        Code::AlreadyExists,
-        "docs",
-    );
+    let request = v1::CreateCollectionRequest { spec: Some(docs("docs")), ..Default::default() };
+    refused(server.collections().create_collection(request).await, Code::AlreadyExists, "docs");
 }
 
 #[tokio::test]
@@ -129,37 +68,19 @@ async fn wrong_vectors_are_refused_and_nothing_is_written() {
         "vector has 3 dimensions, column `v` of collection `docs` takes 4",
     );
     for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        refused(
-            rows.insert(row_with(&[0.0, wrong, 0.0, 0.0])).await,
-            invalid,
-            "v",
-        );
+        refused(rows.insert(row_with(&[0.0, wrong, 0.0, 0.0])).await, invalid, "v");
     }
     let mut both = batch([1, 2]);
-    both.columns[0].values = Some(Values::Vectors(packed(&[
-        0.0,
-        0.0,
-        0.0,
-        0.0,
-        0.0,
-        f32::NAN,
-        0.0,
-        0.0,
-    ])));
+    both.columns[0].values =
+        Some(Values::Vectors(packed(&[0.0, 0.0, 0.0, 0.0, 0.0, f32::NAN, 0.0, 0.0])));
     refused(rows.insert(insert(both)).await, invalid, "v");
-    let count = rows.count(v1::CountRequest {
-        collection: "docs".to_owned(),
-        ..Default::default()
-    });
+    let count =
+        rows.count(v1::CountRequest { collection: "docs".to_owned(), ..Default::default() });
     assert_eq!(count.await.expect("a count").into_inner().rows, 0);
     let mut query = nearest(f32::NAN, 1);
     refused(server.search().search(query.clone()).await, invalid, "");
     query.vector = Some(packed(&[0.0; DIM + 1]));
-    refused(
-        server.search().search(query).await,
-        invalid,
-        "vector has 5 dimensions",
-    );
+    refused(server.search().search(query).await, invalid, "vector has 5 dimensions");
 }
 
 #[tokio::test]
@@ -182,9 +103,7 @@ async fn wrong_rows_are_refused() {
     refused(rows.insert(insert(long)).await, invalid, "65536");
     let mut strings = batch([1]);
     let values = vec!["one".to_owned()];
-    strings.ids = Some(v1::Ids {
-        kind: Some(v1::ids::Kind::Strings(v1::StringIds { values })),
-    });
+    strings.ids = Some(v1::Ids { kind: Some(v1::ids::Kind::Strings(v1::StringIds { values })) });
     refused(rows.insert(insert(strings)).await, invalid, "int64 ids");
     let mut unknown = batch([1]);
     unknown.columns[1].name = "colour".to_owned();
@@ -194,77 +113,36 @@ async fn wrong_rows_are_refused() {
 #[tokio::test]
 async fn wrong_options_are_refused() {
     let server = TestServer::with_docs().await;
-    let options = Some(v1::WriteOptions {
-        request_id: vec![1; 3],
-        timeout_ms: 0,
-    });
-    let request = v1::InsertRequest {
-        options,
-        ..insert(batch([1]))
-    };
-    refused(
-        server.rows().insert(request).await,
-        Code::InvalidArgument,
-        "request_id has 3 bytes",
-    );
-    let options = Some(v1::ReadOptions {
-        consistency: 9,
-        ..Default::default()
-    });
-    let request = v1::SearchRequest {
-        options,
-        ..nearest(0.0, 1)
-    };
-    refused(
-        server.search().search(request).await,
-        Code::InvalidArgument,
-        "9 is no Consistency",
-    );
+    let options = Some(v1::WriteOptions { request_id: vec![1; 3], timeout_ms: 0 });
+    let request = v1::InsertRequest { options, ..insert(batch([1])) };
+    refused(server.rows().insert(request).await, Code::InvalidArgument, "request_id has 3 bytes");
+    let options = Some(v1::ReadOptions { consistency: 9, ..Default::default() });
+    let request = v1::SearchRequest { options, ..nearest(0.0, 1) };
+    refused(server.search().search(request).await, Code::InvalidArgument, "9 is no Consistency");
     let mut request = Request::new(nearest(0.0, 1));
-    request
-        .metadata_mut()
-        .insert("grpc-timeout", "soon".parse().expect("ASCII"));
-    refused(
-        server.search().search(request).await,
-        Code::InvalidArgument,
-        "grpc-timeout",
-    );
+    request.metadata_mut().insert("grpc-timeout", "soon".parse().expect("ASCII"));
+    refused(server.search().search(request).await, Code::InvalidArgument, "grpc-timeout");
 }
 
 #[tokio::test]
 async fn wrong_reads_are_refused() {
     let server = TestServer::with_docs().await;
-    let limit = v1::ScrollRequest {
-        collection: "docs".to_owned(),
-        limit: 16_385,
-        ..Default::default()
-    };
-    refused(
-        server.rows().scroll(limit).await,
-        Code::InvalidArgument,
-        "limit 16385",
-    );
+    let limit =
+        v1::ScrollRequest { collection: "docs".to_owned(), limit: 16_385, ..Default::default() };
+    refused(server.rows().scroll(limit).await, Code::InvalidArgument, "limit 16385");
     let cursor = v1::ScrollRequest {
         collection: "docs".to_owned(),
         cursor: vec![1, 2, 3],
         ..Default::default()
     };
-    refused(
-        server.rows().scroll(cursor).await,
-        Code::InvalidArgument,
-        "cursor",
-    );
+    refused(server.rows().scroll(cursor).await, Code::InvalidArgument, "cursor");
     let get = v1::GetRequest {
         collection: "docs".to_owned(),
         ids: ids([1]),
         columns: vec!["colour".to_owned()],
         ..Default::default()
     };
-    refused(
-        server.rows().get(get).await,
-        Code::InvalidArgument,
-        "colour",
-    );
+    refused(server.rows().get(get).await, Code::InvalidArgument, "colour");
 }
 
 #[tokio::test]
@@ -272,65 +150,36 @@ async fn a_deadline_that_passed_is_said_so() {
     let server = TestServer::with_docs().await;
     let mut request = Request::new(nearest(0.0, 1));
     // Raw, so that the client does not give up on its own.
-    request
-        .metadata_mut()
-        .insert("grpc-timeout", "1n".parse().expect("ASCII"));
-    refused(
-        server.search().search(request).await,
-        Code::DeadlineExceeded,
-        "deadline passed",
-    );
+    request.metadata_mut().insert("grpc-timeout", "1n".parse().expect("ASCII"));
+    refused(server.search().search(request).await, Code::DeadlineExceeded, "deadline passed");
     let mut request = Request::new(insert(batch([1])));
-    request
-        .metadata_mut()
-        .insert("grpc-timeout", "1n".parse().expect("ASCII"));
+    request.metadata_mut().insert("grpc-timeout", "1n".parse().expect("ASCII"));
     let text = "repeat it with the same request_id";
-    refused(
-        server.rows().insert(request).await,
-        Code::DeadlineExceeded,
-        text,
-    );
+    refused(server.rows().insert(request).await, Code::DeadlineExceeded, text);
 }
 
 #[tokio::test]
 async fn a_default_deadline_holds_for_requests_that_name_none() {
     let server = TestServer::start_with(|config| config.limits.default_timeout_ms = 1).await;
-    let slow = v1::CreateCollectionRequest {
-        spec: Some(docs("docs")),
-        ..Default::default()
-    };
+    let slow = v1::CreateCollectionRequest { spec: Some(docs("docs")), ..Default::default() };
     // Creating waits for the disk; whether a millisecond is enough is the disk's affair.
     if let Err(status) = server.collections().create_collection(slow).await {
         assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
     }
     let wait = v1::CreateCollectionRequest {
         spec: Some(docs("others")),
-        options: Some(v1::WriteOptions {
-            request_id: Vec::new(),
-            timeout_ms: 60_000,
-        }),
+        options: Some(v1::WriteOptions { request_id: Vec::new(), timeout_ms: 60_000 }),
         ..Default::default()
     };
-    server
-        .collections()
-        .create_collection(wait)
-        .await
-        .expect("enough time");
+    server.collections().create_collection(wait).await.expect("enough time");
 }
 
 #[tokio::test]
 async fn messages_above_the_limit_are_refused_by_name() {
     let server = TestServer::start_with(|config| config.limits.message_bytes = 64 * 1024).await;
     server.create("docs").await;
-    let large = v1::SearchRequest {
-        vector: Some(packed(&[0.0; 32 * 1024])),
-        ..nearest(0.0, 1)
-    };
-    refused(
-        server.search().search(large).await,
-        Code::OutOfRange,
-        "65536",
-    );
+    let large = v1::SearchRequest { vector: Some(packed(&[0.0; 32 * 1024])), ..nearest(0.0, 1) };
+    refused(server.search().search(large).await, Code::OutOfRange, "65536");
     for first in (0..4_000).step_by(500) {
         server.insert(first..first + 500).await;
     }
@@ -340,11 +189,7 @@ async fn messages_above_the_limit_are_refused_by_name() {
         columns: vec!["**".to_owned()],
         ..Default::default()
     };
-    refused(
-        server.rows().scroll(all).await,
-        Code::ResourceExhausted,
-        "ask for fewer rows",
-    );
+    refused(server.rows().scroll(all).await, Code::ResourceExhausted, "ask for fewer rows");
 }
 
 #[tokio::test]
@@ -354,9 +199,7 @@ async fn services_that_do_not_exist_are_unimplemented() {
     client.ready().await.expect("a connection");
     let codec = tonic_prost::ProstCodec::<v1::StatsRequest, v1::StatsResponse>::default();
     let path = tonic::codegen::http::uri::PathAndQuery::from_static("/vicinal.v2.Rows/Insert");
-    let answer = client
-        .unary(Request::new(v1::StatsRequest {}), path, codec)
-        .await;
+    let answer = client.unary(Request::new(v1::StatsRequest {}), path, codec).await;
     refused(answer, Code::Unimplemented, "no such service");
 }
 
@@ -367,12 +210,7 @@ async fn a_client_that_gives_up_harms_nobody() {
     let mut impatient = server.search();
     let gave_up = tokio::time::timeout(Duration::from_micros(1), impatient.search(nearest(0.0, 1)));
     drop(gave_up.await);
-    let answer = server
-        .search()
-        .search(nearest(3.0, 1))
-        .await
-        .expect("an answer")
-        .into_inner();
+    let answer = server.search().search(nearest(3.0, 1)).await.expect("an answer").into_inner();
     assert_eq!(answer.hits.expect("hits").scores, [0.0]);
     assert!((vector(3)[0] - 3.0).abs() < f32::EPSILON);
 }

@@ -35,9 +35,7 @@ where
     let answer = tokio::spawn(async move {
         let codec = tonic_prost::ProstCodec::<M, A>::default();
         let messages = Request::new(ReceiverStream::new(messages));
-        client
-            .client_streaming(messages, PathAndQuery::from_static(path), codec)
-            .await
+        client.client_streaming(messages, PathAndQuery::from_static(path), codec).await
     });
     OpenCall { send, answer }
 }
@@ -61,19 +59,10 @@ async fn requests_beyond_the_limit_are_shed_and_health_still_answers() {
     assert_eq!(shed.code(), Code::ResourceExhausted, "{shed}");
     assert!(shed.message().contains("limits.max_requests"), "{shed}");
     let mut health = tonic_health::pb::health_client::HealthClient::new(server.channel.clone());
-    health
-        .check(tonic_health::pb::HealthCheckRequest::default())
-        .await
-        .expect("healthy");
-    open.send
-        .send(v1::StatsRequest {})
-        .await
-        .expect("a server that listens");
+    health.check(tonic_health::pb::HealthCheckRequest::default()).await.expect("healthy");
+    open.send.send(v1::StatsRequest {}).await.expect("a server that listens");
     drop(open.send);
-    open.answer
-        .await
-        .expect("no panic")
-        .expect("the first call is answered");
+    open.answer.await.expect("no panic").expect("the first call is answered");
     until(async || server.admin().stats(v1::StatsRequest {}).await.ok()).await;
 }
 
@@ -88,36 +77,20 @@ async fn a_message_that_does_not_arrive_is_given_up() {
 #[tokio::test]
 async fn connections_beyond_the_limit_are_closed() {
     let server = TestServer::start_with(|config| config.limits.max_connections = 1).await;
-    server
-        .admin()
-        .stats(v1::StatsRequest {})
-        .await
-        .expect("the first connection");
+    server.admin().stats(v1::StatsRequest {}).await.expect("the first connection");
     let mut second = AdminClient::new(connect(server.running.grpc_addr()));
-    let refused = second
-        .stats(v1::StatsRequest {})
-        .await
-        .expect_err("no second connection");
+    let refused = second.stats(v1::StatsRequest {}).await.expect_err("no second connection");
     assert!(
-        matches!(
-            refused.code(),
-            Code::Unavailable | Code::Unknown | Code::Cancelled
-        ),
+        matches!(refused.code(), Code::Unavailable | Code::Unknown | Code::Cancelled),
         "{refused}"
     );
-    server
-        .admin()
-        .stats(v1::StatsRequest {})
-        .await
-        .expect("the first still works");
+    server.admin().stats(v1::StatsRequest {}).await.expect("the first still works");
 }
 
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_closed() {
     let server = TestServer::start_with(|config| config.server.handshake_timeout_ms = 50).await;
-    let mut silent = TcpStream::connect(server.running.grpc_addr())
-        .await
-        .expect("a connection");
+    let mut silent = TcpStream::connect(server.running.grpc_addr()).await.expect("a connection");
     let mut rest = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(5), silent.read_to_end(&mut rest)).await;
     // Closed in order or reset: either way it is over.
@@ -131,43 +104,20 @@ async fn bytes_of_all_requests_together_are_bounded_and_given_back() {
         config.limits.request_bytes = 64 * 1024;
     })
     .await;
-    let large = v1::SearchRequest {
-        columns: vec!["x".repeat(40 * 1024)],
-        ..nearest(0.0, 1)
-    };
+    let large = v1::SearchRequest { columns: vec!["x".repeat(40 * 1024)], ..nearest(0.0, 1) };
     for _ in 0..10 {
         let answer = server.search().search(large.clone()).await;
         refused(answer, Code::NotFound, "docs");
     }
     let held = open::<_, v1::SearchResponse>(&server.channel, "/vicinal.v1.Search/Search").await;
-    held.send
-        .send(large.clone())
-        .await
-        .expect("a server that listens");
+    held.send.send(large.clone()).await.expect("a server that listens");
     let refused = until(async || {
-        let status = server
-            .search()
-            .search(large.clone())
-            .await
-            .expect_err("no such collection");
+        let status = server.search().search(large.clone()).await.expect_err("no such collection");
         (status.code() == Code::ResourceExhausted).then_some(status)
     });
-    assert!(
-        refused
-            .await
-            .message()
-            .contains("limits.request_bytes allows 65536")
-    );
+    assert!(refused.await.message().contains("limits.request_bytes allows 65536"));
     drop(held.send);
-    drop(
-        held.answer
-            .await
-            .expect("no panic")
-            .expect_err("no such collection"),
-    );
+    drop(held.answer.await.expect("no panic").expect_err("no such collection"));
     let answer = server.search().search(large).await;
-    assert_eq!(
-        answer.expect_err("no such collection").code(),
-        Code::NotFound
-    );
+    assert_eq!(answer.expect_err("no such collection").code(), Code::NotFound);
 }

@@ -14,12 +14,7 @@ async fn flush(server: &TestServer) {
 }
 
 async fn find(server: &TestServer, request: v1::SearchRequest) -> v1::SearchResponse {
-    server
-        .search()
-        .search(request)
-        .await
-        .expect("an answer")
-        .into_inner()
+    server.search().search(request).await.expect("an answer").into_inner()
 }
 
 #[tokio::test]
@@ -39,18 +34,9 @@ async fn the_nearest_rows_come_first_with_their_columns() {
         assert_eq!(answer.nearer(), v1::Nearer::Lower);
         let hits = answer.hits.expect("hits");
         assert_eq!(hits.ids, ids([42, 41, 43]), "sealed: {sealed}");
-        assert!(
-            (hits.scores[0] - 0.04).abs() < 1e-3,
-            "{:?} are squared distances",
-            hits.scores
-        );
+        assert!((hits.scores[0] - 0.04).abs() < 1e-3, "{:?} are squared distances", hits.scores);
         let years = hits.columns[0].values.clone();
-        assert_eq!(
-            years,
-            Some(Values::Ints(v1::IntValues {
-                values: vec![42, 41, 43]
-            }))
-        );
+        assert_eq!(years, Some(Values::Ints(v1::IntValues { values: vec![42, 41, 43] })));
         let report = answer.report.expect("a report");
         assert!(report.segments >= 1 && report.distances >= 3 && !report.from_cache);
     }
@@ -64,11 +50,8 @@ async fn a_search_sees_what_was_acknowledged_and_no_deleted_row() {
     server.insert([77]).await;
     let hits = find(&server, nearest(77.0, 1)).await.hits.expect("hits");
     assert_eq!(ints(hits.ids), [77]);
-    let request = v1::DeleteRequest {
-        collection: "docs".to_owned(),
-        ids: ids([5]),
-        ..Default::default()
-    };
+    let request =
+        v1::DeleteRequest { collection: "docs".to_owned(), ids: ids([5]), ..Default::default() };
     server.rows().delete(request).await.expect("deleted");
     let hits = find(&server, nearest(5.0, 20)).await.hits.expect("hits");
     let found = ints(hits.ids);
@@ -87,24 +70,9 @@ async fn every_way_to_ask_for_effort_works() {
     use v1::search_params::EffortKind;
     let server = TestServer::with_docs().await;
     server.insert(0..100).await;
-    for kind in [
-        EffortKind::Exact(true),
-        EffortKind::Effort(32),
-        EffortKind::MinRecall(0.9),
-    ] {
-        let params = Some(v1::SearchParams {
-            effort_kind: Some(kind),
-            allow_cached: false,
-        });
-        let hits = find(
-            &server,
-            v1::SearchRequest {
-                params,
-                ..nearest(7.0, 1)
-            },
-        )
-        .await
-        .hits;
+    for kind in [EffortKind::Exact(true), EffortKind::Effort(32), EffortKind::MinRecall(0.9)] {
+        let params = Some(v1::SearchParams { effort_kind: Some(kind), allow_cached: false });
+        let hits = find(&server, v1::SearchRequest { params, ..nearest(7.0, 1) }).await.hits;
         assert_eq!(ints(hits.expect("hits").ids), [7], "{kind:?}");
     }
 }
@@ -120,17 +88,8 @@ async fn a_batch_answers_its_queries_in_order() {
         k: 2,
         ..Default::default()
     };
-    let answer = server
-        .search()
-        .search_batch(request)
-        .await
-        .expect("answers")
-        .into_inner();
-    let nearest: Vec<_> = answer
-        .results
-        .into_iter()
-        .map(|hits| ints(hits.ids)[0])
-        .collect();
+    let answer = server.search().search_batch(request).await.expect("answers").into_inner();
+    let nearest: Vec<_> = answer.results.into_iter().map(|hits| ints(hits.ids)[0]).collect();
     assert_eq!(nearest, [3, 90, 50]);
 }
 
@@ -139,19 +98,9 @@ async fn a_cached_answer_is_said_to_be_one_and_a_write_ends_it() {
     let server = TestServer::start_with(|config| config.cache.result_bytes = 1 << 20).await;
     server.create("docs").await;
     server.insert(0..10).await;
-    let params = Some(v1::SearchParams {
-        effort_kind: None,
-        allow_cached: true,
-    });
+    let params = Some(v1::SearchParams { effort_kind: None, allow_cached: true });
     let ask = async |params: Option<v1::SearchParams>| {
-        let answer = find(
-            &server,
-            v1::SearchRequest {
-                params,
-                ..nearest(20.0, 1)
-            },
-        )
-        .await;
+        let answer = find(&server, v1::SearchRequest { params, ..nearest(20.0, 1) }).await;
         let from_cache = answer.report.expect("a report").from_cache;
         (ints(answer.hits.expect("hits").ids)[0], from_cache)
     };
@@ -161,44 +110,22 @@ async fn a_cached_answer_is_said_to_be_one_and_a_write_ends_it() {
     server.insert([20]).await;
     assert_eq!(ask(params).await, (20, false));
     assert_eq!(ask(params).await, (20, true));
-    let request = v1::DeleteRequest {
-        collection: "docs".to_owned(),
-        ids: ids([20]),
-        ..Default::default()
-    };
+    let request =
+        v1::DeleteRequest { collection: "docs".to_owned(), ids: ids([20]), ..Default::default() };
     server.rows().delete(request).await.expect("deleted");
     assert_eq!(ask(params).await, (9, false));
-    let stats = server
-        .admin()
-        .stats(v1::StatsRequest {})
-        .await
-        .expect("stats")
-        .into_inner();
+    let stats = server.admin().stats(v1::StatsRequest {}).await.expect("stats").into_inner();
     let components = stats.memory.expect("memory").components;
-    assert!(
-        components
-            .iter()
-            .any(|component| component.name == "result cache")
-    );
+    assert!(components.iter().any(|component| component.name == "result cache"));
 }
 
 #[tokio::test]
 async fn without_a_configured_cache_nothing_is_cached() {
     let server = TestServer::with_docs().await;
     server.insert(0..10).await;
-    let params = Some(v1::SearchParams {
-        effort_kind: None,
-        allow_cached: true,
-    });
+    let params = Some(v1::SearchParams { effort_kind: None, allow_cached: true });
     for _ in 0..2 {
-        let answer = find(
-            &server,
-            v1::SearchRequest {
-                params,
-                ..nearest(1.0, 1)
-            },
-        )
-        .await;
+        let answer = find(&server, v1::SearchRequest { params, ..nearest(1.0, 1) }).await;
         assert!(!answer.report.expect("a report").from_cache);
     }
 }

@@ -59,15 +59,9 @@ impl TestServer {
         let directory = tempfile::tempdir().expect("a directory");
         let mut config = config(&directory);
         change(&mut config);
-        let running = Server::start(config, Arc::new(SystemClock))
-            .await
-            .expect("a server");
+        let running = Server::start(config, Arc::new(SystemClock)).await.expect("a server");
         let channel = connect(running.grpc_addr());
-        Self {
-            running,
-            channel,
-            directory,
-        }
+        Self { running, channel, directory }
     }
 
     /// A server with the collection `docs`: int64 ids, `v` (f32, L2), `word`
@@ -80,14 +74,8 @@ impl TestServer {
 
     /// Creates a collection like `docs`.
     pub(crate) async fn create(&self, name: &str) {
-        let request = v1::CreateCollectionRequest {
-            spec: Some(docs(name)),
-            ..Default::default()
-        };
-        self.collections()
-            .create_collection(request)
-            .await
-            .expect("a new collection");
+        let request = v1::CreateCollectionRequest { spec: Some(docs(name)), ..Default::default() };
+        self.collections().create_collection(request).await.expect("a new collection");
     }
 
     pub(crate) fn collections(&self) -> CollectionsClient<Channel> {
@@ -115,11 +103,7 @@ impl TestServer {
             rows: Some(batch(ids)),
             ..Default::default()
         };
-        self.rows()
-            .insert(request)
-            .await
-            .expect("inserted")
-            .into_inner()
+        self.rows().insert(request).await.expect("inserted").into_inner()
     }
 
     /// Gets a page of the HTTP port: its status and body.
@@ -137,11 +121,7 @@ pub(crate) async fn http(address: SocketAddr, method: &str, path: &str) -> (u16,
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("an answer");
     let (head, body) = answer.split_once("\r\n\r\n").expect("head and body");
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok())
-        .expect("a status");
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
     (status, body.to_owned())
 }
 
@@ -173,9 +153,7 @@ pub(crate) fn docs(name: &str) -> v1::CollectionSpec {
 /// Integer ids.
 pub(crate) fn ids(values: impl IntoIterator<Item = i64>) -> Option<v1::Ids> {
     let values = values.into_iter().collect();
-    Some(v1::Ids {
-        kind: Some(v1::ids::Kind::Ints(v1::IntIds { values })),
-    })
+    Some(v1::Ids { kind: Some(v1::ids::Kind::Ints(v1::IntIds { values })) })
 }
 
 /// The integers of ids.
@@ -188,14 +166,8 @@ pub(crate) fn ints(ids: Option<v1::Ids>) -> Vec<i64> {
 
 /// Little-endian floats.
 pub(crate) fn packed(values: &[f32]) -> v1::Vectors {
-    let bytes: Vec<u8> = values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect();
-    v1::Vectors {
-        data: Some(v1::vectors::Data::Packed(bytes.into())),
-        element: 0,
-    }
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    v1::Vectors { data: Some(v1::vectors::Data::Packed(bytes.into())), element: 0 }
 }
 
 /// The vector of a row.
@@ -223,16 +195,8 @@ pub(crate) fn batch(rows: impl IntoIterator<Item = i64>) -> v1::RowBatch {
         ids: ids(rows.iter().copied()),
         columns: vec![
             column("v", Values::Vectors(packed(&vectors)), Vec::new()),
-            column(
-                "word",
-                Values::Strings(v1::StringValues { values: words }),
-                nulls,
-            ),
-            column(
-                "year",
-                Values::Ints(v1::IntValues { values: rows }),
-                Vec::new(),
-            ),
+            column("word", Values::Strings(v1::StringValues { values: words }), nulls),
+            column("year", Values::Ints(v1::IntValues { values: rows }), Vec::new()),
         ],
     }
 }
@@ -256,9 +220,6 @@ pub(crate) fn refused<T: std::fmt::Debug>(
 ) -> Status {
     let status = outcome.expect_err("a failure");
     assert_eq!(status.code(), code, "{status}");
-    assert!(
-        status.message().contains(expected),
-        "{status} does not say {expected:?}"
-    );
+    assert!(status.message().contains(expected), "{status} does not say {expected:?}");
     status
 }

@@ -50,11 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         if let Some(database) = &file.database {
             client = client.with_database(database);
         }
-        let apply = if args.dry_run {
-            Apply::DryRun
-        } else {
-            Apply::Now
-        };
+        let apply = if args.dry_run { Apply::DryRun } else { Apply::Now };
         let applied = client.apply(spec, apply).await?;
         if args.json {
             print_json(args, &file.collection, &applied)?;
@@ -93,11 +89,7 @@ fn print_table(args: &Args, name: &str, applied: &ApplyCollectionResponse) -> Re
     if applied.changes.is_empty() {
         return output::line(format_args!("collection `{name}` is as declared"));
     }
-    let columns = [
-        ("field", Align::Left),
-        ("from", Align::Right),
-        ("to", Align::Right),
-    ];
+    let columns = [("field", Align::Left), ("from", Align::Right), ("to", Align::Right)];
     let mut grid = Grid::new(&columns);
     for change in &applied.changes {
         grid.row([change.field.clone(), change.from.clone(), change.to.clone()]);

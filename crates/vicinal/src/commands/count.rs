@@ -23,10 +23,6 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     block_on(async {
         let rows = args.target.connect().await?.count().await?;
-        if args.json {
-            output::json(&json!({ "rows": rows }))
-        } else {
-            output::line(rows)
-        }
+        if args.json { output::json(&json!({ "rows": rows })) } else { output::line(rows) }
     })
 }

@@ -66,9 +66,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             kept.display()
         ));
     } else if let Err(error) = directory.close() {
-        output::note(format_args!(
-            "the demo's data could not be removed: {error}"
-        ));
+        output::note(format_args!("the demo's data could not be removed: {error}"));
     }
     told
 }
@@ -143,9 +141,9 @@ fn print_loaded(loaded: &Loaded) -> Result<(), Failure> {
         "Loaded {rows} rows in {seconds:.2} s: {rate:.0} rows/s, each batch on stable storage before its answer."
     ))?;
     match loaded.indexed_s {
-        Some(indexed) => output::line(format_args!(
-            "Sealed and indexed {indexed:.2} s after the start."
-        )),
+        Some(indexed) => {
+            output::line(format_args!("Sealed and indexed {indexed:.2} s after the start."))
+        }
         None => Ok(()),
     }
 }
@@ -158,16 +156,9 @@ async fn print_neighbors(
 ) -> Result<(), Failure> {
     let gloss = output::cut(words.gloss(row), WORD_WIDTH);
     output::line(format_args!("\nNear \"{}\" ({gloss}):\n", words.word(row)))?;
-    let search = collection
-        .search(words.vector(row))
-        .k(SHOWN + 1)
-        .columns(["word", "gloss"]);
+    let search = collection.search(words.vector(row)).k(SHOWN + 1).columns(["word", "gloss"]);
     let hits = search.send().await?.hits;
-    let columns = [
-        ("score", Align::Right),
-        ("word", Align::Left),
-        ("gloss", Align::Left),
-    ];
+    let columns = [("score", Align::Right), ("word", Align::Left), ("gloss", Align::Left)];
     let mut grid = Grid::new(&columns);
     for (at, score) in hits.scores.iter().enumerate() {
         // The nearest row of all is the word itself.

@@ -27,11 +27,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     block_on(async {
         let described = args.target.connect().await?.describe().await?;
-        if args.json {
-            print_json(&described)
-        } else {
-            print_tables(&described)
-        }
+        if args.json { print_json(&described) } else { print_tables(&described) }
     })
 }
 
@@ -56,12 +52,7 @@ fn declared(index: Option<&IndexSpec>) -> String {
     };
     let kind = index.kind().as_str_name();
     let kind = kind.trim_start_matches("INDEX_KIND_");
-    let IndexSpec {
-        m,
-        ef_construction,
-        flat_below_rows,
-        ..
-    } = index;
+    let IndexSpec { m, ef_construction, flat_below_rows, .. } = index;
     format!("{kind} m={m} ef_construction={ef_construction} flat_below_rows={flat_below_rows}")
 }
 
@@ -85,10 +76,7 @@ fn print_json(described: &DescribeCollectionResponse) -> Result<(), Failure> {
     });
     let indexes = |segment: &SegmentDescription| {
         let indexes = segment.indexes.iter().map(|index| {
-            let curve = index
-                .calibration
-                .iter()
-                .map(|point| json!([point.effort, point.recall]));
+            let curve = index.calibration.iter().map(|point| json!([point.effort, point.recall]));
             json!({
                 "column": index.column, "index": index.index, "building": index.building,
                 "progress": index.progress, "bytes": index.bytes, "reason": index.reason,
@@ -120,11 +108,7 @@ fn print_json(described: &DescribeCollectionResponse) -> Result<(), Failure> {
 
 fn print_tables(described: &DescribeCollectionResponse) -> Result<(), Failure> {
     let spec = described.spec.clone().unwrap_or_default();
-    let indexed = if described.fully_indexed {
-        "fully indexed"
-    } else {
-        "being indexed"
-    };
+    let indexed = if described.fully_indexed { "fully indexed" } else { "being indexed" };
     output::line(format_args!(
         "collection {}  (number {}, {} rows, {indexed}, {} of log)",
         spec.name,
@@ -146,17 +130,9 @@ fn print_tables(described: &DescribeCollectionResponse) -> Result<(), Failure> {
 }
 
 fn print_columns(spec: &CollectionSpec) -> Result<(), Failure> {
-    let columns = [
-        ("column", Align::Left),
-        ("type", Align::Left),
-        ("index", Align::Left),
-    ];
+    let columns = [("column", Align::Left), ("type", Align::Left), ("index", Align::Left)];
     let mut grid = Grid::new(&columns);
-    let id = if spec.id_type() == IdType::String {
-        "string"
-    } else {
-        "int64"
-    };
+    let id = if spec.id_type() == IdType::String { "string" } else { "int64" };
     grid.row(["id".to_owned(), id.to_owned(), String::new()]);
     for column in &spec.vectors {
         let element = short(column.element().as_str_name(), "ELEMENT_TYPE_");
@@ -167,11 +143,7 @@ fn print_columns(spec: &CollectionSpec) -> Result<(), Failure> {
     for column in &spec.columns {
         let kind = short(column.r#type().as_str_name(), "SCALAR_TYPE_");
         let nullable = if column.nullable { ", nullable" } else { "" };
-        grid.row([
-            column.name.clone(),
-            format!("{kind}{nullable}"),
-            String::new(),
-        ]);
+        grid.row([column.name.clone(), format!("{kind}{nullable}"), String::new()]);
     }
     grid.print()
 }
@@ -190,11 +162,7 @@ fn print_segments(segments: &[SegmentDescription]) -> Result<(), Failure> {
     ]);
     for segment in segments {
         let none = SegmentIndex::default();
-        let indexes = if segment.indexes.is_empty() {
-            &[none][..]
-        } else {
-            &segment.indexes
-        };
+        let indexes = if segment.indexes.is_empty() { &[none][..] } else { &segment.indexes };
         for index in indexes {
             let searched = if index.building.is_empty() {
                 index.index.clone()
@@ -221,10 +189,7 @@ fn print_segments(segments: &[SegmentDescription]) -> Result<(), Failure> {
 /// recall@10 by effort, as measured when the indexes were built.
 fn print_calibration(segments: &[SegmentDescription]) -> Result<(), Failure> {
     let calibrated = segments.iter().flat_map(|segment| {
-        let indexes = segment
-            .indexes
-            .iter()
-            .filter(|index| !index.calibration.is_empty());
+        let indexes = segment.indexes.iter().filter(|index| !index.calibration.is_empty());
         indexes.map(move |index| (segment, index))
     });
     let mut calibrated = calibrated.peekable();
@@ -232,11 +197,8 @@ fn print_calibration(segments: &[SegmentDescription]) -> Result<(), Failure> {
         return Ok(());
     }
     output::line("")?;
-    let columns = [
-        ("segment", Align::Right),
-        ("column", Align::Left),
-        ("recall@10 by effort", Align::Left),
-    ];
+    let columns =
+        [("segment", Align::Right), ("column", Align::Left), ("recall@10 by effort", Align::Left)];
     let mut grid = Grid::new(&columns);
     for (segment, index) in calibrated {
         let points = index.calibration.iter();

@@ -30,10 +30,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             return Ok(());
         }
         collection.drop_collection().await?;
-        output::note(format_args!(
-            "dropped `{name}` with {} rows",
-            output::count(rows)
-        ));
+        output::note(format_args!("dropped `{name}` with {} rows", output::count(rows)));
         Ok(())
     })
 }
@@ -42,14 +39,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 fn confirmed(name: &str, rows: u64) -> Result<bool, Failure> {
     let input = std::io::stdin();
     if !input.is_terminal() {
-        return Err(Failure::new(format!(
-            "nobody can confirm that `{name}` shall go; add --yes"
-        )));
+        return Err(Failure::new(format!("nobody can confirm that `{name}` shall go; add --yes")));
     }
     let rows = output::count(rows);
-    output::note(format_args!(
-        "drop `{name}` with its {rows} rows for good? Type its name:"
-    ));
+    output::note(format_args!("drop `{name}` with its {rows} rows for good? Type its name:"));
     let mut answer = String::new();
     let read = input.read_line(&mut answer);
     read.map_err(|error| Failure::new(format!("cannot read the answer: {error}")))?;

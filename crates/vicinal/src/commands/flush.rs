@@ -28,9 +28,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             indexing::wait(&collection).await?;
         }
         let plural = if segments == 1 { "" } else { "s" };
-        output::line(format_args!(
-            "`{}` has {segments} sealed segment{plural}",
-            collection.name()
-        ))
+        output::line(format_args!("`{}` has {segments} sealed segment{plural}", collection.name()))
     })
 }

@@ -57,18 +57,12 @@ fn print(rows: &Rows, as_json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let columns = names.iter().map(|name| (name.as_str(), Align::Left));
-    let columns: Vec<_> = std::iter::once(("id", Align::Right))
-        .chain(columns)
-        .collect();
+    let columns: Vec<_> = std::iter::once(("id", Align::Right)).chain(columns).collect();
     let mut grid = Grid::new(&columns);
     for row in 0..rows.len() {
         grid.row(row_cells(rows, row, &names));
     }
-    if rows.is_empty() {
-        Ok(())
-    } else {
-        grid.print()
-    }
+    if rows.is_empty() { Ok(()) } else { grid.print() }
 }
 
 /// A row as a JSON object.
@@ -93,9 +87,6 @@ pub(super) fn row_cells(rows: &Rows, row: usize, names: &[String]) -> Vec<String
         RowId::Int(id) => id.to_string(),
         RowId::Str(id) => id,
     };
-    let value = |name: &String| {
-        rows.value(name, row)
-            .map_or_else(String::new, |v| v.to_string())
-    };
+    let value = |name: &String| rows.value(name, row).map_or_else(String::new, |v| v.to_string());
     std::iter::once(id).chain(names.iter().map(value)).collect()
 }

@@ -113,12 +113,7 @@ pub(crate) fn parse_metric(text: &str) -> Result<Metric, String> {
 
 /// An element type that a file's numbers go into.
 pub(crate) fn parse_element(text: &str) -> Result<ElementType, String> {
-    let known = [
-        ElementType::F32,
-        ElementType::F16,
-        ElementType::Bf16,
-        ElementType::U8,
-    ];
+    let known = [ElementType::F32, ElementType::F16, ElementType::Bf16, ElementType::U8];
     let found = known.into_iter().find(|element| element.name() == text);
     found.ok_or_else(|| "it is f32, f16, bf16 or u8".to_owned())
 }

@@ -44,19 +44,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             output::note("no collections yet: `vicinal import` or `vicinal apply` makes one");
             return Ok(());
         }
-        let columns = [
-            ("collection", Align::Left),
-            ("rows", Align::Right),
-            ("aliases", Align::Left),
-        ];
+        let columns =
+            [("collection", Align::Left), ("rows", Align::Right), ("aliases", Align::Left)];
         let mut grid = Grid::new(&columns);
         for collection in &collections {
             let aliases = aliases_of(&collection.name).join(" ");
-            grid.row([
-                collection.name.clone(),
-                output::count(collection.rows),
-                aliases,
-            ]);
+            grid.row([collection.name.clone(), output::count(collection.rows), aliases]);
         }
         grid.print()
     })

@@ -58,12 +58,7 @@ struct Query {
     id: Option<String>,
 
     /// The vector itself.
-    #[arg(
-        long,
-        value_delimiter = ',',
-        allow_hyphen_values = true,
-        value_name = "X,Y,…"
-    )]
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true, value_name = "X,Y,…")]
     vector: Option<Vec<f32>>,
 
     /// The vector in a row of this .npy file.
@@ -103,11 +98,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     block_on(async {
         let collection = args.target.connect().await?;
         let vector = query(&collection, args).await?;
-        let columns = args
-            .columns
-            .iter()
-            .filter(|column| !column.is_empty())
-            .cloned();
+        let columns = args.columns.iter().filter(|column| !column.is_empty()).cloned();
         let search = collection
             .search(vector)
             .vector_column(&args.vector_column)
@@ -115,11 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             .effort(args.how.effort())
             .columns(columns);
         let found = search.send().await?;
-        if args.json {
-            print_json(&found)
-        } else {
-            print_table(&found)
-        }
+        if args.json { print_json(&found) } else { print_table(&found) }
     })
 }
 
@@ -137,9 +124,7 @@ async fn query(collection: &Collection, args: &Args) -> Result<Vectors, Failure>
         return Ok(Vectors::from(queries.row(row)));
     }
     let Some(id) = &args.query.id else {
-        return Err(Failure::new(
-            "say what to search for: --id, --vector or --file",
-        ));
+        return Err(Failure::new("say what to search for: --id, --vector or --file"));
     };
     let spec = collection.describe().await?.spec.unwrap_or_default();
     let column = vector_column(&spec, &args.vector_column)?;
@@ -147,10 +132,7 @@ async fn query(collection: &Collection, args: &Args) -> Result<Vectors, Failure>
     let rows = collection.get(ids, &[column]).await?;
     let vector = rows.vector_column(column).filter(|_| !rows.is_empty());
     vector.cloned().ok_or_else(|| {
-        Failure::new(format!(
-            "collection `{}` has no row with the id {id}",
-            collection.name()
-        ))
+        Failure::new(format!("collection `{}` has no row with the id {id}", collection.name()))
     })
 }
 
@@ -162,15 +144,9 @@ pub(crate) fn vector_column<'a>(spec: &'a CollectionSpec, name: &str) -> Result<
         (name, columns) => columns.iter().find(|column| column.name == name),
     };
     found.map(|column| column.name.as_str()).ok_or_else(|| {
-        let names: Vec<_> = spec
-            .vectors
-            .iter()
-            .map(|column| column.name.as_str())
-            .collect();
+        let names: Vec<_> = spec.vectors.iter().map(|column| column.name.as_str()).collect();
         let (name, names) = (&spec.name, names.join("`, `"));
-        Failure::new(format!(
-            "say --vector-column: collection `{name}` has `{names}`"
-        ))
+        Failure::new(format!("say --vector-column: collection `{name}` has `{names}`"))
     })
 }
 
@@ -191,10 +167,8 @@ fn print_table(found: &Found<Hits>) -> Result<(), Failure> {
     }
     let names: Vec<_> = rows.column_names().map(String::from).collect();
     let columns = names.iter().map(|name| (name.as_str(), Align::Left));
-    let columns: Vec<_> = [("score", Align::Right), ("id", Align::Right)]
-        .into_iter()
-        .chain(columns)
-        .collect();
+    let columns: Vec<_> =
+        [("score", Align::Right), ("id", Align::Right)].into_iter().chain(columns).collect();
     let mut grid = Grid::new(&columns);
     for (row, score) in found.hits.scores.iter().enumerate() {
         let cells = row_cells(rows, row, &names);

@@ -24,30 +24,21 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     block_on(async {
         let stats = args.connection.connect().await?.stats().await?;
-        if args.json {
-            print_json(&stats)
-        } else {
-            print_tables(&stats)
-        }
+        if args.json { print_json(&stats) } else { print_tables(&stats) }
     })
 }
 
 /// What the components add up to.
 fn accounted(memory: &MemoryStats) -> u64 {
-    memory
-        .components
-        .iter()
-        .map(|component| component.bytes)
-        .sum()
+    memory.components.iter().map(|component| component.bytes).sum()
 }
 
 fn print_json(stats: &StatsResponse) -> Result<(), Failure> {
     let memory = stats.memory.clone().unwrap_or_default();
     let log = stats.log.clone().unwrap_or_default();
     let components = memory.components.iter();
-    let components: Map<_, _> = components
-        .map(|component| (component.name.clone(), component.bytes.into()))
-        .collect();
+    let components: Map<_, _> =
+        components.map(|component| (component.name.clone(), component.bytes.into())).collect();
     let collections = stats.collections.iter().map(|of| {
         json!({
             "database": of.database, "collection": of.collection, "rows": of.rows,
@@ -79,9 +70,7 @@ fn print_tables(stats: &StatsResponse) -> Result<(), Failure> {
     let StatsResponse { version, isa, .. } = stats;
     let up = indicatif::HumanDuration(std::time::Duration::from_secs(stats.uptime_s));
     let cpu_s = stats.cpu_us as f64 / 1e6;
-    output::line(format_args!(
-        "vicinal {version}, {isa} kernels, up {up}, {cpu_s:.1} s of CPU"
-    ))?;
+    output::line(format_args!("vicinal {version}, {isa} kernels, up {up}, {cpu_s:.1} s of CPU"))?;
     output::line("")?;
     print_memory(&stats.memory.clone().unwrap_or_default())?;
     output::line("")?;
@@ -94,11 +83,8 @@ fn print_tables(stats: &StatsResponse) -> Result<(), Failure> {
 }
 
 fn print_memory(memory: &MemoryStats) -> Result<(), Failure> {
-    let mut grid = Grid::new(&[
-        ("memory", Align::Left),
-        ("bytes", Align::Right),
-        ("", Align::Right),
-    ]);
+    let mut grid =
+        Grid::new(&[("memory", Align::Left), ("bytes", Align::Right), ("", Align::Right)]);
     let mut row = |name: &str, bytes: u64| {
         grid.row([name.to_owned(), bytes.to_string(), output::bytes(bytes)]);
     };
@@ -112,16 +98,9 @@ fn print_memory(memory: &MemoryStats) -> Result<(), Failure> {
 }
 
 fn print_log(log: &LogStats) -> Result<(), Failure> {
-    let LogStats {
-        files,
-        entries,
-        syncs,
-        ..
-    } = log;
+    let LogStats { files, entries, syncs, .. } = log;
     let bytes = output::bytes(log.bytes);
-    output::line(format_args!(
-        "log: {files} files, {bytes}, {entries} entries, {syncs} syncs"
-    ))?;
+    output::line(format_args!("log: {files} files, {bytes}, {entries} entries, {syncs} syncs"))?;
     if log.failure.is_empty() {
         return Ok(());
     }

@@ -101,9 +101,7 @@ impl NpyRows {
             return Ok(None);
         }
         let mut bytes = vec![0; count * self.row_bytes];
-        self.file
-            .read_exact(&mut bytes)
-            .map_err(SourceError::io(&self.path))?;
+        self.file.read_exact(&mut bytes).map_err(SourceError::io(&self.path))?;
         let rows = numbered(self.next, count, self.element, bytes);
         self.next += count as u64;
         Ok(Some(rows))
@@ -117,9 +115,7 @@ pub(crate) fn read_f32(path: &Path) -> Result<Matrix<f32>, SourceError> {
         Element::U8 => bytes.iter().map(|byte| f32::from(*byte)).collect(),
         Element::F16 => {
             let halves = bytes.as_chunks::<2>().0.iter();
-            halves
-                .map(|bytes| f16::from_le_bytes(*bytes).to_f32())
-                .collect()
+            halves.map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect()
         }
         Element::F32 => {
             let floats = bytes.as_chunks::<4>().0.iter();
@@ -139,34 +135,22 @@ pub(crate) fn read_f32(path: &Path) -> Result<Matrix<f32>, SourceError> {
 pub(crate) fn read_i32(path: &Path) -> Result<Matrix<i32>, SourceError> {
     let (header, bytes) = read(path)?;
     if header.element != Element::I32 {
-        return Err(SourceError::format(
-            path,
-            "the true neighbours' row numbers must be <i4",
-        ));
+        return Err(SourceError::format(path, "the true neighbours' row numbers must be <i4"));
     }
     let integers = bytes.as_chunks::<4>().0.iter();
-    matrix(
-        path,
-        header,
-        integers.map(|bytes| i32::from_le_bytes(*bytes)).collect(),
-    )
+    matrix(path, header, integers.map(|bytes| i32::from_le_bytes(*bytes)).collect())
 }
 
 fn matrix<T>(path: &Path, header: Header, values: Vec<T>) -> Result<Matrix<T>, SourceError> {
     let rows = usize::try_from(header.rows)
         .map_err(|_| SourceError::format(path, "the array does not fit into memory"))?;
-    Ok(Matrix {
-        rows,
-        dim: header.dim,
-        values,
-    })
+    Ok(Matrix { rows, dim: header.dim, values })
 }
 
 fn read(path: &Path) -> Result<(Header, Vec<u8>), SourceError> {
     let (mut file, header) = open(path)?;
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)
-        .map_err(SourceError::io(path))?;
+    file.read_to_end(&mut bytes).map_err(SourceError::io(path))?;
     Ok((header, bytes))
 }
 
@@ -210,39 +194,24 @@ fn read_header(file: &mut impl Read) -> std::io::Result<Option<(String, u64)>> {
     } else {
         let mut len = [0; 4];
         file.read_exact(&mut len)?;
-        (
-            usize::try_from(u32::from_le_bytes(len)).unwrap_or(usize::MAX),
-            4,
-        )
+        (usize::try_from(u32::from_le_bytes(len)).unwrap_or(usize::MAX), 4)
     };
     if len > HEADER_BYTES_MAX {
         return Ok(None);
     }
     let mut text = vec![0; len];
     file.read_exact(&mut text)?;
-    Ok(Some((
-        String::from_utf8_lossy(&text).into_owned(),
-        8 + len_bytes + len as u64,
-    )))
+    Ok(Some((String::from_utf8_lossy(&text).into_owned(), 8 + len_bytes + len as u64)))
 }
 
 /// Reads the Python dictionary of the header, which NumPy always writes alike.
 fn parse(text: &str) -> Result<Header, String> {
     let value = |key: &str| {
-        let at = text
-            .find(&format!("'{key}'"))
-            .ok_or(format!("the header names no {key}"))?;
-        let rest = text[at + key.len() + 2..]
-            .trim_start()
-            .trim_start_matches(':')
-            .trim_start();
+        let at = text.find(&format!("'{key}'")).ok_or(format!("the header names no {key}"))?;
+        let rest = text[at + key.len() + 2..].trim_start().trim_start_matches(':').trim_start();
         Ok::<_, String>(rest)
     };
-    let descr = value("descr")?
-        .trim_start_matches('\'')
-        .split('\'')
-        .next()
-        .unwrap_or_default();
+    let descr = value("descr")?.trim_start_matches('\'').split('\'').next().unwrap_or_default();
     let element = match descr {
         "|u1" | "<u1" => Element::U8,
         "<f2" => Element::F16,
@@ -257,22 +226,13 @@ fn parse(text: &str) -> Result<Header, String> {
     if !value("fortran_order")?.starts_with("False") {
         return Err("the array is in Fortran order; save it with numpy.ascontiguousarray".into());
     }
-    let shape = value("shape")?
-        .trim_start_matches('(')
-        .split(')')
-        .next()
-        .unwrap_or_default();
-    let sizes: Vec<u64> = shape
-        .split(',')
-        .filter_map(|size| size.trim().parse().ok())
-        .collect();
+    let shape = value("shape")?.trim_start_matches('(').split(')').next().unwrap_or_default();
+    let sizes: Vec<u64> = shape.split(',').filter_map(|size| size.trim().parse().ok()).collect();
     match sizes[..] {
         [rows, dim] if dim > 0 => {
             let dim = usize::try_from(dim).map_err(|_| format!("{dim} dimensions are too many"))?;
             Ok(Header { element, rows, dim })
         }
-        _ => Err(format!(
-            "the shape is ({shape}); rows × dimensions are needed"
-        )),
+        _ => Err(format!("the shape is ({shape}); rows × dimensions are needed")),
     }
 }

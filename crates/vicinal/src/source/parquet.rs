@@ -158,9 +158,7 @@ impl ParquetRows {
         };
         self.layout.rows = rows.map_err(wrong)?;
         let first = self.reader(1, None)?.next();
-        let first = first
-            .transpose()
-            .map_err(|error| wrong(error.to_string()))?;
+        let first = first.transpose().map_err(|error| wrong(error.to_string()))?;
         first.ok_or_else(|| wrong("it has no rows".into()))
     }
 
@@ -178,16 +176,10 @@ impl ParquetRows {
             } else if let Some(element) = vector_element(field.data_type()) {
                 let dim = array.as_list::<i32>().value_length_of_first();
                 let dim = u32::try_from(dim).unwrap_or(0);
-                self.layout
-                    .vectors
-                    .push(VectorLayout { name, dim, element });
+                self.layout.vectors.push(VectorLayout { name, dim, element });
             } else if let Some(scalar) = scalar_type(field.data_type()) {
                 let nullable = field.is_nullable();
-                self.layout.scalars.push(ScalarLayout {
-                    name,
-                    scalar,
-                    nullable,
-                });
+                self.layout.scalars.push(ScalarLayout { name, scalar, nullable });
             } else {
                 let reason = format!("{} is no type of a column", field.data_type());
                 self.layout.skipped.push((name, reason));
@@ -241,19 +233,12 @@ trait FirstLength {
 
 impl FirstLength for ListArray {
     fn value_length_of_first(&self) -> i32 {
-        if self.is_empty() {
-            0
-        } else {
-            self.value_length(0)
-        }
+        if self.is_empty() { 0 } else { self.value_length(0) }
     }
 }
 
 fn row_count<R: ChunkReader + 'static>(input: &R) -> Result<u64, String> {
     let metadata = parquet::file::metadata::ParquetMetaDataReader::new().parse_and_finish(input);
-    let rows = metadata
-        .map_err(|error| error.to_string())?
-        .file_metadata()
-        .num_rows();
+    let rows = metadata.map_err(|error| error.to_string())?.file_metadata().num_rows();
     u64::try_from(rows).map_err(|_| format!("it says that it has {rows} rows"))
 }

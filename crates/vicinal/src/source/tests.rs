@@ -14,10 +14,7 @@ use vicinal_client::{Ids, Value};
 
 fn write(directory: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
     let path = directory.path().join(name);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test makes the files that it reads"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a test makes the files that it reads")]
     std::fs::write(&path, bytes).unwrap();
     path
 }
@@ -41,10 +38,7 @@ fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
 }
 
 fn floats(values: &[f32]) -> Vec<u8> {
-    values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect()
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 /// All rows of a file, read `chunk` at a time.
@@ -67,10 +61,7 @@ fn npy_of_every_element_is_read_in_chunks() {
         let path = write(&directory, "a.npy", &npy(descr, "(3, 2)", data));
         let rows = read_all(&path, 2);
         assert_eq!(rows.ids(), &Ids::Int(vec![0, 1, 2]));
-        assert_eq!(
-            rows.vector_column("vector").unwrap().element(),
-            Some(element)
-        );
+        assert_eq!(rows.vector_column("vector").unwrap().element(), Some(element));
         assert_eq!(rows.vector("vector", 2), Some(vec![4.0, 5.0]));
         let matrix = npy::read_f32(&path).unwrap();
         assert_eq!((matrix.rows, matrix.dim), (3, 2));
@@ -78,20 +69,13 @@ fn npy_of_every_element_is_read_in_chunks() {
     };
     check("|u1", &[0, 1, 2, 3, 4, 5], ElementType::U8);
     check("<f2", &halves, ElementType::F16);
-    check(
-        "<f4",
-        &floats(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]),
-        ElementType::F32,
-    );
+    check("<f4", &floats(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]), ElementType::F32);
 }
 
 #[test]
 fn row_numbers_are_read_as_integers() {
     let directory = directory();
-    let data: Vec<u8> = [1_i32, 2, 3, -4]
-        .iter()
-        .flat_map(|v| v.to_le_bytes())
-        .collect();
+    let data: Vec<u8> = [1_i32, 2, 3, -4].iter().flat_map(|v| v.to_le_bytes()).collect();
     let path = write(&directory, "t.npy", &npy("<i4", "(2, 2)", &data));
     assert_eq!(npy::read_i32(&path).unwrap().row(1), [3, -4]);
     let error = Source::open(&path).err().expect("no vectors").to_string();
@@ -104,10 +88,7 @@ fn wrong_npy_files_are_refused_with_the_reason() {
     let check = |bytes: &[u8], expected: &str| {
         let path = write(&directory, "a.npy", bytes);
         let error = Source::open(&path).err().expect("wrong").to_string();
-        assert!(
-            error.contains(expected) && error.contains("a.npy"),
-            "{error}"
-        );
+        assert!(error.contains(expected) && error.contains("a.npy"), "{error}");
     };
     check(b"not an array at all", "does not begin like");
     check(b"\x93NUM", "cannot read");
@@ -148,26 +129,15 @@ fn wrong_vecs_files_are_refused_with_the_reason() {
     let open = |bytes: &[u8]| Source::open(&write(&directory, "a.bvecs", bytes));
     let error = open(&[2, 0, 0, 0, 1]).err().expect("cut").to_string();
     assert!(error.contains("is the file whole?"), "{error}");
-    let error = open(&[0, 0, 0, 0])
-        .err()
-        .expect("no dimensions")
-        .to_string();
+    let error = open(&[0, 0, 0, 0]).err().expect("no dimensions").to_string();
     assert!(error.contains("0 dimensions"), "{error}");
     let mut other = open(&[2, 0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1]).expect("the first row is right");
-    let error = other
-        .next_rows(10)
-        .expect_err("another dimension")
-        .to_string();
-    assert!(
-        error.contains("row 1 has 1 dimensions, the first has 2"),
-        "{error}"
-    );
+    let error = other.next_rows(10).expect_err("another dimension").to_string();
+    assert!(error.contains("row 1 has 1 dimensions, the first has 2"), "{error}");
 }
 
 fn list_of_floats(rows: &[&[f32]]) -> ListArray {
-    let rows = rows
-        .iter()
-        .map(|row| Some(row.iter().map(|value| Some(*value))));
+    let rows = rows.iter().map(|row| Some(row.iter().map(|value| Some(*value))));
     ListArray::from_iter_primitive::<Float32Type, _, _>(rows)
 }
 
@@ -186,24 +156,12 @@ fn parquet_columns_become_ids_vectors_and_scalars() {
     let bytes = parquet(vec![
         ("id", Arc::new(Int64Array::from(vec![10, 20, 30]))),
         ("vector", Arc::new(vector)),
-        (
-            "word",
-            Arc::new(StringArray::from(vec![Some("a"), None, Some("c")])),
-        ),
+        ("word", Arc::new(StringArray::from(vec![Some("a"), None, Some("c")]))),
         ("count", Arc::new(Int32Array::from(vec![1, 2, 3]))),
         ("ratio", Arc::new(Float64Array::from(vec![0.5, 1.5, 2.5]))),
-        (
-            "flag",
-            Arc::new(BooleanArray::from(vec![true, false, true])),
-        ),
-        (
-            "at",
-            Arc::new(TimestampMillisecondArray::from(vec![1, 2, 3])),
-        ),
-        (
-            "blob",
-            Arc::new(BinaryArray::from(vec![&b"x"[..], b"y", b"z"])),
-        ),
+        ("flag", Arc::new(BooleanArray::from(vec![true, false, true]))),
+        ("at", Arc::new(TimestampMillisecondArray::from(vec![1, 2, 3]))),
+        ("blob", Arc::new(BinaryArray::from(vec![&b"x"[..], b"y", b"z"]))),
     ]);
     let mut source = Source::parquet("a.parquet", bytes).unwrap();
     let layout = source.layout().clone();
@@ -211,11 +169,7 @@ fn parquet_columns_become_ids_vectors_and_scalars() {
     assert_eq!(layout.vectors[0].dim, 2);
     assert_eq!(layout.vectors[0].element, ElementType::F32);
     assert_eq!(layout.skipped[0].0, "blob");
-    let names: Vec<_> = layout
-        .scalars
-        .iter()
-        .map(|s| (s.name.as_str(), s.scalar.name()))
-        .collect();
+    let names: Vec<_> = layout.scalars.iter().map(|s| (s.name.as_str(), s.scalar.name())).collect();
     let expected = [
         ("word", "string"),
         ("count", "int64"),
@@ -247,9 +201,7 @@ fn parquet_chunks_may_be_smaller_than_those_before() {
             break;
         };
         assert!(rows.len() <= wanted);
-        let Ids::Int(more) = rows.ids() else {
-            panic!("row numbers are integers")
-        };
+        let Ids::Int(more) = rows.ids() else { panic!("row numbers are integers") };
         for (row, id) in more.iter().enumerate() {
             assert_eq!(rows.vector("vector", row), Some(vec![*id as f32]));
         }
@@ -269,36 +221,13 @@ fn parquet_vectors_of_other_elements_and_string_ids() {
     let halves = [1.0_f32, 2.0, 3.0, 4.0].map(f16::from_f32).to_vec();
     let bytes = parquet(vec![
         ("id", Arc::new(StringArray::from(vec!["a", "b"]))),
-        (
-            "half",
-            list(Arc::new(Float16Array::from(halves)), DataType::Float16),
-        ),
-        (
-            "wide",
-            list(
-                Arc::new(Float64Array::from(vec![1.0, 2.0, 3.0, 4.0])),
-                DataType::Float64,
-            ),
-        ),
-        (
-            "byte",
-            list(
-                Arc::new(UInt8Array::from(vec![1, 2, 3, 4])),
-                DataType::UInt8,
-            ),
-        ),
+        ("half", list(Arc::new(Float16Array::from(halves)), DataType::Float16)),
+        ("wide", list(Arc::new(Float64Array::from(vec![1.0, 2.0, 3.0, 4.0])), DataType::Float64)),
+        ("byte", list(Arc::new(UInt8Array::from(vec![1, 2, 3, 4])), DataType::UInt8)),
     ]);
     let mut source = Source::parquet("a.parquet", bytes).unwrap();
-    let elements: Vec<_> = source
-        .layout()
-        .vectors
-        .iter()
-        .map(|vector| vector.element)
-        .collect();
-    assert_eq!(
-        elements,
-        [ElementType::F16, ElementType::F32, ElementType::U8]
-    );
+    let elements: Vec<_> = source.layout().vectors.iter().map(|vector| vector.element).collect();
+    assert_eq!(elements, [ElementType::F16, ElementType::F32, ElementType::U8]);
     let rows = source.next_rows(10).unwrap().unwrap();
     assert_eq!(rows.ids(), &Ids::Str(vec!["a".into(), "b".into()]));
     for column in ["half", "wide", "byte"] {
@@ -315,32 +244,17 @@ fn wrong_parquet_files_are_refused_with_the_reason() {
     let check = |bytes: Bytes, expected: &str| {
         let read = Source::parquet("a.parquet", bytes).and_then(|mut source| source.next_rows(9));
         let error = read.expect_err("wrong").to_string();
-        assert!(
-            error.contains(expected) && error.contains("a.parquet"),
-            "{error}"
-        );
+        assert!(error.contains(expected) && error.contains("a.parquet"), "{error}");
     };
     check(Bytes::from_static(b"nothing"), "a.parquet");
-    check(
-        parquet(vec![("word", Arc::new(StringArray::from(vec!["a"])))]),
-        "no list column",
-    );
+    check(parquet(vec![("word", Arc::new(StringArray::from(vec!["a"])))]), "no list column");
     let ragged = list_of_floats(&[&[1.0, 2.0], &[3.0]]);
-    check(
-        parquet(vec![("vector", Arc::new(ragged))]),
-        "row 1 has 1 dimensions, the first has 2",
-    );
+    check(parquet(vec![("vector", Arc::new(ragged))]), "row 1 has 1 dimensions, the first has 2");
     let vector: ArrayRef = Arc::new(list_of_floats(&[&[1.0]]));
     let ids: ArrayRef = Arc::new(Float64Array::from(vec![1.0]));
-    check(
-        parquet(vec![("id", ids), ("vector", vector.clone())]),
-        "ids are integers or strings",
-    );
+    check(parquet(vec![("id", ids), ("vector", vector.clone())]), "ids are integers or strings");
     let ids: ArrayRef = Arc::new(Int64Array::from(vec![None]));
-    check(
-        parquet(vec![("id", ids), ("vector", vector)]),
-        "an id is null",
-    );
+    check(parquet(vec![("id", ids), ("vector", vector)]), "an id is null");
 }
 
 #[test]
@@ -349,10 +263,7 @@ fn the_bundled_words_are_read() {
     let mut source = Source::parquet("words", Bytes::from_static(words)).unwrap();
     let layout = source.layout();
     assert_eq!(layout.rows, 10_000);
-    assert_eq!(
-        (layout.vectors[0].dim, layout.vectors[0].element),
-        (384, ElementType::F16)
-    );
+    assert_eq!((layout.vectors[0].dim, layout.vectors[0].element), (384, ElementType::F16));
     assert!(layout.scalars.iter().any(|scalar| scalar.name == "gloss"));
     let rows = source.next_rows(100).unwrap().unwrap();
     assert_eq!(rows.len(), 100);
@@ -361,14 +272,8 @@ fn the_bundled_words_are_read() {
 
 #[test]
 fn unknown_endings_are_refused() {
-    let error = Source::open(Path::new("rows.csv"))
-        .err()
-        .expect("no vectors")
-        .to_string();
-    assert!(
-        error.contains("rows.csv") && error.contains(".fvecs"),
-        "{error}"
-    );
+    let error = Source::open(Path::new("rows.csv")).err().expect("no vectors").to_string();
+    assert!(error.contains("rows.csv") && error.contains(".fvecs"), "{error}");
 }
 
 #[test]
@@ -376,26 +281,16 @@ fn vectors_are_widened_where_the_column_rounds() {
     let bytes = Vectors::packed(ElementType::U8, vec![1, 255]);
     let check = |to, expected: Option<&[f32]>| {
         let converted = convert("v", &bytes, to).ok();
-        assert_eq!(
-            converted.and_then(|v| v.to_f32()).as_deref(),
-            expected,
-            "{to}"
-        );
+        assert_eq!(converted.and_then(|v| v.to_f32()).as_deref(), expected, "{to}");
     };
     check(ElementType::U8, Some(&[1.0, 255.0]));
     check(ElementType::F32, Some(&[1.0, 255.0]));
     check(ElementType::F16, Some(&[1.0, 255.0]));
     check(ElementType::I8, None);
     let halves = Vectors::packed(ElementType::F16, f16::from_f32(1.5).to_le_bytes().to_vec());
-    assert_eq!(
-        convert("v", &halves, ElementType::Bf16).unwrap().to_f32(),
-        Some(vec![1.5])
-    );
+    assert_eq!(convert("v", &halves, ElementType::Bf16).unwrap().to_f32(), Some(vec![1.5]));
     let floats = Vectors::from(&[1.5]);
     assert_eq!(convert("v", &floats, ElementType::F16).unwrap(), floats);
     let error = convert("v", &floats, ElementType::U8).expect_err("rounding is not asked for");
-    assert!(
-        error.to_string().contains("column `v` of the file has f32"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("column `v` of the file has f32"), "{error}");
 }

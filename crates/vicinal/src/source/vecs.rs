@@ -63,9 +63,7 @@ impl VecsRows {
         let mut bytes = vec![0; count * self.row_bytes];
         for (at, vector) in bytes.chunks_exact_mut(self.row_bytes).enumerate() {
             let mut dim = [0; DIM_BYTES];
-            self.file
-                .read_exact(&mut dim)
-                .map_err(SourceError::io(&self.path))?;
+            self.file.read_exact(&mut dim).map_err(SourceError::io(&self.path))?;
             if dim != self.dim {
                 let row = self.next + at as u64;
                 let (found, first) = (u32::from_le_bytes(dim), u32::from_le_bytes(self.dim));
@@ -74,9 +72,7 @@ impl VecsRows {
                     format!("row {row} has {found} dimensions, the first has {first}"),
                 ));
             }
-            self.file
-                .read_exact(vector)
-                .map_err(SourceError::io(&self.path))?;
+            self.file.read_exact(vector).map_err(SourceError::io(&self.path))?;
         }
         let rows = numbered(self.next, count, self.element, bytes);
         self.next += count as u64;

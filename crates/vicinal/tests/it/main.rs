@@ -5,10 +5,7 @@ use std::process::{Command, Output};
 
 fn vicinal(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vicinal"));
-    command
-        .args(arguments)
-        .env_remove("VICINAL_ADDRESS")
-        .env_remove("VICINAL_DATABASE");
+    command.args(arguments).env_remove("VICINAL_ADDRESS").env_remove("VICINAL_DATABASE");
     command.output().expect("the binary starts")
 }
 
@@ -43,25 +40,15 @@ fn help_is_as_recorded() {
         arguments.push("--help");
         let output = vicinal(&arguments);
         assert!(output.status.success(), "{command}");
-        found.push_str(&format!(
-            "$ vicinal {}\n{}\n",
-            arguments.join(" "),
-            text(&output.stdout)
-        ));
+        found.push_str(&format!("$ vicinal {}\n{}\n", arguments.join(" "), text(&output.stdout)));
     }
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/help.txt");
     if std::env::var_os("UPDATE").is_some() {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a golden file is written on demand"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "a golden file is written on demand")]
         std::fs::write(&golden, &found).expect("the tree is writable");
     }
     let recorded = std::fs::read_to_string(&golden).expect("UPDATE=1 writes the golden file");
-    assert_eq!(
-        found, recorded,
-        "run with UPDATE=1 if the help was meant to change"
-    );
+    assert_eq!(found, recorded, "run with UPDATE=1 if the help was meant to change");
 }
 
 #[test]
@@ -69,40 +56,16 @@ fn wrong_usage_ends_with_2() {
     let check = |arguments: &[&str], expected: &str| {
         let output = vicinal(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(
-            text(&output.stderr).contains(expected),
-            "{}",
-            text(&output.stderr)
-        );
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
     };
     check(&["serch"], "unrecognized subcommand 'serch'");
     check(&["count"], "--collection <NAME>");
     check(&["search", "-c", "words"], "--id");
+    check(&["search", "-c", "words", "--id", "1", "--vector", "1,2"], "cannot be used with");
+    check(&["search", "-c", "words", "--id", "1", "--exact", "--effort", "3"], "cannot be used");
+    check(&["import", "-c", "words", "--metric", "hamming", "a.npy"], "it is l2, ip or cosine");
     check(
-        &["search", "-c", "words", "--id", "1", "--vector", "1,2"],
-        "cannot be used with",
-    );
-    check(
-        &[
-            "search", "-c", "words", "--id", "1", "--exact", "--effort", "3",
-        ],
-        "cannot be used",
-    );
-    check(
-        &["import", "-c", "words", "--metric", "hamming", "a.npy"],
-        "it is l2, ip or cosine",
-    );
-    check(
-        &[
-            "bench",
-            "load",
-            "-c",
-            "a",
-            "--query",
-            "q.npy",
-            "--clients",
-            "0",
-        ],
+        &["bench", "load", "-c", "a", "--query", "q.npy", "--clients", "0"],
         "0 is not in 1..=4096",
     );
 }
@@ -113,30 +76,15 @@ fn failures_are_one_line_and_end_with_1() {
         let output = vicinal(arguments);
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
-        assert!(
-            error.starts_with("error: ") && error.contains(expected),
-            "{error}"
-        );
+        assert!(error.starts_with("error: ") && error.contains(expected), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
         assert!(output.stdout.is_empty());
     };
     let nobody = "127.0.0.1:1";
-    check(
-        &["count", "-c", "a", "--address", nobody],
-        "check that it runs (`vicinal serve`)",
-    );
+    check(&["count", "-c", "a", "--address", nobody], "check that it runs (`vicinal serve`)");
     check(&["list", "--address", "nonsense"], "write host:port");
-    check(
-        &["import", "-c", "a", "rows.csv"],
-        "rows.csv: the ending says neither",
-    );
-    check(
-        &["import", "-c", "a", "absent.npy"],
-        "cannot read absent.npy",
-    );
+    check(&["import", "-c", "a", "rows.csv"], "rows.csv: the ending says neither");
+    check(&["import", "-c", "a", "absent.npy"], "cannot read absent.npy");
     check(&["apply", "-f", "absent.yaml"], "absent.yaml: No such file");
-    check(
-        &["demo", "--data", "absent.parquet"],
-        "cannot read absent.parquet",
-    );
+    check(&["demo", "--data", "absent.parquet"], "cannot read absent.parquet");
 }

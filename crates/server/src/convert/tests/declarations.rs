@@ -11,10 +11,7 @@ fn declared() -> v1::CollectionSpec {
             name: "v".to_owned(),
             dimension: 4,
             metric: v1::Metric::Cosine.into(),
-            index: Some(v1::IndexSpec {
-                m: 8,
-                ..Default::default()
-            }),
+            index: Some(v1::IndexSpec { m: 8, ..Default::default() }),
             ..Default::default()
         }],
         columns: vec![v1::ScalarColumn {
@@ -28,15 +25,8 @@ fn declared() -> v1::CollectionSpec {
 
 #[test]
 fn a_declaration_takes_what_it_leaves_out_from_the_configuration() {
-    let segments = SegmentLimits {
-        max_rows: 77,
-        ..SegmentLimits::default()
-    };
-    let index = IndexSpec {
-        kind: IndexKind::Hnsw,
-        m: 9,
-        ..IndexSpec::default()
-    };
+    let segments = SegmentLimits { max_rows: 77, ..SegmentLimits::default() };
+    let index = IndexSpec { kind: IndexKind::Hnsw, m: 9, ..IndexSpec::default() };
     let spec = spec_in(Some(declared()), segments, index).expect("a right declaration");
     assert_eq!(spec.segments.max_rows, 77);
     assert_eq!(spec.index("v"), IndexSpec { m: 8, ..index });
@@ -50,10 +40,7 @@ fn a_declaration_takes_what_it_leaves_out_from_the_configuration() {
 fn check(change: impl FnOnce(&mut v1::CollectionSpec), expected: &str) {
     let mut spec = declared();
     change(&mut spec);
-    refused(
-        spec_in(Some(spec), SegmentLimits::default(), IndexSpec::default()),
-        expected,
-    );
+    refused(spec_in(Some(spec), SegmentLimits::default(), IndexSpec::default()), expected);
 }
 
 #[test]
@@ -67,65 +54,36 @@ fn wrong_columns_are_refused() {
     check(|spec| spec.columns[0].r#type = 0, "names no type");
     check(|spec| spec.columns[0].r#type = 7, "7 is no ScalarType");
     check(|spec| spec.columns[0].name = "v".to_owned(), "named twice");
-    check(
-        |spec| spec.columns = vec![spec.columns[0].clone(); 256],
-        "257 columns",
-    );
+    check(|spec| spec.columns = vec![spec.columns[0].clone(); 256], "257 columns");
 }
 
 #[test]
 fn wrong_declarations_are_refused() {
-    refused(
-        spec_in(None, SegmentLimits::default(), IndexSpec::default()),
-        "set `spec`",
-    );
+    refused(spec_in(None, SegmentLimits::default(), IndexSpec::default()), "set `spec`");
     check(|spec| spec.name.clear(), "1 to 128 bytes");
     check(|spec| spec.name = "a".repeat(129), "has 129");
     check(|spec| spec.id_type = 5, "5 is no IdType");
-    let index = |kind, m| {
-        Some(v1::IndexSpec {
-            kind,
-            m,
-            ..Default::default()
-        })
-    };
-    check(
-        |spec| spec.vectors[0].index = index(9, 0),
-        "9 is no IndexKind",
-    );
+    let index = |kind, m| Some(v1::IndexSpec { kind, m, ..Default::default() });
+    check(|spec| spec.vectors[0].index = index(9, 0), "9 is no IndexKind");
     check(|spec| spec.vectors[0].index = index(0, 1), "m 1");
-    let segments = v1::SegmentLimits {
-        max_rows: 1 << 40,
-        ..Default::default()
-    };
+    let segments = v1::SegmentLimits { max_rows: 1 << 40, ..Default::default() };
     check(|spec| spec.segments = Some(segments), "max_rows");
 }
 
 #[test]
 fn request_ids_have_sixteen_bytes_or_none() {
-    let options = |request_id| v1::WriteOptions {
-        request_id,
-        timeout_ms: 0,
-    };
+    let options = |request_id| v1::WriteOptions { request_id, timeout_ms: 0 };
     assert_eq!(request_id_in(None).expect("none"), None);
     assert_eq!(request_id_in(Some(&options(vec![]))).expect("none"), None);
-    let id = request_id_in(Some(&options(vec![7; 16])))
-        .expect("an id")
-        .expect("an id");
+    let id = request_id_in(Some(&options(vec![7; 16]))).expect("an id").expect("an id");
     assert_eq!(id.0, [7; 16]);
-    refused(
-        request_id_in(Some(&options(vec![7; 15]))),
-        "15 bytes; it takes 16",
-    );
+    refused(request_id_in(Some(&options(vec![7; 15]))), "15 bytes; it takes 16");
 }
 
 #[test]
 fn every_consistency_level_is_understood_and_no_other() {
     let check = |number| {
-        consistency_in(Some(&v1::ReadOptions {
-            consistency: number,
-            ..Default::default()
-        }))
+        consistency_in(Some(&v1::ReadOptions { consistency: number, ..Default::default() }))
     };
     for number in 0..5 {
         assert!(check(number).is_ok());

@@ -22,25 +22,20 @@ fn rows() -> impl Strategy<Value = RowBatch> {
             vec(prop::option::of("[a-zäß]{0,9}"), rows),
             nullable(rows),
         )
-            .prop_map(
-                |(ids, bytes, bools, ints, doubles, strings, timestamps)| RowBatch {
-                    ids: Ids::Int(ids),
-                    vectors: vec![(
-                        ColumnId(1),
-                        VectorInput::Packed {
-                            element: ElementType::F32,
-                            bytes: bytes.into(),
-                        },
-                    )],
-                    scalars: vec![
-                        (ColumnId(4), Arc::new(BooleanArray::from(bools)) as ArrayRef),
-                        (ColumnId(5), Arc::new(Int64Array::from(ints))),
-                        (ColumnId(6), Arc::new(Float64Array::from(doubles))),
-                        (ColumnId(7), Arc::new(StringArray::from(strings))),
-                        (ColumnId(8), Arc::new(Int64Array::from(timestamps))),
-                    ],
-                },
-            )
+            .prop_map(|(ids, bytes, bools, ints, doubles, strings, timestamps)| RowBatch {
+                ids: Ids::Int(ids),
+                vectors: vec![(
+                    ColumnId(1),
+                    VectorInput::Packed { element: ElementType::F32, bytes: bytes.into() },
+                )],
+                scalars: vec![
+                    (ColumnId(4), Arc::new(BooleanArray::from(bools)) as ArrayRef),
+                    (ColumnId(5), Arc::new(Int64Array::from(ints))),
+                    (ColumnId(6), Arc::new(Float64Array::from(doubles))),
+                    (ColumnId(7), Arc::new(StringArray::from(strings))),
+                    (ColumnId(8), Arc::new(Int64Array::from(timestamps))),
+                ],
+            })
     })
 }
 
@@ -81,29 +76,18 @@ proptest! {
 #[test]
 fn nulls_are_set_bits_and_come_back_with_clean_padding() {
     let collection = collection(IdType::Int64);
-    let values = Some(Values::Ints(v1::IntValues {
-        values: vec![1, 2, 3],
-    }));
-    let rows = rows_in(
-        &collection,
-        batch(3, column("int64", values, vec![0b1111_1010])),
-    )
-    .expect("a right batch");
+    let values = Some(Values::Ints(v1::IntValues { values: vec![1, 2, 3] }));
+    let rows = rows_in(&collection, batch(3, column("int64", values, vec![0b1111_1010])))
+        .expect("a right batch");
     let array = &rows.scalars[0].1;
-    assert_eq!(
-        (0..3).map(|row| array.is_null(row)).collect::<Vec<_>>(),
-        [false, true, false]
-    );
+    assert_eq!((0..3).map(|row| array.is_null(row)).collect::<Vec<_>>(), [false, true, false]);
     let out = rows_out(&collection, rows).expect("rows of the collection");
     assert_eq!(out.columns[0].nulls, [0b0000_0010]);
 }
 
 /// Says why a batch of `rows` rows with that one column is refused.
 fn check(rows: i64, column: v1::ColumnValues, expected: &str) {
-    refused(
-        rows_in(&collection(IdType::Int64), batch(rows, column)),
-        expected,
-    );
+    refused(rows_in(&collection(IdType::Int64), batch(rows, column)), expected);
 }
 
 fn vectors(name: &str, vectors: v1::Vectors) -> v1::ColumnValues {
@@ -116,76 +100,34 @@ fn f32s(name: &str, elements: usize) -> v1::ColumnValues {
 
 fn texts(name: &str, nulls: Vec<u8>) -> v1::ColumnValues {
     let values = vec!["a".to_owned()];
-    column(
-        name,
-        Some(Values::Strings(v1::StringValues { values })),
-        nulls,
-    )
+    column(name, Some(Values::Strings(v1::StringValues { values })), nulls)
 }
 
 #[test]
 fn wrong_lengths_are_refused_with_their_numbers() {
     let dimensions = "vector has 3 dimensions, column `v` of collection `docs` takes 4";
     check(2, f32s("v", 6), dimensions);
-    check(
-        2,
-        f32s("v", 7),
-        "7 elements are not 2 vectors of the 4 dimensions",
-    );
+    check(2, f32s("v", 7), "7 elements are not 2 vectors of the 4 dimensions");
     check(1, f32s("v", 0), "0 elements are not 1 vectors");
     let torn = packed(vec![0; 15], v1::ElementType::F32);
     check(1, vectors("v", torn), "15 packed bytes are not whole f32");
-    check(
-        1,
-        vectors("v", floats(vec![0.0; 5])),
-        "vector has 5 dimensions",
-    );
+    check(1, vectors("v", floats(vec![0.0; 5])), "vector has 5 dimensions");
     let bits = packed(vec![0; 2], v1::ElementType::Binary);
     check(1, vectors("bits", bits), "vector has 16 dimensions");
-    check(
-        2,
-        texts("string", Vec::new()),
-        "column `string` has 1 values for 2 rows",
-    );
-    check(
-        1,
-        texts("string", vec![0, 0]),
-        "null bitmap of 2 bytes; 1 rows take 1",
-    );
+    check(2, texts("string", Vec::new()), "column `string` has 1 values for 2 rows");
+    check(1, texts("string", vec![0, 0]), "null bitmap of 2 bytes; 1 rows take 1");
 }
 
 #[test]
 fn wrong_types_are_refused_with_their_names() {
     let half = packed(vec![0; 8], v1::ElementType::F16);
     check(1, vectors("v", half), "packed vectors are f16, column `v`");
-    check(
-        1,
-        vectors("v", v1::Vectors::default()),
-        "set `packed` or `floats`",
-    );
-    let unknown = v1::Vectors {
-        element: 77,
-        ..floats(vec![0.0; 4])
-    };
+    check(1, vectors("v", v1::Vectors::default()), "set `packed` or `floats`");
+    let unknown = v1::Vectors { element: 77, ..floats(vec![0.0; 4]) };
     check(1, vectors("v", unknown), "77 is no ElementType");
-    check(
-        1,
-        texts("v", Vec::new()),
-        "column `v` holds vectors, the request has strings",
-    );
-    check(
-        1,
-        column("v", None, Vec::new()),
-        "the request has no values",
-    );
-    check(
-        1,
-        v1::ColumnValues {
-            nulls: vec![1],
-            ..f32s("v", 4)
-        },
-        "never null",
-    );
+    check(1, texts("v", Vec::new()), "column `v` holds vectors, the request has strings");
+    check(1, column("v", None, Vec::new()), "the request has no values");
+    check(1, v1::ColumnValues { nulls: vec![1], ..f32s("v", 4) }, "never null");
     check(1, vectors("bits", floats(vec![1.0; 8])), "use `packed`");
     let text = "column `string` holds string values, the request has vectors";
     check(1, f32s("string", 4), text);
@@ -211,10 +153,7 @@ fn f32_vectors_go_into_half_columns() {
 fn packed_vectors_are_not_copied() {
     let docs = collection(IdType::Int64);
     let bytes = Bytes::from(vec![1; 16]);
-    let vectors = v1::Vectors {
-        data: Some(v1::vectors::Data::Packed(bytes.clone())),
-        element: 0,
-    };
+    let vectors = v1::Vectors { data: Some(v1::vectors::Data::Packed(bytes.clone())), element: 0 };
     let values = Some(Values::Vectors(vectors));
     let rows = rows_in(&docs, batch(1, column("v", values, Vec::new()))).expect("a right batch");
     let VectorInput::Packed { bytes: found, .. } = &rows.vectors[0].1 else {
@@ -228,14 +167,8 @@ fn wrong_ids_are_refused() {
     let (by_int, by_string) = (collection(IdType::Int64), collection(IdType::String));
     let many = i64::try_from(limits::WRITE_ROWS_MAX).expect("small") + 1;
     refused(write_ids_in(&by_int, None), "there are no ids");
-    refused(
-        write_ids_in(&by_int, ints(vec![])),
-        "0 ids are not the 1 to 65536 of one write",
-    );
-    refused(
-        write_ids_in(&by_int, ints((0..many).collect())),
-        "65537 ids",
-    );
+    refused(write_ids_in(&by_int, ints(vec![])), "0 ids are not the 1 to 65536 of one write");
+    refused(write_ids_in(&by_int, ints((0..many).collect())), "65537 ids");
     refused(
         fetch_ids_in(&by_int, ints((0..20_000).collect())),
         "20000 ids are not the 1 to 16384 of one get",
@@ -247,24 +180,12 @@ fn wrong_ids_are_refused() {
     refused(rows_in(&by_int, None), "set `rows`");
     let twice = vec![column("v", Some(Values::Vectors(floats(vec![0.0; 4]))), Vec::new()); 2];
     refused(
-        rows_in(
-            &by_int,
-            Some(v1::RowBatch {
-                ids: ints(vec![1]),
-                columns: twice,
-            }),
-        ),
+        rows_in(&by_int, Some(v1::RowBatch { ids: ints(vec![1]), columns: twice })),
         "column `v` is there twice",
     );
     let wide = vec![v1::ColumnValues::default(); 257];
     refused(
-        rows_in(
-            &by_int,
-            Some(v1::RowBatch {
-                ids: ints(vec![1]),
-                columns: wide,
-            }),
-        ),
+        rows_in(&by_int, Some(v1::RowBatch { ids: ints(vec![1]), columns: wide })),
         "257 columns are more than",
     );
     refused(columns_in(vec![String::new(); 257]), "257 names of columns");

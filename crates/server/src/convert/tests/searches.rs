@@ -9,22 +9,12 @@ use vicinal_types::{Effort, Ids, Nearer, RowBatch, VectorInput};
 
 fn search(vector: v1::Vectors, k: u32) -> v1::SearchRequest {
     let vector_column = "v".to_owned();
-    v1::SearchRequest {
-        vector_column,
-        vector: Some(vector),
-        k,
-        ..Default::default()
-    }
+    v1::SearchRequest { vector_column, vector: Some(vector), k, ..Default::default() }
 }
 
 fn search_batch(vectors: v1::Vectors, k: u32) -> v1::SearchBatchRequest {
     let vector_column = "v".to_owned();
-    v1::SearchBatchRequest {
-        vector_column,
-        vectors: Some(vectors),
-        k,
-        ..Default::default()
-    }
+    v1::SearchBatchRequest { vector_column, vectors: Some(vectors), k, ..Default::default() }
 }
 /// Says why a search is refused.
 fn check(request: v1::SearchRequest, expected: &str) {
@@ -34,10 +24,7 @@ fn check(request: v1::SearchRequest, expected: &str) {
 /// Says why a batch of that many queries is refused.
 fn check_batch(queries: usize, k: u32, expected: &str) {
     let vectors = floats(vec![0.5; DIM * queries]);
-    refused(
-        batch_in(&collection(IdType::Int64), search_batch(vectors, k)),
-        expected,
-    );
+    refused(batch_in(&collection(IdType::Int64), search_batch(vectors, k)), expected);
 }
 
 fn one() -> v1::Vectors {
@@ -50,19 +37,10 @@ fn wrong_searches_are_refused() {
     check(search(one(), 16_385), "k 16385 is not between 1 and 16384");
     let dimensions = "vector has 8 dimensions, column `v` of collection `docs` takes 4";
     check(search(floats(vec![0.5; 2 * DIM]), 1), dimensions);
-    check(
-        v1::SearchRequest {
-            vector: None,
-            ..search(one(), 1)
-        },
-        "set `vector`",
-    );
+    check(v1::SearchRequest { vector: None, ..search(one(), 1) }, "set `vector`");
     let column = |name: &str| {
         let vector_column = name.to_owned();
-        v1::SearchRequest {
-            vector_column,
-            ..search(one(), 1)
-        }
+        v1::SearchRequest { vector_column, ..search(one(), 1) }
     };
     check(column(""), "name one of `v`, `half`, `bits`");
     check(column("w"), "there is no vector column `w`");
@@ -82,29 +60,15 @@ fn wrong_batches_are_refused() {
 #[test]
 fn efforts_have_bounds_and_a_default() {
     let request = |kind| {
-        let params = v1::SearchParams {
-            effort_kind: Some(kind),
-            allow_cached: false,
-        };
-        v1::SearchRequest {
-            params: Some(params),
-            ..search(one(), 1)
-        }
+        let params = v1::SearchParams { effort_kind: Some(kind), allow_cached: false };
+        v1::SearchRequest { params: Some(params), ..search(one(), 1) }
     };
-    check(
-        request(EffortKind::Effort(0)),
-        "effort 0 is not between 1 and 65536",
-    );
+    check(request(EffortKind::Effort(0)), "effort 0 is not between 1 and 65536");
     check(request(EffortKind::Effort(65_537)), "effort 65537");
     check(request(EffortKind::MinRecall(1.5)), "min_recall 1.5");
     check(request(EffortKind::MinRecall(f32::NAN)), "min_recall NaN");
     let docs = collection(IdType::Int64);
-    let effort = |kind| {
-        search_in(&docs, request(kind))
-            .expect("right")
-            .search
-            .effort
-    };
+    let effort = |kind| search_in(&docs, request(kind)).expect("right").search.effort;
     assert_eq!(effort(EffortKind::Exact(true)), Effort::Exact);
     assert_eq!(effort(EffortKind::Exact(false)), Effort::DEFAULT);
 }
@@ -125,24 +89,15 @@ fn a_search_arrives_whole() {
     assert!(asked.allow_cached);
     assert_eq!(asked.search.vector_column, "v");
     assert_eq!(asked.search.queries, VectorInput::Floats(vec![0.5; DIM]));
-    assert_eq!(
-        (asked.search.k, asked.search.effort),
-        (7, Effort::Candidates(64))
-    );
+    assert_eq!((asked.search.k, asked.search.effort), (7, Effort::Candidates(64)));
     assert_eq!(asked.search.columns, ["*"]);
 }
 
 #[test]
 fn partial_answers_are_only_for_those_who_ask_and_never_cached() {
     let request = |partial_ok| v1::SearchRequest {
-        params: Some(v1::SearchParams {
-            effort_kind: None,
-            allow_cached: true,
-        }),
-        options: Some(v1::ReadOptions {
-            partial_ok,
-            ..Default::default()
-        }),
+        params: Some(v1::SearchParams { effort_kind: None, allow_cached: true }),
+        options: Some(v1::ReadOptions { partial_ok, ..Default::default() }),
         ..search(one(), 1)
     };
     let asked =
@@ -153,28 +108,13 @@ fn partial_answers_are_only_for_those_who_ask_and_never_cached() {
 
 #[test]
 fn an_answer_leaves_whole() {
-    let rows = RowBatch {
-        ids: Ids::Int(vec![3, 1]),
-        vectors: Vec::new(),
-        scalars: Vec::new(),
-    };
+    let rows = RowBatch { ids: Ids::Int(vec![3, 1]), vectors: Vec::new(), scalars: Vec::new() };
     let answer = SearchAnswer {
-        results: vec![QueryHits {
-            rows,
-            scores: vec![0.5, 2.0],
-        }],
+        results: vec![QueryHits { rows, scores: vec![0.5, 2.0] }],
         nearer: Nearer::Lower,
-        report: SearchReport {
-            segments: 2,
-            scanned_segments: 1,
-            distances: 99,
-        },
+        report: SearchReport { segments: 2, scanned_segments: 1, distances: 99 },
     };
-    let message = answer_out(
-        &collection(IdType::Int64),
-        answer,
-        Duration::from_micros(12),
-    );
+    let message = answer_out(&collection(IdType::Int64), answer, Duration::from_micros(12));
     let message = message.expect("one answer");
     assert_eq!(message.nearer(), v1::Nearer::Lower);
     let hits = message.hits.expect("hits");

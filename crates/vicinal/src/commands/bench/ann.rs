@@ -50,12 +50,7 @@ pub(crate) struct Args {
     k: usize,
 
     /// Candidates kept while searching, one line of results for each.
-    #[arg(
-        long,
-        value_delimiter = ',',
-        default_value = "16,32,64,128",
-        value_name = "N,…"
-    )]
+    #[arg(long, value_delimiter = ',', default_value = "16,32,64,128", value_name = "N,…")]
     effort: Vec<usize>,
 
     /// Threads that search; 1: every query is timed alone.
@@ -105,11 +100,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let truth = passes::true_keys(&vectors, &queries_stored, &truth, args.k);
     let pool = pool(args.threads)?;
     for &effort in &args.effort {
-        let search = passes::Searched {
-            index: &index,
-            vectors: &vectors,
-            queries: &queries_stored,
-        };
+        let search =
+            passes::Searched { index: &index, vectors: &vectors, queries: &queries_stored };
         let result = search.measure(args.k, effort, &truth, &pool)?;
         print(
             args.json,
@@ -145,10 +137,7 @@ fn check(
     }
     if truth.rows != queries.rows {
         let (found, expected) = (truth.rows, queries.rows);
-        return wrong(
-            &args.truth,
-            format!("{found} lists of neighbours for {expected} queries"),
-        );
+        return wrong(&args.truth, format!("{found} lists of neighbours for {expected} queries"));
     }
     if args.k == 0 || args.k > truth.dim {
         let (k, known) = (args.k, truth.dim);
@@ -160,10 +149,7 @@ fn check(
     let is_row = |row: &i32| usize::try_from(*row).is_ok_and(|row| row < base.rows);
     if let Some(stray) = truth.values.iter().find(|row| !is_row(row)) {
         let rows = base.rows;
-        return wrong(
-            &args.truth,
-            format!("neighbour {stray} is none of the {rows} rows"),
-        );
+        return wrong(&args.truth, format!("neighbour {stray} is none of the {rows} rows"));
     }
     if args.effort.contains(&0) || args.threads == 0 {
         return Err(Failure::new("--effort and --threads are at least 1"));
@@ -192,11 +178,7 @@ fn stored(path: &Path, matrix: &Matrix<f32>, args: &Args) -> Result<Vectors, Fai
     let kind = VectorType::new(dim, args.element, args.metric)?;
     let mut bytes = Vec::with_capacity(matrix.rows * kind.row_bytes());
     for row in matrix.values.chunks_exact(matrix.dim) {
-        let scale = if args.metric == Metric::Cosine {
-            unit_scale(path, row)?
-        } else {
-            1.0
-        };
+        let scale = if args.metric == Metric::Cosine { unit_scale(path, row)? } else { 1.0 };
         encode(path, row, scale, args.element, &mut bytes)?;
     }
     Vectors::new(kind, Bytes::from(bytes)).map_err(|error| Failure::file(path, error))
@@ -205,15 +187,9 @@ fn stored(path: &Path, matrix: &Matrix<f32>, args: &Args) -> Result<Vectors, Fai
 fn unit_scale(path: &Path, row: &[f32]) -> Result<f32, Failure> {
     let square: f64 = row.iter().map(|value| f64::from(*value).powi(2)).sum();
     if square == 0.0 {
-        return Err(Failure::file(
-            path,
-            "a vector is zero, which has no cosine with any other",
-        ));
+        return Err(Failure::file(path, "a vector is zero, which has no cosine with any other"));
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "vectors are stored as 32-bit floats"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "vectors are stored as 32-bit floats")]
     let scale = (1.0 / square.sqrt()) as f32;
     Ok(scale)
 }
@@ -235,10 +211,7 @@ fn encode(
                 bytes.push(value as u8);
             }
             ElementType::U8 | ElementType::I8 | ElementType::Binary => {
-                return Err(Failure::file(
-                    path,
-                    format!("{value} does not fit into {element}"),
-                ));
+                return Err(Failure::file(path, format!("{value} does not fit into {element}")));
             }
         }
     }
@@ -249,16 +222,7 @@ fn print(as_json: bool, line: &Line<'_>) -> Result<(), Failure> {
     if as_json {
         return output::json(line);
     }
-    let Line {
-        index,
-        params,
-        effort,
-        recall,
-        qps,
-        build_s,
-        bytes,
-        ..
-    } = line;
+    let Line { index, params, effort, recall, qps, build_s, bytes, .. } = line;
     let params = if params.is_empty() { "-" } else { params };
     output::line(format_args!(
         "index {index}  params {params}  effort {effort:>4}  recall {recall:.4}  qps {qps:>8.0}  build_s {build_s:.1}  bytes {bytes}"

@@ -73,10 +73,7 @@ mod tests {
         all.add(&half).expect("the same bounds");
         let found = all.percentiles();
         let near = |found: f64, expected: f64| {
-            assert!(
-                (found / expected - 1.0).abs() < 0.002,
-                "{found} is not {expected}"
-            );
+            assert!((found / expected - 1.0).abs() < 0.002, "{found} is not {expected}");
         };
         near(found.min_us, 1.0);
         near(found.mean_us, 500.5);

@@ -106,20 +106,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     block_on(async {
         let report = measure(args).await?;
-        if args.json {
-            output::json(&report)
-        } else {
-            print(&report)
-        }
+        if args.json { output::json(&report) } else { print(&report) }
     })
 }
 
 async fn measure(args: &Args) -> Result<Report, Failure> {
     let observer = args.target.connection.connect().await?;
-    let described = observer
-        .collection(&args.target.collection)
-        .describe()
-        .await?;
+    let described = observer.collection(&args.target.collection).describe().await?;
     let spec = described.spec.unwrap_or_default();
     let queries = Queries::read(&args.query, &spec, &args.vector_column)?;
     let truth = args.truth.as_deref().map(npy::read_i32).transpose()?;
@@ -150,9 +143,7 @@ async fn measure(args: &Args) -> Result<Report, Failure> {
     }
     let elapsed = SystemClock.now().saturating_duration_since(started);
     if let Some(pacer) = pacer {
-        pacer
-            .await
-            .map_err(|error| Failure::new(format!("pacing stopped: {error}")))?;
+        pacer.await.map_err(|error| Failure::new(format!("pacing stopped: {error}")))?;
     }
     let cpu_after = observer.stats().await?.cpu_us;
     if tally.cached() > 0 {
@@ -161,13 +152,7 @@ async fn measure(args: &Args) -> Result<Report, Failure> {
             "{answers} answers came from a cache although none may; nothing was measured"
         )));
     }
-    Ok(report(
-        args,
-        &tally,
-        truth.as_ref(),
-        elapsed,
-        cpu_after.saturating_sub(cpu_before),
-    ))
+    Ok(report(args, &tally, truth.as_ref(), elapsed, cpu_after.saturating_sub(cpu_before)))
 }
 
 async fn connect(args: &Args) -> Result<Vec<Collection>, Failure> {
@@ -175,9 +160,7 @@ async fn connect(args: &Args) -> Result<Vec<Collection>, Failure> {
     let mut clients = Vec::new();
     for _ in 0..args.clients {
         // A failure is to be counted, not to be hidden by a second attempt.
-        let builder = Client::builder()
-            .database(&connection.database)
-            .retry(Retry::NEVER);
+        let builder = Client::builder().database(&connection.database).retry(Retry::NEVER);
         let client = builder.connect(&connection.address).await?;
         clients.push(client.collection(&args.target.collection));
     }
@@ -188,9 +171,7 @@ async fn connect(args: &Args) -> Result<Vec<Collection>, Failure> {
 /// connection also pays for its handshake. A request that cannot work shows here.
 async fn warm_up(args: &Args, clients: &[Collection], queries: &Queries) -> Result<(), Failure> {
     for client in clients {
-        let search = client
-            .search(queries.vector(0))
-            .vector_column(&args.vector_column);
+        let search = client.search(queries.vector(0)).vector_column(&args.vector_column);
         search.k(args.k).effort(args.how.effort()).send().await?;
     }
     Ok(())
@@ -201,10 +182,7 @@ async fn send_until_the_end(client: Collection, load: Arc<Load>) -> Outcome {
     let mut outcome = Outcome::new();
     while let Some((number, due)) = load.pacing.next().await {
         let query = load.queries.number(number);
-        let search = client
-            .search(load.queries.vector(query))
-            .k(load.k)
-            .effort(load.effort);
+        let search = client.search(load.queries.vector(query)).k(load.k).effort(load.effort);
         let answer = search.vector_column(&load.vector_column).send().await;
         let latency = SystemClock.now().saturating_duration_since(due);
         match answer {
@@ -223,10 +201,7 @@ fn report(
     cpu_us: u64,
 ) -> Report {
     let (answered, asked) = (tally.answered() as f64, tally.asked() as f64);
-    let errors = tally
-        .errors()
-        .iter()
-        .map(|(code, count)| (code_name(*code), *count));
+    let errors = tally.errors().iter().map(|(code, count)| (code_name(*code), *count));
     Report {
         qps: answered / elapsed.as_secs_f64(),
         success_rate: answered / asked.max(1.0),
@@ -253,16 +228,7 @@ fn code_name(code: i32) -> String {
 }
 
 fn print(report: &Report) -> Result<(), Failure> {
-    let Report {
-        qps,
-        success_rate,
-        queries,
-        seconds,
-        clients,
-        effort,
-        k,
-        ..
-    } = report;
+    let Report { qps, success_rate, queries, seconds, clients, effort, k, .. } = report;
     let pace = match report.rate {
         Some(rate) => format!("due at {rate}/s"),
         None => "in a closed loop".to_owned(),
@@ -271,26 +237,15 @@ fn print(report: &Report) -> Result<(), Failure> {
         "{queries} queries in {seconds:.1} s, {clients} clients {pace}, k {k}, effort {effort}"
     ))?;
     output::line(format_args!("qps {qps:.0}  success_rate {success_rate:.4}"))?;
-    let Percentiles {
-        min_us,
-        mean_us,
-        p50_us,
-        p90_us,
-        p95_us,
-        p99_us,
-        p999_us,
-        max_us,
-    } = report.latency;
+    let Percentiles { min_us, mean_us, p50_us, p90_us, p95_us, p99_us, p999_us, max_us } =
+        report.latency;
     output::line(format_args!(
         "min_us {min_us:.0}  mean_us {mean_us:.0}  p50_us {p50_us:.0}  p90_us {p90_us:.0}  p95_us {p95_us:.0}  p99_us {p99_us:.0}  p999_us {p999_us:.0}  max_us {max_us:.0}"
     ))?;
     if let Some(recall) = report.recall {
         output::line(format_args!("recall {recall:.4}"))?;
     }
-    output::line(format_args!(
-        "server_cpu_us_per_query {:.0}",
-        report.server_cpu_us_per_query
-    ))?;
+    output::line(format_args!("server_cpu_us_per_query {:.0}", report.server_cpu_us_per_query))?;
     for (code, count) in &report.errors {
         output::line(format_args!("errors {code} {count}"))?;
     }

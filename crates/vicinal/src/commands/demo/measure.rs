@@ -53,8 +53,7 @@ pub(super) async fn measure(collection: &Collection, words: &Words) -> Result<Me
 fn share(found: &Hits, exact: &Hits) -> f64 {
     let ids = |hits: &Hits| {
         let rows = 0..hits.rows.len();
-        rows.map(|row| hits.rows.ids().get(row))
-            .collect::<BTreeSet<_>>()
+        rows.map(|row| hits.rows.ids().get(row)).collect::<BTreeSet<_>>()
     };
     let (found, exact) = (ids(found), ids(exact));
     found.intersection(&exact).count() as f64 / exact.len().max(1) as f64

@@ -17,11 +17,7 @@ impl Words {
     /// Reads the file; it is small.
     pub(super) fn read(mut source: Source) -> Result<Self, Failure> {
         let layout = source.layout();
-        let column = layout
-            .vectors
-            .first()
-            .map(|vector| vector.name.clone())
-            .unwrap_or_default();
+        let column = layout.vectors.first().map(|vector| vector.name.clone()).unwrap_or_default();
         for needed in ["word", "gloss"] {
             if !layout.scalars.iter().any(|scalar| scalar.name == needed) {
                 let reason = "the demo needs the columns `word` and `gloss`; use `vicinal import` for other files";
@@ -48,10 +44,7 @@ impl Words {
     }
 
     pub(super) fn word(&self, row: usize) -> String {
-        self.rows
-            .text("word", row)
-            .unwrap_or_default()
-            .replace('_', " ")
+        self.rows.text("word", row).unwrap_or_default().replace('_', " ")
     }
 
     pub(super) fn gloss(&self, row: usize) -> &str {
@@ -67,10 +60,6 @@ impl Words {
     pub(super) fn pick(&self, words: &[&str]) -> Vec<usize> {
         let first = |word: &&str| (0..self.len()).find(|row| self.word(*row) == **word);
         let found: Vec<_> = words.iter().filter_map(first).collect();
-        if found.is_empty() {
-            (0..self.len().min(words.len())).collect()
-        } else {
-            found
-        }
+        if found.is_empty() { (0..self.len().min(words.len())).collect() } else { found }
     }
 }

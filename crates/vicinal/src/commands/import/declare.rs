@@ -22,11 +22,7 @@ impl Mapping {
     /// Bytes of a vector on its way; none of a column that stays behind.
     pub(super) fn row_bytes(&self, vector: &VectorLayout) -> usize {
         let sent = |(_, stored): &(String, ElementType)| {
-            let element = if *stored == vector.element {
-                vector.element
-            } else {
-                ElementType::F32
-            };
+            let element = if *stored == vector.element { vector.element } else { ElementType::F32 };
             element.row_bytes(vector.dim as usize)
         };
         self.vectors.get(&vector.name).map_or(0, sent)
@@ -58,18 +54,13 @@ pub(super) async fn prepare(
     wanted: (Option<Metric>, Option<ElementType>),
 ) -> Result<(Mapping, bool), Failure> {
     for (column, reason) in &layout.skipped {
-        output::note(format_args!(
-            "column `{column}` of the file is left out: {reason}"
-        ));
+        output::note(format_args!("column `{column}` of the file is left out: {reason}"));
     }
     let (metric, element) = wanted;
     match client.collection(name).describe().await {
         Ok(described) => {
             let spec = described.spec.unwrap_or_default();
-            Ok((
-                existing(layout, &spec, metric, element)?,
-                described.rows > 0,
-            ))
+            Ok((existing(layout, &spec, metric, element)?, described.rows > 0))
         }
         Err(error) if error.code() == Code::NotFound => {
             let metric = metric.unwrap_or(Metric::L2);
@@ -92,11 +83,8 @@ fn declared(
     let mut vectors = BTreeMap::new();
     for vector in &layout.vectors {
         // Bytes are how such files are packed, not how people want to search.
-        let widened = if vector.element == ElementType::U8 {
-            ElementType::F32
-        } else {
-            vector.element
-        };
+        let widened =
+            if vector.element == ElementType::U8 { ElementType::F32 } else { vector.element };
         let element = element.unwrap_or(widened);
         let kind = VectorType::new(vector.dim, element, metric)
             .map_err(|error| Failure::new(format!("column `{}`: {error}", vector.name)))?;
@@ -110,11 +98,7 @@ fn declared(
             spec.column(&scalar.name, scalar.scalar)
         };
     }
-    let scalars = layout
-        .scalars
-        .iter()
-        .map(|scalar| scalar.name.clone())
-        .collect();
+    let scalars = layout.scalars.iter().map(|scalar| scalar.name.clone()).collect();
     Ok((spec, Mapping { vectors, scalars }))
 }
 
@@ -128,21 +112,14 @@ fn existing(
     let name = &spec.name;
     let has_strings = spec.id_type() == proto::IdType::String;
     if has_strings != (layout.id_type == IdType::String) {
-        let (theirs, ours) = if has_strings {
-            ("string", "int64")
-        } else {
-            ("int64", "string")
-        };
+        let (theirs, ours) = if has_strings { ("string", "int64") } else { ("int64", "string") };
         return Err(Failure::new(format!(
             "collection `{name}` has {theirs} ids and the file {ours} ones; import into another collection"
         )));
     }
     let mut vectors = BTreeMap::new();
     for column in &spec.vectors {
-        let vector = layout
-            .vectors
-            .iter()
-            .find(|vector| vector.name == column.name);
+        let vector = layout.vectors.iter().find(|vector| vector.name == column.name);
         // One column of vectors on either side needs no common name.
         let is_only = (spec.vectors.len(), layout.vectors.len()) == (1, 1);
         let vector = vector.or_else(|| layout.vectors.first().filter(|_| is_only));

@@ -75,10 +75,7 @@ pub(crate) async fn load(
 }
 
 fn seconds_since(started: Instant) -> f64 {
-    SystemClock
-        .now()
-        .saturating_duration_since(started)
-        .as_secs_f64()
+    SystemClock.now().saturating_duration_since(started).as_secs_f64()
 }
 
 /// Sends every row that is not there; the outcome has no times yet.
@@ -89,13 +86,8 @@ async fn write(
     may_hold_rows: bool,
     options: Options,
 ) -> Result<Loaded, Failure> {
-    let total = source
-        .layout()
-        .rows
-        .min(options.rows_max.unwrap_or(u64::MAX));
-    let batch_rows = options
-        .batch_rows
-        .unwrap_or_else(|| batch_rows(source.layout(), &mapping));
+    let total = source.layout().rows.min(options.rows_max.unwrap_or(u64::MAX));
+    let batch_rows = options.batch_rows.unwrap_or_else(|| batch_rows(source.layout(), &mapping));
     // Who asks for rows gets them, up to what a command of the log may hold.
     let asked = options.batch_rows.map(|_| limits::COMMAND_BYTES_MAX / 2);
     let batch_bytes = asked.unwrap_or(BATCH_BYTES);
@@ -123,9 +115,7 @@ async fn write(
         }
         bar.set_position(skipped + writer.written().rows);
     }
-    let read = reader
-        .await
-        .map_err(|error| Failure::new(format!("reading stopped: {error}")))?;
+    let read = reader.await.map_err(|error| Failure::new(format!("reading stopped: {error}")))?;
     let written = writer.finish().await?;
     read?;
     bar.finish_and_clear();
@@ -167,12 +157,7 @@ fn read(
 
 /// Rows whose vectors and ids make a batch; at most what one get may ask for.
 fn batch_rows(layout: &Layout, mapping: &Mapping) -> usize {
-    let vectors = layout
-        .vectors
-        .iter()
-        .map(|vector| mapping.row_bytes(vector));
+    let vectors = layout.vectors.iter().map(|vector| mapping.row_bytes(vector));
     let row_bytes: usize = vectors.sum::<usize>() + 8;
-    BATCH_BYTES
-        .div_ceil(row_bytes)
-        .clamp(1, limits::FETCH_ROWS_MAX)
+    BATCH_BYTES.div_ceil(row_bytes).clamp(1, limits::FETCH_ROWS_MAX)
 }

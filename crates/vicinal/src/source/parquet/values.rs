@@ -1,9 +1,6 @@
 //! Arrow's types and values as those of columns.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "Arrow's types are a foreign set that grows"
-)]
+#![expect(clippy::wildcard_enum_match_arm, reason = "Arrow's types are a foreign set that grows")]
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
@@ -92,26 +89,14 @@ pub(super) fn packed(list: &ListArray, dim: u32) -> Result<Vec<u8>, String> {
             .iter()
             .flat_map(|v| v.to_le_bytes())
             .collect(),
-        DataType::Float32 => floats(
-            values
-                .as_primitive::<Float32Type>()
-                .values()
-                .iter()
-                .copied(),
-        ),
+        DataType::Float32 => floats(values.as_primitive::<Float32Type>().values().iter().copied()),
         DataType::Float64 => {
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "vectors are stored as 32-bit floats"
             )]
             let narrow = |value: &f64| *value as f32;
-            floats(
-                values
-                    .as_primitive::<Float64Type>()
-                    .values()
-                    .iter()
-                    .map(narrow),
-            )
+            floats(values.as_primitive::<Float64Type>().values().iter().map(narrow))
         }
         DataType::UInt8 => values.as_primitive::<UInt8Type>().values().to_vec(),
         other => return Err(format!("elements are {other}, not those of the first rows")),
@@ -131,22 +116,14 @@ pub(super) fn scalars(array: &ArrayRef) -> Result<Scalars, String> {
         DataType::Boolean => Ok(array.as_boolean().iter().collect::<Vec<_>>().into()),
         DataType::Float32 => {
             let values = array.as_primitive::<Float32Type>().iter();
-            Ok(values
-                .map(|value| value.map(f64::from))
-                .collect::<Vec<_>>()
-                .into())
+            Ok(values.map(|value| value.map(f64::from)).collect::<Vec<_>>().into())
         }
-        DataType::Float64 => Ok(array
-            .as_primitive::<Float64Type>()
-            .iter()
-            .collect::<Vec<_>>()
-            .into()),
+        DataType::Float64 => {
+            Ok(array.as_primitive::<Float64Type>().iter().collect::<Vec<_>>().into())
+        }
         DataType::Utf8 => {
             let values = array.as_string::<i32>().iter();
-            Ok(values
-                .map(|value| value.map(String::from))
-                .collect::<Vec<_>>()
-                .into())
+            Ok(values.map(|value| value.map(String::from)).collect::<Vec<_>>().into())
         }
         DataType::Timestamp(..) | DataType::Date32 => Ok(Scalars::timestamps(micros(array)?)),
         _ => Ok(integers(array)?.into()),
@@ -177,11 +154,7 @@ fn widened<T: ArrowPrimitiveType>(array: &ArrayRef) -> Vec<Option<i64>>
 where
     i64: From<T::Native>,
 {
-    array
-        .as_primitive::<T>()
-        .iter()
-        .map(|value| value.map(i64::from))
-        .collect()
+    array.as_primitive::<T>().iter().map(|value| value.map(i64::from)).collect()
 }
 
 /// Moments in microseconds since 1970.
@@ -193,10 +166,7 @@ fn micros(array: &ArrayRef) -> Result<Vec<Option<i64>>, String> {
                 .checked_mul(factor)
                 .ok_or(format!("the moment {value} does not fit into microseconds"))
         };
-        values
-            .into_iter()
-            .map(|value| value.map(scale).transpose())
-            .collect()
+        values.into_iter().map(|value| value.map(scale).transpose()).collect()
     };
     match array.data_type() {
         DataType::Timestamp(TimeUnit::Second, _) => {
@@ -210,9 +180,7 @@ fn micros(array: &ArrayRef) -> Result<Vec<Option<i64>>, String> {
         }
         DataType::Timestamp(TimeUnit::Nanosecond, _) => {
             let values = widened::<TimestampNanosecondType>(array).into_iter();
-            Ok(values
-                .map(|value| value.map(|nanos| nanos.div_euclid(1_000)))
-                .collect())
+            Ok(values.map(|value| value.map(|nanos| nanos.div_euclid(1_000))).collect())
         }
         DataType::Date32 => times(widened::<Date32Type>(array), DAY),
         other => Err(format!("{other} is not a moment")),

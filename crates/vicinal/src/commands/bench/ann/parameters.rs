@@ -28,9 +28,7 @@ impl NamedIndex {
     pub(super) fn params_text(&self) -> String {
         match &self.params {
             IndexParams::Flat => String::new(),
-            IndexParams::Hnsw(HnswParams {
-                m, ef_construction, ..
-            }) => {
+            IndexParams::Hnsw(HnswParams { m, ef_construction, .. }) => {
                 format!("m={m},ef_construction={ef_construction}")
             }
         }
@@ -43,42 +41,31 @@ pub(super) fn parse(text: &str) -> Result<NamedIndex, String> {
     let kind = parts.next().unwrap_or_default();
     match kind.to_ascii_uppercase().as_str() {
         "FLAT" => match parts.next() {
-            None => Ok(NamedIndex {
-                params: IndexParams::Flat,
-            }),
+            None => Ok(NamedIndex { params: IndexParams::Flat }),
             Some(part) => Err(format!("FLAT takes no parameters, `{part}` is one")),
         },
         "HNSW" => {
             let defaults = IndexSpec::default();
-            let mut params = HnswParams {
-                m: defaults.m,
-                ef_construction: defaults.ef_construction,
-                seed: SEED,
-            };
+            let mut params =
+                HnswParams { m: defaults.m, ef_construction: defaults.ef_construction, seed: SEED };
             for part in parts {
                 set(&mut params, part)?;
             }
-            Ok(NamedIndex {
-                params: IndexParams::Hnsw(params),
-            })
+            Ok(NamedIndex { params: IndexParams::Hnsw(params) })
         }
         _ => Err(format!("`{kind}` is no index; there are FLAT and HNSW")),
     }
 }
 
 fn set(params: &mut HnswParams, part: &str) -> Result<(), String> {
-    let (key, value) = part
-        .split_once('=')
-        .ok_or_else(|| format!("`{part}` is not KEY=NUMBER"))?;
+    let (key, value) = part.split_once('=').ok_or_else(|| format!("`{part}` is not KEY=NUMBER"))?;
     let wrong = |_| format!("`{value}` is not a number that {key} can be");
     match key {
         "m" => params.m = value.parse().map_err(wrong)?,
         "ef_construction" => params.ef_construction = value.parse().map_err(wrong)?,
         "seed" => params.seed = value.parse().map_err(wrong)?,
         _ => {
-            return Err(format!(
-                "HNSW has no `{key}`; it has m, ef_construction and seed"
-            ));
+            return Err(format!("HNSW has no `{key}`; it has m, ef_construction and seed"));
         }
     }
     Ok(())
@@ -97,11 +84,7 @@ mod tests {
         check("FLAT", "FLAT", "");
         check("hnsw", "HNSW", "m=16,ef_construction=128");
         check("HNSW,m=8", "HNSW", "m=8,ef_construction=128");
-        check(
-            "HNSW,ef_construction=64,m=32,seed=9",
-            "HNSW",
-            "m=32,ef_construction=64",
-        );
+        check("HNSW,ef_construction=64,m=32,seed=9", "HNSW", "m=32,ef_construction=64");
     }
 
     #[test]

@@ -36,8 +36,7 @@ pub(super) fn true_keys(
     let comparer = vectors.comparer();
     let keys = |query: u32| {
         let row = truth.row(query as usize).iter().take(k);
-        row.map(|row| comparer.key(queries.row(query), vectors.row(row.cast_unsigned())))
-            .collect()
+        row.map(|row| comparer.key(queries.row(query), vectors.row(row.cast_unsigned()))).collect()
     };
     (0..queries.len()).map(keys).collect()
 }
@@ -51,11 +50,7 @@ impl Searched<'_> {
         truth: &[Vec<f32>],
         pool: &rayon::ThreadPool,
     ) -> Result<Measured, Failure> {
-        let search = Search {
-            k,
-            effort,
-            allowed: None,
-        };
+        let search = Search { k, effort, allowed: None };
         let mut best: Option<(Duration, f64)> = None;
         for _ in 0..PASSES {
             let (took, recalls) = if pool.current_num_threads() == 1 {
@@ -70,10 +65,7 @@ impl Searched<'_> {
             }
         }
         let (took, recall) = best.unwrap_or_default();
-        Ok(Measured {
-            recall,
-            qps: f64::from(self.queries.len()) / took.as_secs_f64().max(1e-9),
-        })
+        Ok(Measured { recall, qps: f64::from(self.queries.len()) / took.as_secs_f64().max(1e-9) })
     }
 
     /// Every query timed alone, on this thread: the sum of their times.
@@ -89,15 +81,9 @@ impl Searched<'_> {
         for (query, truth) in (0..self.queries.len()).zip(truth) {
             let vector = self.queries.row(query);
             let started = SystemClock.now();
-            let found = self
-                .index
-                .search(self.vectors, vector, search, &mut scratch, &cancel)?;
+            let found = self.index.search(self.vectors, vector, search, &mut scratch, &cancel)?;
             took += SystemClock.now().saturating_duration_since(started);
-            let keys: Vec<_> = found
-                .neighbors
-                .iter()
-                .map(|neighbor| neighbor.key)
-                .collect();
+            let keys: Vec<_> = found.neighbors.iter().map(|neighbor| neighbor.key).collect();
             recalls.push(recall::by_keys(&keys, truth));
         }
         Ok((took, recalls))
@@ -117,19 +103,14 @@ impl Searched<'_> {
                 || (Scratch::default(), Cancel::never()),
                 |(scratch, cancel), query| {
                     let vector = self.queries.row(query);
-                    self.index
-                        .search(self.vectors, vector, search, scratch, cancel)
+                    self.index.search(self.vectors, vector, search, scratch, cancel)
                 },
             );
             searched.collect::<Result<_, _>>()
         })?;
         let took = SystemClock.now().saturating_duration_since(started);
         let recalls = found.iter().zip(truth).map(|(found, truth)| {
-            let keys: Vec<_> = found
-                .neighbors
-                .iter()
-                .map(|neighbor| neighbor.key)
-                .collect();
+            let keys: Vec<_> = found.neighbors.iter().map(|neighbor| neighbor.key).collect();
             recall::by_keys(&keys, truth)
         });
         Ok((took, recalls.collect()))

@@ -111,12 +111,7 @@ impl Tally {
                 return Some(0.0);
             };
             let truth = &truth.row(query)[..k];
-            Some(recall::by_ids(
-                ids,
-                &answer.hits.scores,
-                truth,
-                answer.nearer,
-            ))
+            Some(recall::by_ids(ids, &answer.hits.scores, truth, answer.nearer))
         });
         let recalls: Vec<f64> = recalls.collect();
         recalls.iter().sum::<f64>() / recalls.len().max(1) as f64

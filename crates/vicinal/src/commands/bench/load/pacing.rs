@@ -37,12 +37,7 @@ impl Pacing {
                 due: Arc::new(Semaphore::new(0)),
             }
         });
-        Self {
-            started,
-            end: started + lasts,
-            next: AtomicU64::new(0),
-            rate,
-        }
+        Self { started, end: started + lasts, next: AtomicU64::new(0), rate }
     }
 
     /// The number of the next query and the moment from which its latency
@@ -62,9 +57,7 @@ impl Pacing {
         let rate = self.rate.as_ref()?;
         let (started, period, total) = (self.started, rate.period, rate.total);
         let due = Arc::clone(&rate.due);
-        Some(tokio::task::spawn_blocking(move || {
-            pace(&due, started, period, total)
-        }))
+        Some(tokio::task::spawn_blocking(move || pace(&due, started, period, total)))
     }
 }
 

@@ -32,22 +32,14 @@ impl Queries {
             return Err(Failure::file(path, "there are no queries in it"));
         }
         let encode = |row: &[f32]| encode(row, kind.element());
-        let vectors = (0..matrix.rows)
-            .map(|row| encode(matrix.row(row)))
-            .collect::<Option<_>>();
+        let vectors = (0..matrix.rows).map(|row| encode(matrix.row(row))).collect::<Option<_>>();
         let vectors = vectors.ok_or_else(|| {
             Failure::file(
                 path,
-                format!(
-                    "queries do not fit into the {} of `{column}`",
-                    kind.element()
-                ),
+                format!("queries do not fit into the {} of `{column}`", kind.element()),
             )
         })?;
-        Ok(Self {
-            element: wire(kind.element()),
-            vectors,
-        })
+        Ok(Self { element: wire(kind.element()), vectors })
     }
 
     /// Checks that the true neighbours are those of these queries.
@@ -101,10 +93,7 @@ fn wire(element: ElementType) -> ElementType {
 fn encode(row: &[f32], element: ElementType) -> Option<Bytes> {
     let bytes = match element {
         ElementType::F32 | ElementType::Bf16 => row.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        ElementType::F16 => row
-            .iter()
-            .flat_map(|v| f16::from_f32(*v).to_le_bytes())
-            .collect(),
+        ElementType::F16 => row.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
         ElementType::U8 => {
             #[expect(clippy::cast_possible_truncation, reason = "whole and in range")]
             let byte =

@@ -13,11 +13,7 @@ fn layout(element: ElementType) -> Layout {
     Layout {
         rows: 2,
         id_type: IdType::Int64,
-        vectors: vec![VectorLayout {
-            name: "vector".into(),
-            dim: 2,
-            element,
-        }],
+        vectors: vec![VectorLayout { name: "vector".into(), dim: 2, element }],
         scalars: vec![scalar("word", false), scalar("gloss", true)],
         skipped: Vec::new(),
     }
@@ -32,10 +28,7 @@ fn described(vector: &str, element: proto::ElementType, dimension: u32) -> proto
         metric: proto::Metric::L2.into(),
         index: None,
     };
-    let word = proto::ScalarColumn {
-        name: "word".into(),
-        ..Default::default()
-    };
+    let word = proto::ScalarColumn { name: "word".into(), ..Default::default() };
     proto::CollectionSpec {
         name: "c".into(),
         id_type: proto::IdType::Int64.into(),
@@ -47,10 +40,7 @@ fn described(vector: &str, element: proto::ElementType, dimension: u32) -> proto
 
 fn rows() -> Rows {
     Rows::new([1, 2])
-        .vectors(
-            "vector",
-            vicinal_client::Vectors::packed(ElementType::U8, vec![1, 2, 3, 4]),
-        )
+        .vectors("vector", vicinal_client::Vectors::packed(ElementType::U8, vec![1, 2, 3, 4]))
         .column("word", vec!["a", "b"])
         .column("gloss", vec!["x", "y"])
 }
@@ -81,11 +71,7 @@ fn rows_are_mapped_to_what_the_collection_has() {
     assert_eq!(mapped.ids(), &Ids::Int(vec![1, 2]));
     assert_eq!(mapped.vector("embedding", 1), Some(vec![3.0, 4.0]));
     assert_eq!(mapped.value("word", 0), Some(Value::Text("a")));
-    assert_eq!(
-        mapped.value("gloss", 0),
-        None,
-        "the collection has no such column"
-    );
+    assert_eq!(mapped.value("gloss", 0), None, "the collection has no such column");
     assert_eq!(mapping.row_bytes(&layout.vectors[0]), 8);
 }
 
@@ -97,35 +83,12 @@ fn contradictions_are_refused_by_name() {
         assert!(error.to_string().contains(expected), "{error}");
     };
     let right = || described("vector", F32, 2);
-    check(
-        right(),
-        Some(Metric::Cosine),
-        None,
-        "with l2, not cosine; leave --metric out",
-    );
-    check(
-        right(),
-        None,
-        Some(ElementType::F16),
-        "with f32, not f16; leave --element out",
-    );
-    check(
-        described("vector", U8, 3),
-        None,
-        None,
-        "have 2 dimensions, collection `c` takes 3",
-    );
+    check(right(), Some(Metric::Cosine), None, "with l2, not cosine; leave --metric out");
+    check(right(), None, Some(ElementType::F16), "with f32, not f16; leave --element out");
+    check(described("vector", U8, 3), None, None, "have 2 dimensions, collection `c` takes 3");
     let id_type = proto::IdType::String.into();
-    check(
-        proto::CollectionSpec { id_type, ..right() },
-        None,
-        None,
-        "has string ids",
-    );
+    check(proto::CollectionSpec { id_type, ..right() }, None, None, "has string ids");
     let mut two = right();
-    two.vectors.push(proto::VectorColumn {
-        name: "other".into(),
-        ..two.vectors[0].clone()
-    });
+    two.vectors.push(proto::VectorColumn { name: "other".into(), ..two.vectors[0].clone() });
     check(two, None, None, "no vector column `other`");
 }

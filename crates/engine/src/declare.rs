@@ -1,0 +1,184 @@
+//! Changes of the catalogue: collections and aliases.
+
+use crate::catalogue::{
+    CatalogueCommand, CatalogueOutcome, LiveCollection, changes, check_same_schema, database_name,
+};
+use crate::command::{self, Header};
+use crate::engine::Engine;
+use crate::machine::Outcome;
+use crate::request::Applied;
+use crate::shard::{SegmentView, plan_of};
+use std::sync::mpsc;
+use vicinal_planner::{IndexPlan, choose_index};
+use vicinal_types::{CollectionId, CollectionSpec, DatabaseId, Error, GroupId, RequestId, Result};
+
+impl Engine {
+    /// Creates a collection and waits until it is durable.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if its name is taken, `Invalid` for its declaration.
+    pub fn create_collection(
+        &self,
+        database: &str,
+        spec: CollectionSpec,
+        request: Option<RequestId>,
+    ) -> Result<CollectionId> {
+        let database = database_name(database).to_owned();
+        match self.change(CatalogueCommand::Create { database, spec }, request)? {
+            CatalogueOutcome::Created(id) => Ok(id),
+            other => Err(other_request(&other)),
+        }
+    }
+
+    /// Makes a collection be as declared: creates it, or changes what differs and
+    /// may change; segments get new indexes in the background.
+    ///
+    /// # Errors
+    /// `Invalid` for the declaration, or if the columns differ.
+    pub fn apply_collection(
+        &self,
+        database: &str,
+        spec: CollectionSpec,
+        dry_run: bool,
+        request: Option<RequestId>,
+    ) -> Result<Applied> {
+        spec.check()?;
+        let database = database_name(database).to_owned();
+        let live = match self.live(&database, &spec.name) {
+            Ok(live) => live,
+            Err(_) => {
+                let command = CatalogueCommand::Create { database, spec };
+                if dry_run {
+                    self.catalogue().read(|state| state.check(&command, request))?;
+                } else {
+                    self.change(command, request)?;
+                }
+                return Ok(Applied { created: true, ..Applied::default() });
+            }
+        };
+        let is = &live.info.spec;
+        if is.name != spec.name {
+            let (alias, name) = (&spec.name, &is.name);
+            return Err(Error::invalid(format!(
+                "`{alias}` is an alias of collection `{name}`; declare `{name}`"
+            )));
+        }
+        check_same_schema(is, &spec)?;
+        let changes = changes(is, &spec);
+        let segments_to_reindex = segments_to_reindex(&live, &spec)?;
+        if !dry_run && !changes.is_empty() {
+            self.change(CatalogueCommand::Alter { database, spec }, request)?;
+        }
+        Ok(Applied { created: false, changes, segments_to_reindex })
+    }
+
+    /// Drops a collection with its rows, files and aliases.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no collection of that name.
+    pub fn drop_collection(
+        &self,
+        database: &str,
+        name: &str,
+        request: Option<RequestId>,
+    ) -> Result<()> {
+        let (database, name) = (database_name(database).to_owned(), name.to_owned());
+        match self.change(CatalogueCommand::Drop { database, name }, request)? {
+            CatalogueOutcome::Dropped => Ok(()),
+            other => Err(other_request(&other)),
+        }
+    }
+
+    /// Points an alias at a collection; returns what it pointed at before.
+    ///
+    /// # Errors
+    /// `NotFound` for the collection, `AlreadyExists` if a collection has the name.
+    pub fn set_alias(
+        &self,
+        database: &str,
+        alias: &str,
+        collection: &str,
+        request: Option<RequestId>,
+    ) -> Result<Option<String>> {
+        let command = CatalogueCommand::SetAlias {
+            database: database_name(database).to_owned(),
+            alias: alias.to_owned(),
+            collection: collection.to_owned(),
+        };
+        match self.change(command, request)? {
+            CatalogueOutcome::AliasSet(previous) => Ok(previous),
+            other => Err(other_request(&other)),
+        }
+    }
+
+    /// Removes an alias.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not there.
+    pub fn drop_alias(
+        &self,
+        database: &str,
+        alias: &str,
+        request: Option<RequestId>,
+    ) -> Result<()> {
+        let (database, alias) = (database_name(database).to_owned(), alias.to_owned());
+        match self.change(CatalogueCommand::DropAlias { database, alias }, request)? {
+            CatalogueOutcome::AliasDropped => Ok(()),
+            other => Err(other_request(&other)),
+        }
+    }
+
+    fn change(
+        &self,
+        command: CatalogueCommand,
+        request: Option<RequestId>,
+    ) -> Result<CatalogueOutcome> {
+        self.check_disk()?;
+        self.catalogue().read(|state| state.check(&command, request))?;
+        let header = Header {
+            database: DatabaseId::default(),
+            collection: CollectionId::default(),
+            schema_version: 0,
+            request,
+            time_micros: self.command_time(),
+        };
+        let text = serde_json::to_string(&command).expect("names and numbers are always JSON");
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let done = move |outcome| {
+            // The receiver is there until it has the outcome.
+            let _ = sender.send(outcome);
+        };
+        let data = command::encode_text(&header, text);
+        self.node().propose(GroupId::CATALOGUE, data, Box::new(done));
+        let stopped = || Error::unavailable("the node stopped before the change was done");
+        match receiver.recv().map_err(|_| stopped())?? {
+            Outcome::Catalogue(outcome) => {
+                outcome.map_err(|(kind, reason)| Error::new(kind, reason))
+            }
+            Outcome::Shard(_) => Err(Error::internal("the catalogue answered as a shard")),
+        }
+    }
+}
+
+fn segments_to_reindex(live: &LiveCollection, spec: &CollectionSpec) -> Result<u64> {
+    let shard = live.shard()?;
+    let differs = |segment: &&SegmentView| {
+        let SegmentView::Sealed(sealed) = segment else {
+            return false;
+        };
+        live.info.spec.schema.vectors().any(|(column, kind)| {
+            let rows = u64::from(sealed.sealed.rows.len());
+            let wanted = choose_index(rows, kind, &spec.index(&column.name)).kind;
+            let is = sealed.index(column.id).map(|built| plan_of(&built.index));
+            is.unwrap_or(IndexPlan::Flat) != wanted
+        })
+    };
+    Ok(shard.view().segments.iter().filter(differs).count() as u64)
+}
+
+/// A request id that was used for another kind of change.
+fn other_request(outcome: &CatalogueOutcome) -> Error {
+    Error::invalid(format!(
+        "the request id was used for another change before, which came to {outcome:?}; use a new id for each"
+    ))
+}

@@ -1,0 +1,10 @@
+//! The binary as its users have it: real processes, real files, real signals.
+
+mod damage;
+mod errors;
+mod flow;
+mod kill;
+mod serve;
+
+mod message;
+mod process;
