@@ -17,8 +17,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(PROTOS, [&root])?;
     let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("vicinal.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure()
-        .bytes(".vicinal.v1.Vectors.packed")
-        .compile_fds(descriptors)?;
+    tonic_prost_build::configure().bytes(".vicinal.v1.Vectors.packed").compile_fds(descriptors)?;
     Ok(())
 }

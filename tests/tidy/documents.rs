@@ -8,9 +8,8 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::offence::Offence;
 
 /// What begins a path of this tree when a document names it.
-const TOP_FOLDERS: [&str; 8] = [
-    ".ci/", "benches/", "configs/", "crates/", "deploy/", "docs/", "proto/", "tests/",
-];
+const TOP_FOLDERS: [&str; 8] =
+    [".ci/", "benches/", "configs/", "crates/", "deploy/", "docs/", "proto/", "tests/"];
 
 /// The words in front of the hash in the changelog.
 const HASH_LABEL: &str = "proto hash `";
@@ -33,10 +32,7 @@ pub(crate) fn missing_paths(path: &str, text: &str, exists: &dyn Fn(&str) -> boo
 }
 
 fn link_targets(line: &str) -> impl Iterator<Item = &str> {
-    let targets = line
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split(')').next());
+    let targets = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     targets.filter_map(|target| target.split('#').next())
 }
 
@@ -47,19 +43,14 @@ fn is_local_link(target: &str) -> bool {
 /// Words that look like paths of this tree, patterns left out.
 fn named_paths(line: &str) -> impl Iterator<Item = &str> {
     let is_edge = |c: char| c.is_whitespace() || "()[]`\"'|,;:=".contains(c);
-    let words = line
-        .split(is_edge)
-        .map(|word| word.trim_end_matches(['.', '!', '?']));
+    let words = line.split(is_edge).map(|word| word.trim_end_matches(['.', '!', '?']));
     let named = words.filter(|word| !word.contains(['*', '<', '{', '…', '$']));
     named.filter(|word| TOP_FOLDERS.iter().any(|top| word.starts_with(top)) || is_document(word))
 }
 
 fn is_document(word: &str) -> bool {
     let stem = word.strip_suffix(".md").unwrap_or_default();
-    !stem.is_empty()
-        && stem
-            .bytes()
-            .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+    !stem.is_empty() && stem.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
 /// A short hash of the API's definition, over paths and texts in order of path.
@@ -87,10 +78,7 @@ pub(crate) fn stale_hash(path: &str, changelog: &str, hash: &str) -> Vec<Offence
     if recorded == hash {
         return Vec::new();
     }
-    let line = changelog
-        .split(HASH_LABEL)
-        .next()
-        .map_or(1, |before| before.lines().count().max(1));
+    let line = changelog.split(HASH_LABEL).next().map_or(1, |before| before.lines().count().max(1));
     let what = format!(
         "proto/ changed (hash {hash}, here `{recorded}`): say in Unreleased what changed, then \
          UPDATE=1 cargo test -p vicinal-tests --release --test tidy changelog"
@@ -101,11 +89,7 @@ pub(crate) fn stale_hash(path: &str, changelog: &str, hash: &str) -> Vec<Offence
 /// The changelog with the hash in its place.
 pub(crate) fn with_hash(changelog: &str, hash: &str) -> String {
     let span = hash_span(changelog).expect("the changelog has a `proto hash` in backticks");
-    format!(
-        "{}{hash}{}",
-        &changelog[..span.start],
-        &changelog[span.end..]
-    )
+    format!("{}{hash}{}", &changelog[..span.start], &changelog[span.end..])
 }
 
 /// Rust examples of a document that are not, line for line, examples of a crate's
@@ -118,16 +102,11 @@ pub(crate) fn foreign_examples(path: &str, text: &str, crate_root: &str) -> Vec<
         .collect();
     let compiled = examples(doc.iter().copied(), |fence| !fence.starts_with("```sh"));
     let shown = examples(text.lines(), |fence| fence.starts_with("```rust"));
-    let foreign = shown
-        .into_iter()
-        .filter(|(_, code)| !compiled.iter().any(|(_, ours)| ours == code));
+    let foreign =
+        shown.into_iter().filter(|(_, code)| !compiled.iter().any(|(_, ours)| ours == code));
     foreign
         .map(|(line, _)| {
-            Offence::new(
-                path,
-                line,
-                "differs from the example in the crate's doc: copy it",
-            )
+            Offence::new(path, line, "differs from the example in the crate's doc: copy it")
         })
         .collect()
 }
@@ -174,9 +153,7 @@ pub(crate) fn workspace_dependencies(manifest: &str) -> Vec<(usize, String)> {
 
 /// Dependencies that the decisions do not name.
 pub(crate) fn unreasoned(declared: &[(usize, String)], decisions: &str) -> Vec<Offence> {
-    let unnamed = declared
-        .iter()
-        .filter(|(_, name)| !decisions.contains(&format!("`{name}`")));
+    let unnamed = declared.iter().filter(|(_, name)| !decisions.contains(&format!("`{name}`")));
     unnamed
         .map(|(line, name)| {
             let what = format!("`{name}` has no line in DECISIONS.md: why this one, what it costs");
@@ -205,10 +182,7 @@ mod tests {
                     [out](https://example.org/crates/x)";
         assert!(missing_paths("docs/a/c.md", good, &exists).is_empty());
         let bad = "a\n`crates/gone/src`\n[b](gone.md)\nsee GONE.md, proto/gone.proto.";
-        assert_eq!(
-            lines(&missing_paths("README.md", bad, &exists)),
-            [2, 3, 4, 4]
-        );
+        assert_eq!(lines(&missing_paths("README.md", bad, &exists)), [2, 3, 4, 4]);
     }
 
     #[test]
@@ -220,10 +194,7 @@ mod tests {
         assert!(stale_hash("CHANGELOG.md", &changelog, &old).is_empty());
         assert_eq!(lines(&stale_hash("CHANGELOG.md", &changelog, &new)), [4]);
         assert!(stale_hash("CHANGELOG.md", &with_hash(&changelog, &new), &new).is_empty());
-        assert_eq!(
-            lines(&stale_hash("CHANGELOG.md", "# Changelog\n", &new)),
-            [1]
-        );
+        assert_eq!(lines(&stale_hash("CHANGELOG.md", "# Changelog\n", &new)), [1]);
     }
 
     #[test]
@@ -249,9 +220,6 @@ mod tests {
         let declared = workspace_dependencies(manifest);
         assert_eq!(declared, [(6, "bytes".to_owned()), (7, "serde".to_owned())]);
         assert_eq!(lines(&unreasoned(&declared, "`bytes`: why")), [7]);
-        assert_eq!(
-            lines(&unused(&declared, &BTreeSet::from(["serde".to_owned()]))),
-            [6]
-        );
+        assert_eq!(lines(&unused(&declared, &BTreeSet::from(["serde".to_owned()]))), [6]);
     }
 }

@@ -18,32 +18,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("index", &["types", "distance"]),
     ("planner", &["types"]),
     ("cluster", &["types", "storage"]),
-    (
-        "engine",
-        &[
-            "types", "distance", "storage", "exec", "index", "planner", "cluster",
-        ],
-    ),
+    ("engine", &["types", "distance", "storage", "exec", "index", "planner", "cluster"]),
     (
         "server",
-        &[
-            "types", "api", "distance", "storage", "exec", "index", "planner", "cluster", "engine",
-        ],
+        &["types", "api", "distance", "storage", "exec", "index", "planner", "cluster", "engine"],
     ),
     ("client", &["api", "types"]),
-    (
-        "vicinal",
-        &[
-            "types", "distance", "storage", "index", "planner", "server", "client",
-        ],
-    ),
+    ("vicinal", &["types", "distance", "storage", "index", "planner", "server", "client"]),
 ];
 
 /// Arrows that only tests have, besides those above.
-const TEST_LAYERS: &[(&str, &[&str])] = &[
-    ("server", &["client"]),
-    ("vicinal", &["api", "engine", "exec", "cluster"]),
-];
+const TEST_LAYERS: &[(&str, &[&str])] =
+    &[("server", &["client"]), ("vicinal", &["api", "engine", "exec", "cluster"])];
 
 /// The package in tests/, which may use everything.
 const TESTS: &str = "vicinal-tests";
@@ -66,13 +52,7 @@ struct Arrow<'a> {
 pub(crate) fn metadata() -> Value {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let output = Command::new(cargo)
-        .args([
-            "metadata",
-            "--no-deps",
-            "--offline",
-            "--format-version",
-            "1",
-        ])
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
         .current_dir(tree::root())
         .output()
         .expect("cargo can be started");
@@ -110,8 +90,7 @@ fn arrows(metadata: &Value) -> Vec<Arrow<'_>> {
 
 fn allowed(table: &[(&str, &[&'static str])], from: &str) -> Vec<&'static str> {
     let rows = table.iter().filter(|(name, _)| *name == from);
-    rows.flat_map(|(_, allowed)| allowed.iter().copied())
-        .collect()
+    rows.flat_map(|(_, allowed)| allowed.iter().copied()).collect()
 }
 
 fn manifest(from: &str) -> String {
@@ -129,19 +108,13 @@ pub(crate) fn wrong_arrows(metadata: &Value) -> Vec<Offence> {
             found.push(Offence::new(&manifest(name), 1, what));
         }
     }
-    for arrow in arrows(metadata)
-        .iter()
-        .filter(|arrow| arrow.to.starts_with("vicinal"))
-    {
+    for arrow in arrows(metadata).iter().filter(|arrow| arrow.to.starts_with("vicinal")) {
         let mut targets = allowed(LAYERS, arrow.from);
         if arrow.is_for_tests {
             targets.extend(allowed(TEST_LAYERS, arrow.from));
         }
         if !targets.contains(&folder(arrow.to)) {
-            let what = format!(
-                "`{}` must not use `{}`: see ARCHITECTURE.md",
-                arrow.from, arrow.to
-            );
+            let what = format!("`{}` must not use `{}`: see ARCHITECTURE.md", arrow.from, arrow.to);
             found.push(Offence::new(&manifest(arrow.from), 1, what));
         }
     }
@@ -150,14 +123,9 @@ pub(crate) fn wrong_arrows(metadata: &Value) -> Vec<Offence> {
 
 /// Protobuf where it has no business.
 pub(crate) fn wire_crates_elsewhere(metadata: &Value) -> Vec<Offence> {
-    let is_wire = |name: &str| {
-        WIRE.iter()
-            .any(|wire| name.split('-').next() == Some(*wire))
-    };
+    let is_wire = |name: &str| WIRE.iter().any(|wire| name.split('-').next() == Some(*wire));
     let arrows = arrows(metadata);
-    let stray = arrows
-        .iter()
-        .filter(|arrow| is_wire(arrow.to) && !arrow.is_for_tests);
+    let stray = arrows.iter().filter(|arrow| is_wire(arrow.to) && !arrow.is_for_tests);
     stray
         .filter(|arrow| !WIRE_HOMES.contains(&arrow.from))
         .map(|arrow| {
@@ -172,11 +140,7 @@ pub(crate) fn own_lints(path: &str, text: &str) -> Vec<Offence> {
     if text.contains("\n[lints]\nworkspace = true\n") {
         return Vec::new();
     }
-    vec![Offence::new(
-        path,
-        1,
-        "add `[lints]` with `workspace = true`",
-    )]
+    vec![Offence::new(path, 1, "add `[lints]` with `workspace = true`")]
 }
 
 /// Names of everything that some crate of ours depends on.
@@ -218,10 +182,7 @@ mod tests {
         let up = workspace("vicinal-storage", "vicinal-engine", None);
         assert_eq!(wrong_arrows(&up).len(), 1);
         assert!(wrong_arrows(&workspace("vicinal-engine", "vicinal-storage", None)).is_empty());
-        assert_eq!(
-            wrong_arrows(&workspace("vicinal-new", "bytes", None)).len(),
-            1
-        );
+        assert_eq!(wrong_arrows(&workspace("vicinal-new", "bytes", None)).len(), 1);
     }
 
     #[test]
@@ -229,20 +190,14 @@ mod tests {
         assert!(
             wrong_arrows(&workspace("vicinal-server", "vicinal-client", Some("dev"))).is_empty()
         );
-        assert_eq!(
-            wrong_arrows(&workspace("vicinal-server", "vicinal-client", None)).len(),
-            1
-        );
+        assert_eq!(wrong_arrows(&workspace("vicinal-server", "vicinal-client", None)).len(), 1);
     }
 
     #[test]
     fn table_names_no_crate_that_is_not_in_it() {
         for (name, targets) in LAYERS.iter().chain(TEST_LAYERS) {
             for target in *targets {
-                assert!(
-                    LAYERS.iter().any(|(known, _)| known == target),
-                    "{name} -> {target}"
-                );
+                assert!(LAYERS.iter().any(|(known, _)| known == target), "{name} -> {target}");
             }
         }
     }
@@ -264,10 +219,7 @@ mod tests {
 
     #[test]
     fn roots_are_relative_to_the_tree() {
-        assert_eq!(
-            target_roots(&workspace("a", "b", None)),
-            ["crates/a/src/lib.rs"]
-        );
+        assert_eq!(target_roots(&workspace("a", "b", None)), ["crates/a/src/lib.rs"]);
         assert!(used_dependencies(&workspace("a", "b", None)).contains("b"));
     }
 }

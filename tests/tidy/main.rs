@@ -73,10 +73,7 @@ fn every_file_begins_with_its_doc() {
 fn every_file_is_referenced_by_a_mod() {
     let tree = Tree::read();
     let roots = layers::target_roots(&layers::metadata());
-    let files: Vec<_> = tree
-        .files()
-        .filter(|(path, _)| path.ends_with(".rs"))
-        .collect();
+    let files: Vec<_> = tree.files().filter(|(path, _)| path.ends_with(".rs")).collect();
     assert_none(modules::unreferenced(&roots, &files));
 }
 
@@ -109,10 +106,7 @@ fn unsafe_is_where_architecture_allows_it() {
 #[test]
 fn no_path_of_somebodys_machine_is_in_the_tree() {
     let private = words::private_folders(&tree::root());
-    check_files(
-        |_| true,
-        |path, text| words::machine_paths(path, text, &private),
-    );
+    check_files(|_| true, |path, text| words::machine_paths(path, text, &private));
 }
 
 #[test]
@@ -128,11 +122,7 @@ fn paths_in_documents_exist() {
 fn examples_of_the_readme_are_compiled() {
     let tree = Tree::read();
     let client = tree.text("crates/client/src/lib.rs");
-    assert_none(documents::foreign_examples(
-        "README.md",
-        tree.text("README.md"),
-        client,
-    ));
+    assert_none(documents::foreign_examples("README.md", tree.text("README.md"), client));
 }
 
 /// `UPDATE=1` writes the new hash; what changed is then to be said in words there.
@@ -152,9 +142,5 @@ fn changelog_knows_the_api() {
 fn scripts_are_valid_bash() {
     let tree = Tree::read();
     let scripts = tree.files().filter(|(path, _)| scripts::is_script(path));
-    assert_none(
-        scripts
-            .flat_map(|(path, text)| scripts::invalid(path, text))
-            .collect(),
-    );
+    assert_none(scripts.flat_map(|(path, text)| scripts::invalid(path, text)).collect());
 }

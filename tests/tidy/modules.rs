@@ -6,17 +6,8 @@ use crate::offence::Offence;
 use crate::source::{Token, mask, tokens};
 
 /// Names that say nothing about what is inside.
-const GRAB_BAGS: [&str; 9] = [
-    "common",
-    "helper",
-    "helpers",
-    "misc",
-    "prelude",
-    "shared_code",
-    "stuff",
-    "util",
-    "utils",
-];
+const GRAB_BAGS: [&str; 9] =
+    ["common", "helper", "helpers", "misc", "prelude", "shared_code", "stuff", "util", "utils"];
 
 /// Files that no `mod` leads to from the roots of the crates.
 pub(crate) fn unreferenced(roots: &[String], files: &[(&str, &str)]) -> Vec<Offence> {
@@ -28,11 +19,7 @@ pub(crate) fn unreferenced(roots: &[String], files: &[(&str, &str)]) -> Vec<Offe
             continue;
         };
         if seen.insert(path.clone()) {
-            waiting.extend(
-                children(&path, text, is_root)
-                    .into_iter()
-                    .map(|child| (child, false)),
-            );
+            waiting.extend(children(&path, text, is_root).into_iter().map(|child| (child, false)));
         }
     }
     let lost = files.iter().filter(|(path, _)| !seen.contains(*path));
@@ -44,11 +31,7 @@ pub(crate) fn unreferenced(roots: &[String], files: &[(&str, &str)]) -> Vec<Offe
 fn children(path: &str, text: &str, is_root: bool) -> Vec<String> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let stem = name.trim_end_matches(".rs");
-    let own = if is_root || stem == "mod" {
-        folder.to_owned()
-    } else {
-        format!("{folder}/{stem}")
-    };
+    let own = if is_root || stem == "mod" { folder.to_owned() } else { format!("{folder}/{stem}") };
     let masked = mask(text);
     let tokens = tokens(&masked);
     let mut found = Vec::new();
@@ -61,22 +44,14 @@ fn children(path: &str, text: &str, is_root: bool) -> Vec<String> {
                 depth -= 1;
                 inline.retain(|(_, opened)| *opened < depth + 1);
             }
-            "mod" => match (
-                tokens.get(place + 1),
-                tokens.get(place + 2).map(|next| next.text),
-            ) {
+            "mod" => match (tokens.get(place + 1), tokens.get(place + 2).map(|next| next.text)) {
                 (Some(name), Some("{")) => inline.push((name.text, depth + 1)),
                 (Some(name), Some(";")) => {
                     let mut base = own.clone();
                     for (outer, _) in &inline {
                         base = format!("{base}/{outer}");
                     }
-                    found.extend(candidates(
-                        &base,
-                        folder,
-                        name.text,
-                        given(text, &tokens, place),
-                    ));
+                    found.extend(candidates(&base, folder, name.text, given(text, &tokens, place)));
                 }
                 _ => {}
             },
@@ -163,10 +138,7 @@ mod tests {
     fn grab_bag_is_found_by_file_and_by_mod() {
         assert_eq!(lines(&grab_bags("crates/a/src/utils.rs", "")), [1]);
         assert_eq!(lines(&grab_bags("crates/a/src/helpers/b.rs", "")), [1]);
-        assert_eq!(
-            lines(&grab_bags("crates/a/src/lib.rs", "mod a;\nmod common;")),
-            [2]
-        );
+        assert_eq!(lines(&grab_bags("crates/a/src/lib.rs", "mod a;\nmod common;")), [2]);
         assert!(grab_bags("crates/a/src/lib.rs", "mod scan; // mod common;").is_empty());
     }
 }

@@ -14,11 +14,7 @@ pub(crate) struct Offence {
 impl Offence {
     /// Notes an offence; lines count from 1.
     pub(crate) fn new(path: &str, line: usize, what: impl Into<String>) -> Self {
-        Self {
-            path: path.to_owned(),
-            line,
-            what: what.into(),
-        }
+        Self { path: path.to_owned(), line, what: what.into() }
     }
 
     /// The line it is in.
@@ -37,12 +33,7 @@ impl fmt::Display for Offence {
 /// Fails, listing every offender.
 pub(crate) fn assert_none(offences: Vec<Offence>) {
     let list: Vec<String> = offences.iter().map(ToString::to_string).collect();
-    assert!(
-        list.is_empty(),
-        "{} offenders:\n{}",
-        list.len(),
-        list.join("\n")
-    );
+    assert!(list.is_empty(), "{} offenders:\n{}", list.len(), list.join("\n"));
 }
 
 /// The lines of offences, for the rules' own tests.

@@ -24,11 +24,7 @@ pub(crate) fn no_doc(path: &str, text: &str) -> Vec<Offence> {
     if text.starts_with("//! ") {
         return Vec::new();
     }
-    vec![Offence::new(
-        path,
-        1,
-        "the first line must be a `//!` doc: one sentence on the file",
-    )]
+    vec![Offence::new(path, 1, "the first line must be a `//!` doc: one sentence on the file")]
 }
 
 /// Functions that do not fit a screen.
@@ -37,9 +33,7 @@ pub(crate) fn long_functions(path: &str, text: &str) -> Vec<Offence> {
     let tokens = tokens(&masked);
     let starts = tokens.windows(2).enumerate();
     let functions = starts.filter(|(_, pair)| pair[0].text == "fn" && is_name(pair[1].text));
-    functions
-        .filter_map(|(place, pair)| long_function(path, &tokens[place..], pair[1]))
-        .collect()
+    functions.filter_map(|(place, pair)| long_function(path, &tokens[place..], pair[1])).collect()
 }
 
 fn is_name(word: &str) -> bool {
@@ -77,10 +71,7 @@ mod tests {
     use crate::offence::lines;
 
     fn function(lines: usize) -> String {
-        format!(
-            "fn f(a: [u8; 2]) {{\n{}}}\n",
-            "    // {\n".repeat(lines - 2)
-        )
+        format!("fn f(a: [u8; 2]) {{\n{}}}\n", "    // {\n".repeat(lines - 2))
     }
 
     #[test]
@@ -100,18 +91,12 @@ mod tests {
     #[test]
     fn function_of_61_lines_is_too_long() {
         assert!(long_functions("a.rs", &function(60)).is_empty());
-        assert_eq!(
-            lines(&long_functions("a.rs", &format!("\n{}", function(61)))),
-            [2]
-        );
+        assert_eq!(lines(&long_functions("a.rs", &format!("\n{}", function(61)))), [2]);
     }
 
     #[test]
     fn declarations_and_pointers_have_no_length() {
-        let text = format!(
-            "fn f();\ntype F = fn(u8) -> u8;\n{}struct S {{}}\n",
-            "\n".repeat(99)
-        );
+        let text = format!("fn f();\ntype F = fn(u8) -> u8;\n{}struct S {{}}\n", "\n".repeat(99));
         assert!(long_functions("a.rs", &text).is_empty());
     }
 }

@@ -34,11 +34,9 @@ pub(crate) fn mask(text: &str) -> String {
 fn literal_end(text: &str, at: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     match bytes[at] {
-        b'/' if bytes[at..].starts_with(b"//") => Some(
-            text.get(at..)?
-                .find('\n')
-                .map_or(text.len(), |length| at + length),
-        ),
+        b'/' if bytes[at..].starts_with(b"//") => {
+            Some(text.get(at..)?.find('\n').map_or(text.len(), |length| at + length))
+        }
         b'/' if bytes[at..].starts_with(b"/*") => Some(block_comment_end(bytes, at)),
         b'"' => Some(quoted_end(bytes, at, b'"')),
         b'r' => raw_string_end(text, at),
@@ -88,10 +86,7 @@ fn raw_string_end(text: &str, start: usize) -> Option<usize> {
     let body = rest[hashes..].strip_prefix('"')?;
     let close = format!("\"{}", "#".repeat(hashes));
     let body_start = start + 1 + hashes + 1;
-    Some(
-        body.find(&close)
-            .map_or(text.len(), |length| body_start + length + close.len()),
-    )
+    Some(body.find(&close).map_or(text.len(), |length| body_start + length + close.len()))
 }
 
 /// A character literal; a lifetime or label is none.
@@ -124,11 +119,7 @@ pub(crate) fn tokens(masked: &str) -> Vec<Token<'_>> {
         if bytes[start] == b'\n' {
             line += 1;
         } else if !bytes[start].is_ascii_whitespace() {
-            found.push(Token {
-                text: &masked[start..at],
-                line,
-                offset: start,
-            });
+            found.push(Token { text: &masked[start..at], line, offset: start });
         }
     }
     found
@@ -166,10 +157,7 @@ mod tests {
     fn comments_and_literals_are_no_code() {
         check("a // b\nc", &["a", "c"]);
         check("a /* b /* c */ d */ e", &["a", "e"]);
-        check(
-            r#"f("fn {", b'{', '}', '\'', "\"{")"#,
-            &["f", "(", ",", "b", ",", ",", ",", ")"],
-        );
+        check(r#"f("fn {", b'{', '}', '\'', "\"{")"#, &["f", "(", ",", "b", ",", ",", ",", ")"]);
         check("r#\"fn \" {\"# x br\"{\" y", &["x", "b", "y"]);
         check(
             "let r#fn = for<'a> |x: &'a str| 'é'",
@@ -198,10 +186,7 @@ mod tests {
     fn brackets_close_where_they_balance() {
         let masked = mask("f(a[1], { b }) c");
         let tokens = tokens(&masked);
-        assert_eq!(
-            closing(&tokens, 1).map(|place| tokens[place + 1].text),
-            Some("c")
-        );
+        assert_eq!(closing(&tokens, 1).map(|place| tokens[place + 1].text), Some("c"));
         assert_eq!(closing(&tokens[..4], 1), None);
     }
 }

@@ -22,10 +22,7 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// Replaces a file of the tree; only `UPDATE=1` does that.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "rewrites a source file when asked to"
-)]
+#[expect(clippy::disallowed_methods, reason = "rewrites a source file when asked to")]
 pub(crate) fn write(path: &str, text: &str) {
     fs::write(root().join(path), text).expect("the tree is writable when UPDATE=1 is given");
 }
@@ -53,16 +50,12 @@ impl Tree {
 
     /// Paths and texts, by path.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.files
-            .iter()
-            .map(|(path, text)| (path.as_str(), text.as_str()))
+        self.files.iter().map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
     /// The text of a file that must be there.
     pub(crate) fn text(&self, path: &str) -> &str {
-        self.files
-            .get(path)
-            .unwrap_or_else(|| panic!("{path} is not in the tree"))
+        self.files.get(path).unwrap_or_else(|| panic!("{path} is not in the tree"))
     }
 }
 
@@ -81,8 +74,6 @@ fn read_text(path: &Path) -> Option<String> {
 }
 
 fn relative(root: &Path, path: &Path) -> String {
-    let path = path
-        .strip_prefix(root)
-        .expect("the walk stays below the root");
+    let path = path.strip_prefix(root).expect("the walk stays below the root");
     path.to_str().expect("file names are UTF-8").to_owned()
 }

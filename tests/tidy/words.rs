@@ -6,25 +6,16 @@ use crate::offence::Offence;
 use crate::source::{closing, mask, tokens};
 
 /// Where `async` may stand: the edge of the process.
-const ASYNC_HOMES: [&str; 5] = [
-    "crates/api/",
-    "crates/client/",
-    "crates/server/",
-    "crates/vicinal/",
-    "tests/",
-];
+const ASYNC_HOMES: [&str; 5] =
+    ["crates/api/", "crates/client/", "crates/server/", "crates/vicinal/", "tests/"];
 
 /// Where `unsafe` may stand; ARCHITECTURE.md's invariant 10.
-const UNSAFE_HOMES: [&str; 3] = [
-    "crates/distance/",
-    "crates/index/",
-    "crates/storage/src/disk/mmap.rs",
-];
+const UNSAFE_HOMES: [&str; 3] =
+    ["crates/distance/", "crates/index/", "crates/storage/src/disk/mmap.rs"];
 
 /// Folders that many machines have: a checkout in one of them is no secret.
-const PUBLIC_FOLDERS: [&str; 9] = [
-    "/", "/builds", "/home", "/mnt", "/opt", "/srv", "/tmp", "/usr/src", "/var/tmp",
-];
+const PUBLIC_FOLDERS: [&str; 9] =
+    ["/", "/builds", "/home", "/mnt", "/opt", "/srv", "/tmp", "/usr/src", "/var/tmp"];
 
 /// Statements that begin with `matches!(`: the answer is thrown away.
 pub(crate) fn idle_matches(path: &str, text: &str) -> Vec<Offence> {
@@ -32,11 +23,7 @@ pub(crate) fn idle_matches(path: &str, text: &str) -> Vec<Offence> {
     let tokens = tokens(&masked);
     let mut found = Vec::new();
     for (place, window) in tokens.windows(3).enumerate() {
-        if window
-            .iter()
-            .map(|token| token.text)
-            .ne(["matches", "!", "("])
-        {
+        if window.iter().map(|token| token.text).ne(["matches", "!", "("]) {
             continue;
         }
         let begins = place == 0 || ["{", "}", ";"].contains(&tokens[place - 1].text);
@@ -70,19 +57,13 @@ pub(crate) fn unfinished(path: &str, text: &str) -> Vec<Offence> {
 
 /// Notes to oneself that no issue stands behind.
 pub(crate) fn notes_without_issue(path: &str, text: &str) -> Vec<Offence> {
-    let notes = [
-        concat!("TO", "DO"),
-        concat!("FIX", "ME"),
-        concat!("XX", "X"),
-    ];
+    let notes = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
     let is_note = |line: &str| {
         let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
         words.any(|word| notes.contains(&word))
     };
     let has_number = |line: &str| {
-        line.split('#')
-            .skip(1)
-            .any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        line.split('#').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
     };
     each_line(path, text, |line| {
         (is_note(line) && !has_number(line))
@@ -117,20 +98,14 @@ fn word_elsewhere(path: &str, text: &str, word: &str, homes: &[&str], why: &str)
         return Vec::new();
     }
     let masked = mask(text);
-    let places = tokens(&masked)
-        .into_iter()
-        .filter(|token| token.text == word);
-    places
-        .map(|token| Offence::new(path, token.line, format!("`{word}` here: {why}")))
-        .collect()
+    let places = tokens(&masked).into_iter().filter(|token| token.text == word);
+    places.map(|token| Offence::new(path, token.line, format!("`{word}` here: {why}"))).collect()
 }
 
 /// Folders that only the machine of a developer has.
 pub(crate) fn private_folders(root: &Path) -> Vec<String> {
-    let mut folders: Vec<String> = ["home", "root", "Users"]
-        .iter()
-        .map(|name| format!("/{name}/"))
-        .collect();
+    let mut folders: Vec<String> =
+        ["home", "root", "Users"].iter().map(|name| format!("/{name}/")).collect();
     let checkout = root.parent().and_then(Path::to_str).unwrap_or("/");
     if !PUBLIC_FOLDERS.contains(&checkout) {
         folders.push(format!("{checkout}/"));
@@ -148,17 +123,13 @@ pub(crate) fn machine_paths(path: &str, text: &str, private: &[String]) -> Vec<O
     };
     each_line(path, text, |line| {
         let folder = private.iter().find(|folder| is_path(line, folder))?;
-        Some(format!(
-            "`{folder}` is a path of one machine: make it relative or a parameter"
-        ))
+        Some(format!("`{folder}` is a path of one machine: make it relative or a parameter"))
     })
 }
 
 fn each_line(path: &str, text: &str, rule: impl Fn(&str) -> Option<String>) -> Vec<Offence> {
     let numbered = text.lines().enumerate();
-    numbered
-        .filter_map(|(at, line)| Some(Offence::new(path, at + 1, rule(line)?)))
-        .collect()
+    numbered.filter_map(|(at, line)| Some(Offence::new(path, at + 1, rule(line)?))).collect()
 }
 
 #[cfg(test)]
@@ -194,21 +165,14 @@ mod tests {
         let text = "//! No async, no unsafe.\nasync fn f() {}\nunsafe { }\n";
         assert_eq!(lines(&async_elsewhere("crates/engine/src/a.rs", text)), [2]);
         assert!(async_elsewhere("crates/server/src/a.rs", text).is_empty());
-        assert_eq!(
-            lines(&unsafe_elsewhere("crates/storage/src/log.rs", text)),
-            [3]
-        );
+        assert_eq!(lines(&unsafe_elsewhere("crates/storage/src/log.rs", text)), [3]);
         assert!(unsafe_elsewhere("crates/distance/src/a.rs", text).is_empty());
     }
 
     #[test]
     fn machine_path_is_found() {
         let private = private_folders(Path::new("/checkout/of/me/tree"));
-        let text = concat!(
-            "see /checkout/of/me/x\n/home/",
-            "you/x\na/home/",
-            "page\n/homes/x"
-        );
+        let text = concat!("see /checkout/of/me/x\n/home/", "you/x\na/home/", "page\n/homes/x");
         assert_eq!(lines(&machine_paths("a.md", text, &private)), [1, 2]);
         assert_eq!(private_folders(Path::new("/tmp/tree")).len(), 3);
     }

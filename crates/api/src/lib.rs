@@ -6,7 +6,12 @@
 /// Version 1 of the API.
 pub mod v1 {
     #![expect(missing_docs, reason = "generated; the comments of proto/ are carried over")]
-    #![expect(clippy::all, reason = "generated")]
+    #![expect(
+        clippy::all,
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        reason = "generated"
+    )]
     tonic::include_proto!("vicinal.v1");
 }
 

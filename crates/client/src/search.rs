@@ -49,13 +49,16 @@ pub struct Found<H> {
     pub report: proto::SearchReport,
 }
 
+/// Rows wanted by a search that does not say.
+const K_DEFAULT: u32 = 10;
+
 impl<Queries> Search<Queries> {
     pub(crate) fn new(collection: Collection, vectors: Vectors) -> Self {
         Self {
             collection,
             vector_column: String::new(),
             vectors,
-            k: 0,
+            k: K_DEFAULT,
             columns: Vec::new(),
             params: proto::SearchParams::default(),
             options: proto::ReadOptions::default(),
@@ -70,7 +73,7 @@ impl<Queries> Search<Queries> {
         self
     }
 
-    /// Sets how many rows are wanted; 1 to 16,384. Default: the server's, 10.
+    /// Sets how many rows are wanted; 1 to 16,384. Default: 10.
     #[must_use]
     pub fn k(mut self, k: u32) -> Self {
         self.k = k;

@@ -17,11 +17,7 @@ where
 {
     let history: Vec<_> = (1..)
         .zip(commands)
-        .map(|(index, data)| Committed {
-            index,
-            term: 1,
-            data: data.clone(),
-        })
+        .map(|(index, data)| Committed { index, term: 1, data: data.clone() })
         .collect();
     let mut run = |calls: usize| {
         let mut machine = make();

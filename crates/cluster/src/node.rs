@@ -59,10 +59,7 @@ impl NodeOptions {
         let zeros = [
             ("tick", self.tick.is_zero()),
             ("proposals_waiting_max", self.proposals_waiting_max == 0),
-            (
-                "proposal_bytes_waiting_max",
-                self.proposal_bytes_waiting_max == 0,
-            ),
+            ("proposal_bytes_waiting_max", self.proposal_bytes_waiting_max == 0),
             ("commit_bytes_max", self.commit_bytes_max == 0),
             ("round_bytes_max", self.round_bytes_max == 0),
         ];
@@ -87,9 +84,7 @@ pub struct Node<S: StateMachine> {
 
 impl<S: StateMachine> Clone for Node<S> {
     fn clone(&self) -> Self {
-        Self {
-            inner: Arc::clone(&self.inner),
-        }
+        Self { inner: Arc::clone(&self.inner) }
     }
 }
 
@@ -135,15 +130,7 @@ impl<S: StateMachine> Node<S> {
 
         let thread_ids = vec![raft_log.thread().id(), apply.thread().id()];
         let threads = Mutex::new(vec![raft_log, apply]);
-        Ok(Self {
-            inner: Arc::new(Inner {
-                shared,
-                inbox,
-                groups_in_log,
-                threads,
-                thread_ids,
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { shared, inbox, groups_in_log, threads, thread_ids }) })
     }
 
     /// Runs a group: what its log holds above [`GroupStart::applied`] is applied
@@ -158,11 +145,7 @@ impl<S: StateMachine> Node<S> {
     /// If the group runs already: that is a bug of the caller.
     pub fn add_group(&self, start: GroupStart, machine: S) {
         let group = self.inner.shared.register(start);
-        self.inner.inbox.push(Command::Add {
-            start,
-            group,
-            machine: Box::new(machine),
-        });
+        self.inner.inbox.push(Command::Add { start, group, machine: Box::new(machine) });
     }
 
     /// Ends a group for good: waiting proposals fail, what is committed is still
@@ -177,10 +160,7 @@ impl<S: StateMachine> Node<S> {
     /// applied, or at once why it was refused.
     pub fn propose(&self, group: GroupId, data: Bytes, done: Done<S::Outcome>) {
         match self.inner.shared.admit(group, data.len()) {
-            Ok(ticket) => self
-                .inner
-                .inbox
-                .push(Command::propose(group, data, ticket, done)),
+            Ok(ticket) => self.inner.inbox.push(Command::propose(group, data, ticket, done)),
             Err(error) => done(Err(error)),
         }
     }
@@ -193,10 +173,7 @@ impl<S: StateMachine> Node<S> {
 
     /// Whether everything is applied that the log held when the group was added.
     pub fn caught_up(&self, group: GroupId) -> bool {
-        self.inner
-            .shared
-            .group(group)
-            .is_some_and(|group| group.is_caught_up())
+        self.inner.shared.group(group).is_some_and(|group| group.is_caught_up())
     }
 
     /// Waits until the group is [caught up](Self::caught_up).
@@ -274,7 +251,5 @@ fn spawn(
     body: impl FnOnce() + Send + 'static,
 ) -> Result<JoinHandle<()>, StartError> {
     let builder = thread::Builder::new().name(name.to_owned());
-    builder
-        .spawn(body)
-        .map_err(|source| StartError::Thread { name, source })
+    builder.spawn(body).map_err(|source| StartError::Thread { name, source })
 }

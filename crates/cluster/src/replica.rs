@@ -35,10 +35,7 @@ const MESSAGES_IN_FLIGHT_MAX: usize = 256;
 /// bound on waiting commands is met first; one entry is always admitted.
 const UNCOMMITTED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-const _: () = assert!(
-    MESSAGE_ENTRY_BYTES_MAX <= UNCOMMITTED_BYTES_MAX,
-    "raft checks it at start"
-);
+const _: () = assert!(MESSAGE_ENTRY_BYTES_MAX <= UNCOMMITTED_BYTES_MAX, "raft checks it at start");
 
 /// What a replica is made with.
 pub(crate) struct ReplicaOptions {
@@ -61,30 +58,17 @@ pub(crate) enum ReplicaError {
     #[error(
         "the state holds group {group} up to index {applied}, but the log was purged up to {purged}; restore the group from a snapshot"
     )]
-    Gap {
-        group: GroupId,
-        applied: u64,
-        purged: u64,
-    },
+    Gap { group: GroupId, applied: u64, purged: u64 },
     /// The state machine is ahead of the log.
     #[error(
         "the state holds group {group} up to index {applied}, but the log ends at {last}; the log directory is not the one this state was made with"
     )]
-    Ahead {
-        group: GroupId,
-        applied: u64,
-        last: u64,
-    },
+    Ahead { group: GroupId, applied: u64, last: u64 },
     /// The log has another entry where the state machine stands.
     #[error(
         "the state holds group {group} up to index {index} of term {applied_term}, the log has term {log_term:?} there; the log directory is not the one this state was made with"
     )]
-    OtherHistory {
-        group: GroupId,
-        index: u64,
-        applied_term: u64,
-        log_term: Option<u64>,
-    },
+    OtherHistory { group: GroupId, index: u64, applied_term: u64, log_term: Option<u64> },
     /// Reading the log failed.
     #[error(transparent)]
     Log(#[from] vicinal_storage::LogError),
@@ -124,13 +108,8 @@ impl Replica {
         let read_failure = view.failure();
         let logger = slog::Logger::root(logger::TracingDrain, slog::o!());
         let raw = RawNode::new(&config(options), view, &logger)?;
-        let mut replica = Self {
-            raw,
-            group: options.group,
-            seed: options.seed,
-            ready: None,
-            read_failure,
-        };
+        let mut replica =
+            Self { raw, group: options.group, seed: options.seed, ready: None, read_failure };
         replica.seed_election_timeout();
         if is_sole_voter {
             replica.raw.campaign()?;
@@ -160,10 +139,7 @@ impl Replica {
         let mut message = Message::default();
         message.set_msg_type(MessageType::MsgPropose);
         message.from = self.raw.raft.id;
-        let entries = commands.into_iter().map(|data| Entry {
-            data,
-            ..Entry::default()
-        });
+        let entries = commands.into_iter().map(|data| Entry { data, ..Entry::default() });
         message.set_entries(entries.collect::<Vec<_>>().into());
         match self.raw.step(message) {
             Ok(()) => Some(first),
@@ -185,21 +161,15 @@ impl Replica {
     /// # Panics
     /// If the last one taken was not confirmed by [`persisted`](Self::persisted).
     pub(crate) fn take_ready(&mut self) -> ToPersist {
-        assert!(
-            self.ready.is_none(),
-            "the last ready is still being persisted"
-        );
+        assert!(self.ready.is_none(), "the last ready is still being persisted");
         let mut ready = self.raw.ready();
         self.drop_messages(&ready.take_messages());
         self.drop_messages(&ready.take_persisted_messages());
-        let vote = ready
-            .hs()
-            .filter(|_| ready.must_sync())
-            .map(|state| VoteState {
-                term: state.term,
-                vote: state.vote,
-                commit: state.commit,
-            });
+        let vote = ready.hs().filter(|_| ready.must_sync()).map(|state| VoteState {
+            term: state.term,
+            vote: state.vote,
+            commit: state.commit,
+        });
         let taken = ToPersist {
             vote,
             entries: ready.take_entries().into_iter().map(to_log_entry).collect(),
@@ -286,18 +256,10 @@ fn check_history(options: &ReplicaOptions, log: &SharedLog) -> Result<(), Replic
     let (group, applied) = (options.group, options.applied);
     let (purged, last) = (log.purged(group).index, log.last_index(group));
     if applied.index < purged {
-        return Err(ReplicaError::Gap {
-            group,
-            applied: applied.index,
-            purged,
-        });
+        return Err(ReplicaError::Gap { group, applied: applied.index, purged });
     }
     if applied.index > last {
-        return Err(ReplicaError::Ahead {
-            group,
-            applied: applied.index,
-            last,
-        });
+        return Err(ReplicaError::Ahead { group, applied: applied.index, last });
     }
     let log_term = match applied.index {
         0 => Some(0),
@@ -305,12 +267,7 @@ fn check_history(options: &ReplicaOptions, log: &SharedLog) -> Result<(), Replic
     };
     if log_term != Some(applied.term) {
         let (index, applied_term) = (applied.index, applied.term);
-        return Err(ReplicaError::OtherHistory {
-            group,
-            index,
-            applied_term,
-            log_term,
-        });
+        return Err(ReplicaError::OtherHistory { group, index, applied_term, log_term });
     }
     Ok(())
 }
@@ -332,12 +289,7 @@ fn to_log_entry(entry: Entry) -> LogEntry {
         EntryType::EntryConfChange => KIND_CONF_CHANGE,
         EntryType::EntryConfChangeV2 => KIND_CONF_CHANGE_V2,
     };
-    LogEntry {
-        index: entry.index,
-        term: entry.term,
-        kind,
-        data: entry.data,
-    }
+    LogEntry { index: entry.index, term: entry.term, kind, data: entry.data }
 }
 
 /// The inverse of [`to_log_entry`]; `None` for a kind this version does not know.
@@ -348,12 +300,8 @@ fn to_raft_entry(entry: LogEntry) -> Option<Entry> {
         KIND_CONF_CHANGE_V2 => EntryType::EntryConfChangeV2,
         _ => return None,
     };
-    let mut made = Entry {
-        index: entry.index,
-        term: entry.term,
-        data: entry.data,
-        ..Entry::default()
-    };
+    let mut made =
+        Entry { index: entry.index, term: entry.term, data: entry.data, ..Entry::default() };
     made.set_entry_type(kind);
     Some(made)
 }

@@ -60,9 +60,6 @@ pub struct GroupStart {
 impl GroupStart {
     /// A group whose state machine holds nothing yet.
     pub fn empty(group: GroupId) -> Self {
-        Self {
-            group,
-            applied: LogPosition { index: 0, term: 0 },
-        }
+        Self { group, applied: LogPosition { index: 0, term: 0 } }
     }
 }

@@ -34,12 +34,7 @@ impl Comparer {
             Metric::InnerProduct | Metric::Cosine => (dot, -1.0),
             Metric::Hamming => (kernels.hamming, 1.0),
         };
-        Self {
-            vector,
-            row_bytes: vector.row_bytes(),
-            kernel,
-            sign,
-        }
+        Self { vector, row_bytes: vector.row_bytes(), kernel, sign }
     }
 
     /// The type of the vectors compared.
@@ -54,10 +49,7 @@ impl Comparer {
     #[inline]
     pub fn key(&self, a: &[u8], b: &[u8]) -> f32 {
         let expected = self.row_bytes;
-        assert!(
-            a.len() == expected && b.len() == expected,
-            "a stored vector has {expected} bytes"
-        );
+        assert!(a.len() == expected && b.len() == expected, "a stored vector has {expected} bytes");
         // SAFETY: the instruction set is present, by the invariant of `Kernels`.
         self.order(unsafe { (self.kernel.pair)(a, b) })
     }
@@ -70,16 +62,8 @@ impl Comparer {
     #[inline]
     pub fn keys(&self, query: &[u8], rows: &[u8], out: &mut [f32]) {
         let (expected, count) = (self.row_bytes, out.len());
-        assert_eq!(
-            query.len(),
-            expected,
-            "a stored vector has {expected} bytes"
-        );
-        assert_eq!(
-            rows.len(),
-            expected * count,
-            "{count} results take {count} rows"
-        );
+        assert_eq!(query.len(), expected, "a stored vector has {expected} bytes");
+        assert_eq!(rows.len(), expected * count, "{count} results take {count} rows");
         // SAFETY: the instruction set is present, by the invariant of `Kernels`.
         unsafe { (self.kernel.rows)(query, rows, out) };
         for key in out {
@@ -103,9 +87,7 @@ impl Comparer {
 
 impl std::fmt::Debug for Comparer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Comparer")
-            .field("vector", &self.vector)
-            .finish_non_exhaustive()
+        f.debug_struct("Comparer").field("vector", &self.vector).finish_non_exhaustive()
     }
 }
 

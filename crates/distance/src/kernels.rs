@@ -96,9 +96,7 @@ pub enum SelectError {
 
 /// Every table this CPU can run, best first.
 pub fn available() -> impl Iterator<Item = &'static Kernels> {
-    ALL.iter()
-        .copied()
-        .filter(|kernels| kernels.isa.is_detected())
+    ALL.iter().copied().filter(|kernels| kernels.isa.is_detected())
 }
 
 /// The table of the instruction set called `name`.
@@ -109,15 +107,10 @@ pub fn select(name: &str) -> Result<&'static Kernels, SelectError> {
     if Isa::ALL.iter().all(|isa| isa.name() != name) {
         return Err(SelectError::Unknown(name.to_owned()));
     }
-    available()
-        .find(|kernels| kernels.isa.name() == name)
-        .ok_or_else(|| {
-            let names: Vec<_> = available().map(|kernels| kernels.isa.name()).collect();
-            SelectError::Unavailable {
-                name: name.to_owned(),
-                available: names.join(", "),
-            }
-        })
+    available().find(|kernels| kernels.isa.name() == name).ok_or_else(|| {
+        let names: Vec<_> = available().map(|kernels| kernels.isa.name()).collect();
+        SelectError::Unavailable { name: name.to_owned(), available: names.join(", ") }
+    })
 }
 
 /// The table that [`ISA_VARIABLE`] names, else the best one.
@@ -220,18 +213,13 @@ impl Kernels {
 
 impl std::fmt::Debug for Kernels {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Kernels")
-            .field("isa", &self.isa)
-            .finish_non_exhaustive()
+        f.debug_struct("Kernels").field("isa", &self.isa).finish_non_exhaustive()
     }
 }
 
 fn check(a: usize, b: usize) {
     assert_eq!(a, b, "vectors must have one dimension");
-    assert!(
-        a <= limits::DIM_MAX as usize,
-        "{a} elements are more than the sums have room for"
-    );
+    assert!(a <= limits::DIM_MAX as usize, "{a} elements are more than the sums have room for");
 }
 
 #[cfg(test)]

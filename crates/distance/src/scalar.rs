@@ -5,50 +5,17 @@ use half::{bf16, f16};
 
 pub(crate) static KERNELS: Kernels = Kernels {
     isa: Isa::Scalar,
-    l2_f32: Kernel {
-        pair: l2_f32,
-        rows: |query, rows, out| each(l2_f32, query, rows, out),
-    },
-    dot_f32: Kernel {
-        pair: dot_f32,
-        rows: |query, rows, out| each(dot_f32, query, rows, out),
-    },
-    l2_f16: Kernel {
-        pair: l2_f16,
-        rows: |query, rows, out| each(l2_f16, query, rows, out),
-    },
-    dot_f16: Kernel {
-        pair: dot_f16,
-        rows: |query, rows, out| each(dot_f16, query, rows, out),
-    },
-    l2_bf16: Kernel {
-        pair: l2_bf16,
-        rows: |query, rows, out| each(l2_bf16, query, rows, out),
-    },
-    dot_bf16: Kernel {
-        pair: dot_bf16,
-        rows: |query, rows, out| each(dot_bf16, query, rows, out),
-    },
-    l2_i8: Kernel {
-        pair: l2_i8,
-        rows: |query, rows, out| each(l2_i8, query, rows, out),
-    },
-    dot_i8: Kernel {
-        pair: dot_i8,
-        rows: |query, rows, out| each(dot_i8, query, rows, out),
-    },
-    l2_u8: Kernel {
-        pair: l2_u8,
-        rows: |query, rows, out| each(l2_u8, query, rows, out),
-    },
-    dot_u8: Kernel {
-        pair: dot_u8,
-        rows: |query, rows, out| each(dot_u8, query, rows, out),
-    },
-    hamming: Kernel {
-        pair: hamming,
-        rows: |query, rows, out| each(hamming, query, rows, out),
-    },
+    l2_f32: Kernel { pair: l2_f32, rows: |query, rows, out| each(l2_f32, query, rows, out) },
+    dot_f32: Kernel { pair: dot_f32, rows: |query, rows, out| each(dot_f32, query, rows, out) },
+    l2_f16: Kernel { pair: l2_f16, rows: |query, rows, out| each(l2_f16, query, rows, out) },
+    dot_f16: Kernel { pair: dot_f16, rows: |query, rows, out| each(dot_f16, query, rows, out) },
+    l2_bf16: Kernel { pair: l2_bf16, rows: |query, rows, out| each(l2_bf16, query, rows, out) },
+    dot_bf16: Kernel { pair: dot_bf16, rows: |query, rows, out| each(dot_bf16, query, rows, out) },
+    l2_i8: Kernel { pair: l2_i8, rows: |query, rows, out| each(l2_i8, query, rows, out) },
+    dot_i8: Kernel { pair: dot_i8, rows: |query, rows, out| each(dot_i8, query, rows, out) },
+    l2_u8: Kernel { pair: l2_u8, rows: |query, rows, out| each(l2_u8, query, rows, out) },
+    dot_u8: Kernel { pair: dot_u8, rows: |query, rows, out| each(dot_u8, query, rows, out) },
+    hamming: Kernel { pair: hamming, rows: |query, rows, out| each(hamming, query, rows, out) },
 };
 
 fn each(pair: fn(&[u8], &[u8]) -> f32, query: &[u8], rows: &[u8], out: &mut [f32]) {
@@ -77,9 +44,7 @@ fn dot<const BYTES: usize>(a: &[u8], b: &[u8], widen: impl Fn([u8; BYTES]) -> f3
 }
 
 fn l2_integer(a: &[u8], b: &[u8], widen: impl Fn([u8; 1]) -> i32) -> f32 {
-    let sum: i32 = elements(a, b)
-        .map(|(a, b)| (widen(a) - widen(b)).pow(2))
-        .sum();
+    let sum: i32 = elements(a, b).map(|(a, b)| (widen(a) - widen(b)).pow(2)).sum();
     sum as f32
 }
 

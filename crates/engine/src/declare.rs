@@ -24,9 +24,11 @@ impl Engine {
         request: Option<RequestId>,
     ) -> Result<CollectionId> {
         let database = database_name(database).to_owned();
-        match self.change(CatalogueCommand::Create { database, spec }, request)? {
-            CatalogueOutcome::Created(id) => Ok(id),
-            other => Err(other_request(&other)),
+        let outcome = self.change(CatalogueCommand::Create { database, spec }, request)?;
+        if let CatalogueOutcome::Created(id) = outcome {
+            Ok(id)
+        } else {
+            Err(other_request(&outcome))
         }
     }
 
@@ -83,10 +85,8 @@ impl Engine {
         request: Option<RequestId>,
     ) -> Result<()> {
         let (database, name) = (database_name(database).to_owned(), name.to_owned());
-        match self.change(CatalogueCommand::Drop { database, name }, request)? {
-            CatalogueOutcome::Dropped => Ok(()),
-            other => Err(other_request(&other)),
-        }
+        let outcome = self.change(CatalogueCommand::Drop { database, name }, request)?;
+        if let CatalogueOutcome::Dropped = outcome { Ok(()) } else { Err(other_request(&outcome)) }
     }
 
     /// Points an alias at a collection; returns what it pointed at before.
@@ -105,9 +105,11 @@ impl Engine {
             alias: alias.to_owned(),
             collection: collection.to_owned(),
         };
-        match self.change(command, request)? {
-            CatalogueOutcome::AliasSet(previous) => Ok(previous),
-            other => Err(other_request(&other)),
+        let outcome = self.change(command, request)?;
+        if let CatalogueOutcome::AliasSet(previous) = outcome {
+            Ok(previous)
+        } else {
+            Err(other_request(&outcome))
         }
     }
 
@@ -122,9 +124,11 @@ impl Engine {
         request: Option<RequestId>,
     ) -> Result<()> {
         let (database, alias) = (database_name(database).to_owned(), alias.to_owned());
-        match self.change(CatalogueCommand::DropAlias { database, alias }, request)? {
-            CatalogueOutcome::AliasDropped => Ok(()),
-            other => Err(other_request(&other)),
+        let outcome = self.change(CatalogueCommand::DropAlias { database, alias }, request)?;
+        if let CatalogueOutcome::AliasDropped = outcome {
+            Ok(())
+        } else {
+            Err(other_request(&outcome))
         }
     }
 
@@ -133,7 +137,9 @@ impl Engine {
         command: CatalogueCommand,
         request: Option<RequestId>,
     ) -> Result<CatalogueOutcome> {
-        self.check_disk()?;
+        if !command.makes_room() {
+            self.check_disk()?;
+        }
         self.catalogue().read(|state| state.check(&command, request))?;
         let header = Header {
             database: DatabaseId::default(),

@@ -246,7 +246,9 @@ impl Engine {
         let live = self.live(database, collection)?;
         let shard = live.shard()?;
         shard.check_writable()?;
-        self.check_disk()?;
+        if !matches!(write, Write::Delete(_)) {
+            self.check_disk()?;
+        }
         let schema = &live.info.spec.schema;
         let header = Header {
             database: live.database,
@@ -285,7 +287,8 @@ impl Engine {
         previous.map_or(now, |previous| now.max(previous + 1))
     }
 
-    /// Refuses writes while the disk is nearly full; reads go on.
+    /// Refuses what adds data while the disk is nearly full; reads go on, and so
+    /// does what makes room.
     pub(crate) fn check_disk(&self) -> Result<()> {
         let (available, reserve) =
             (self.inner.ticker.available_bytes(), self.inner.options.disk_reserve_bytes);
@@ -294,7 +297,7 @@ impl Engine {
         }
         let dir = self.inner.options.directory.display();
         Err(Error::exhausted(format!(
-            "the disk of {dir} has {available} bytes free, writes need {reserve}; free some or lower storage.reserve_bytes; reads go on"
+            "the disk of {dir} has {available} bytes free, writes need {reserve}; free some or lower storage.disk_reserve_bytes; reads, deletes and drops go on"
         )))
     }
 }
@@ -325,7 +328,7 @@ fn start_node(options: &EngineOptions, node: NodeId) -> Result<Node<Machine>> {
     let dir = options.directory.join("log");
     let (log, report) = Log::open(Arc::clone(&options.disk), &dir, log_options)?;
     if let Some(torn) = &report.torn {
-        tracing::warn!("the log's end was torn by a crash and cut off: {torn:?}");
+        tracing::warn!("{torn}");
     }
     let node_options = NodeOptions {
         seed: options.seed,

@@ -66,8 +66,8 @@ pub(crate) fn source(view: &View, segment: usize, row: u32) -> Source<'_> {
 /// Ids and wanted columns of rows, in the order given.
 pub(crate) fn fetch(schema: &Schema, wanted: &Wanted<'_>, sources: &[Source<'_>]) -> RowBatch {
     let ids = match schema.id_type() {
-        IdType::Int64 => Ids::Int(sources.iter().map(|source| int_id(source)).collect()),
-        IdType::String => Ids::Str(sources.iter().map(|source| str_id(source)).collect()),
+        IdType::Int64 => Ids::Int(sources.iter().map(int_id).collect()),
+        IdType::String => Ids::Str(sources.iter().map(str_id).collect()),
     };
     let mut batch = RowBatch { ids, vectors: Vec::new(), scalars: Vec::new() };
     if wanted.columns.is_empty() {

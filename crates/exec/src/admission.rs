@@ -33,13 +33,8 @@ pub struct Full {
 impl Admission {
     /// Admits at most `waiting_max` requests at once, running ones included.
     pub fn new(waiting_max: usize) -> Self {
-        let inner = Inner {
-            limit: waiting_max,
-            admitted: AtomicUsize::new(0),
-        };
-        Self {
-            inner: Arc::new(inner),
-        }
+        let inner = Inner { limit: waiting_max, admitted: AtomicUsize::new(0) };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Takes a place, which is held as long as the permit; never waits.
@@ -51,9 +46,7 @@ impl Admission {
         let one_more = |admitted| (admitted < limit).then_some(admitted + 1);
         let (set, fetch) = (Ordering::AcqRel, Ordering::Acquire);
         match self.inner.admitted.fetch_update(set, fetch, one_more) {
-            Ok(_) => Ok(Permit {
-                inner: Arc::clone(&self.inner),
-            }),
+            Ok(_) => Ok(Permit { inner: Arc::clone(&self.inner) }),
             Err(_) => Err(Full { limit }),
         }
     }

@@ -74,38 +74,19 @@ impl Pools {
         };
         let shares = shares(topology.nodes(), or_all(options.search_threads));
         let search =
-            topology
-                .nodes()
-                .iter()
-                .zip(shares)
-                .enumerate()
-                .map(|(at, (node, threads))| {
-                    let places = if options.pin {
-                        places(node, threads)
-                    } else {
-                        Vec::new()
-                    };
-                    let counters_here = Arc::clone(&counters);
-                    let start = move |thread: usize| {
-                        if let Some(place) = places.get(thread) {
-                            place.bind(&counters_here);
-                        }
-                    };
-                    pool(format!("search-{at}"), threads, start, &counters)
-                });
+            topology.nodes().iter().zip(shares).enumerate().map(|(at, (node, threads))| {
+                let places = if options.pin { places(node, threads) } else { Vec::new() };
+                let counters_here = Arc::clone(&counters);
+                let start = move |thread: usize| {
+                    if let Some(place) = places.get(thread) {
+                        place.bind(&counters_here);
+                    }
+                };
+                pool(format!("search-{at}"), threads, start, &counters)
+            });
         let search = search.collect::<Result<_, _>>()?;
-        let build = pool(
-            "build".into(),
-            or_all(options.build_threads),
-            |_| be_nice(),
-            &counters,
-        )?;
-        Ok(Self {
-            search,
-            build,
-            counters,
-            next_node: AtomicUsize::new(0),
-        })
+        let build = pool("build".into(), or_all(options.build_threads), |_| be_nice(), &counters)?;
+        Ok(Self { search, build, counters, next_node: AtomicUsize::new(0) })
     }
 
     /// NUMA nodes with a search pool.
@@ -159,11 +140,7 @@ fn pool(
             tracing::error!(reason = panic_text(&*panic), "a task panicked");
         })
         .build();
-    let pool = built.map_err(|source| PoolError {
-        name,
-        threads,
-        source,
-    })?;
+    let pool = built.map_err(|source| PoolError { name, threads, source })?;
     // Every thread answers, so every start handler has run when this returns.
     pool.broadcast(|_| ());
     Ok(pool)
@@ -196,18 +173,15 @@ fn places(node: &NumaNode, threads: usize) -> Vec<Place> {
     if threads == node.cores.len() {
         return node.cores.iter().map(|&core| Place::Core(core)).collect();
     }
-    (0..threads)
-        .map(|_| Place::AnyOf(node.cores.clone()))
-        .collect()
+    (0..threads).map(|_| Place::AnyOf(node.cores.clone())).collect()
 }
 
 impl Place {
     fn bind(&self, counters: &Counters) {
         let (is_bound, cores) = match self {
-            Self::Core(core) => (
-                core_affinity::set_for_current(CoreId { id: *core }),
-                std::slice::from_ref(core),
-            ),
+            Self::Core(core) => {
+                (core_affinity::set_for_current(CoreId { id: *core }), std::slice::from_ref(core))
+            }
             Self::AnyOf(cores) => {
                 let mut set = CpuSet::new();
                 let known = cores.iter().filter(|&&core| core < CpuSet::MAX_CPU);
@@ -218,10 +192,7 @@ impl Place {
         if is_bound {
             counters.pinned.fetch_add(1, Ordering::Relaxed);
         } else {
-            tracing::warn!(
-                ?cores,
-                "a search thread could not be pinned; it runs anywhere"
-            );
+            tracing::warn!(?cores, "a search thread could not be pinned; it runs anywhere");
         }
     }
 }

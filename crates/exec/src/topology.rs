@@ -54,10 +54,7 @@ impl Topology {
     #[cfg(feature = "numa")]
     pub fn from_synthetic(description: &str) -> Result<Self, TopologyError> {
         let nodes = hwloc::synthetic_nodes(description)?;
-        let all = nodes
-            .iter()
-            .flat_map(|node| node.cores.iter().copied())
-            .collect();
+        let all = nodes.iter().flat_map(|node| node.cores.iter().copied()).collect();
         Ok(Self::restricted(nodes, all))
     }
 
@@ -90,10 +87,7 @@ impl Topology {
             }
         }
         if kept.is_empty() {
-            kept.push(NumaNode {
-                number: 0,
-                cores: Vec::new(),
-            });
+            kept.push(NumaNode { number: 0, cores: Vec::new() });
         }
         kept[0].cores.extend(homeless);
         kept[0].cores.sort_unstable();
@@ -127,9 +121,7 @@ mod hwloc {
     pub(super) fn synthetic_nodes(description: &str) -> Result<Vec<NumaNode>, TopologyError> {
         let builder = TopologyBuilder::new().from_synthetic(description);
         let builder = builder.map_err(|error| refused(description, error))?;
-        let topology = builder
-            .build()
-            .map_err(|error| refused(description, error))?;
+        let topology = builder.build().map_err(|error| refused(description, error))?;
         Ok(nodes(&topology))
     }
 
@@ -148,10 +140,7 @@ mod hwloc {
     }
 
     fn refused(description: &str, error: impl fmt::Display) -> TopologyError {
-        TopologyError::Hwloc {
-            description: description.to_owned(),
-            reason: error.to_string(),
-        }
+        TopologyError::Hwloc { description: description.to_owned(), reason: error.to_string() }
     }
 }
 
@@ -160,10 +149,7 @@ mod tests {
     use super::*;
 
     fn node(number: usize, cores: &[usize]) -> NumaNode {
-        NumaNode {
-            number,
-            cores: cores.to_vec(),
-        }
+        NumaNode { number, cores: cores.to_vec() }
     }
 
     #[test]
@@ -180,37 +166,24 @@ mod tests {
         // Cores that hwloc does not know still count.
         check(&two[..1], &[1, 7], &[node(0, &[1, 7])]);
         // Memory without cores of its own (CXL), or sharing them (HBM).
-        check(
-            &[node(0, &[0, 1]), node(1, &[]), node(2, &[0, 1])],
-            &[0, 1],
-            &[node(0, &[0, 1])],
-        );
+        check(&[node(0, &[0, 1]), node(1, &[]), node(2, &[0, 1])], &[0, 1], &[node(0, &[0, 1])]);
     }
 
     #[test]
     fn this_machine_has_the_cores_of_the_mask() {
         let topology = Topology::detect();
         let allowed = core_affinity::get_core_ids().expect("Linux tells");
-        let mut cores: Vec<_> = topology
-            .nodes()
-            .iter()
-            .flat_map(|node| node.cores.clone())
-            .collect();
+        let mut cores: Vec<_> =
+            topology.nodes().iter().flat_map(|node| node.cores.clone()).collect();
         cores.sort_unstable();
-        assert_eq!(
-            cores,
-            allowed.iter().map(|core| core.id).collect::<Vec<_>>()
-        );
+        assert_eq!(cores, allowed.iter().map(|core| core.id).collect::<Vec<_>>());
     }
 
     #[test]
     #[cfg(feature = "numa")]
     fn a_synthetic_machine_of_two_nodes_has_two_nodes() {
         let topology = Topology::from_synthetic("node:2 core:4 pu:1").expect("hwloc knows it");
-        assert_eq!(
-            topology.nodes(),
-            [node(0, &[0, 1, 2, 3]), node(1, &[4, 5, 6, 7])]
-        );
+        assert_eq!(topology.nodes(), [node(0, &[0, 1, 2, 3]), node(1, &[4, 5, 6, 7])]);
         assert_eq!(topology.core_count(), 8);
     }
 

@@ -73,11 +73,8 @@ impl Workers {
             state: Mutex::default(),
             changed: Condvar::new(),
         });
-        let mut workers = Self {
-            shared: Arc::clone(&shared),
-            threads: Mutex::default(),
-            thread_ids: Vec::new(),
-        };
+        let mut workers =
+            Self { shared: Arc::clone(&shared), threads: Mutex::default(), thread_ids: Vec::new() };
         for at in 0..threads {
             let shared = Arc::clone(&shared);
             let builder = thread::Builder::new().name(format!("{name}-{at}"));
@@ -101,10 +98,7 @@ impl Workers {
         }
         let limit = self.shared.queue_max;
         if state.queue.len() >= limit {
-            return Err(SubmitError::Full {
-                name: name(),
-                limit,
-            });
+            return Err(SubmitError::Full { name: name(), limit });
         }
         state.queue.push_back(Box::new(job));
         drop(state);
@@ -138,10 +132,7 @@ impl Workers {
         for thread in self.threads.lock().drain(..) {
             // The threads catch the panics of jobs; there is nothing else to fail.
             if thread.join().is_err() {
-                tracing::error!(
-                    workers = self.shared.name,
-                    "a worker thread ended with a panic"
-                );
+                tracing::error!(workers = self.shared.name, "a worker thread ended with a panic");
             }
         }
     }

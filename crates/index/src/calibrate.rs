@@ -53,18 +53,11 @@ pub fn calibrate(
         let bounds = truth(vectors, &queries, k, cancel)?;
         let mut points = Vec::new();
         for effort in EFFORTS {
-            let search = Search {
-                k,
-                effort: effort as usize,
-                allowed: None,
-            };
+            let search = Search { k, effort: effort as usize, allowed: None };
             let found = |(&query, &(bound, count)): (&u32, &(f32, usize)),
                          scratch: &mut HnswScratch| {
                 let found = hnsw.search_without(vectors, query, &search, scratch, cancel)?;
-                let right = found
-                    .iter()
-                    .filter(|neighbor| neighbor.key <= bound)
-                    .count();
+                let right = found.iter().filter(|neighbor| neighbor.key <= bound).count();
                 Ok((right.min(count), count))
             };
             let (right, count) = queries
@@ -94,10 +87,7 @@ fn queries(hnsw: &Hnsw, rows: u32, sample: usize, seed: u64) -> Vec<u32> {
             clippy::cast_possible_truncation,
             reason = "the remainder is below a 32-bit number"
         )]
-        numbers
-            .map(|number| (number % u64::from(rows)) as u32)
-            .take(sample)
-            .collect()
+        numbers.map(|number| (number % u64::from(rows)) as u32).take(sample).collect()
     };
     queries.sort_unstable();
     queries.dedup();
@@ -120,17 +110,12 @@ fn truth(
         cancel.check()?;
         let first = at * block;
         let count = block.min(vectors.len() as usize - first);
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "a segment's rows fit 32 bits"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "a segment's rows fit 32 bits")]
         block_truth(vectors, queries, first as u32, count, &mut tops);
         Ok(tops)
     };
     let merge = |mut all: Vec<TopK>, more: Vec<TopK>| {
-        all.iter_mut()
-            .zip(more)
-            .for_each(|(top, other)| top.merge(other));
+        all.iter_mut().zip(more).for_each(|(top, other)| top.merge(other));
         Ok(all)
     };
     let tops = (0..blocks)
@@ -139,15 +124,9 @@ fn truth(
         .try_fold(nothing, scan)
         .try_reduce(nothing, merge)?;
     let bound = |neighbors: Vec<Neighbor>| {
-        (
-            neighbors.last().map_or(f32::NEG_INFINITY, |last| last.key),
-            neighbors.len(),
-        )
+        (neighbors.last().map_or(f32::NEG_INFINITY, |last| last.key), neighbors.len())
     };
-    Ok(tops
-        .into_iter()
-        .map(|top| bound(top.into_sorted()))
-        .collect())
+    Ok(tops.into_iter().map(|top| bound(top.into_sorted())).collect())
 }
 
 /// Compares every query with the rows of one block.

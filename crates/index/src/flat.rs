@@ -20,9 +20,7 @@ pub struct Flat {
 
 impl Flat {
     pub(crate) fn new(vectors: &Vectors) -> Self {
-        Self {
-            rows: vectors.len(),
-        }
+        Self { rows: vectors.len() }
     }
 
     pub(crate) fn search(
@@ -33,19 +31,8 @@ impl Flat {
         cancel: &Cancel,
     ) -> Result<Found, Stopped> {
         let (mut top, mut work) = (TopK::new(search.k), Work::default());
-        scan(
-            vectors,
-            query,
-            search.allowed,
-            0,
-            &mut top,
-            &mut work,
-            cancel,
-        )?;
-        Ok(Found {
-            neighbors: top.into_sorted(),
-            work,
-        })
+        scan(vectors, query, search.allowed, 0, &mut top, &mut work, cancel)?;
+        Ok(Found { neighbors: top.into_sorted(), work })
     }
 
     pub(crate) fn sections(&self) -> Vec<Section> {
@@ -57,14 +44,8 @@ impl Flat {
         let flat = Self::new(vectors);
         let (_, _, expected) = &flat.sections()[0];
         if header != expected.as_ref() {
-            let reason = format!(
-                "it is not the header of a FLAT index over {} rows",
-                flat.rows
-            );
-            return Err(IndexError::Damaged {
-                section: section::HEADER,
-                reason,
-            });
+            let reason = format!("it is not the header of a FLAT index over {} rows", flat.rows);
+            return Err(IndexError::Damaged { section: section::HEADER, reason });
         }
         Ok(flat)
     }

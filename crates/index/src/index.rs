@@ -104,9 +104,9 @@ impl Index {
         progress.start(u64::from(vectors.len()));
         let index = match params {
             IndexParams::Flat => Self::Flat(Flat::new(vectors)),
-            IndexParams::Hnsw(params) => Self::Hnsw(Box::new(Hnsw::build(
-                *params, vectors, pool, progress, cancel,
-            )?)),
+            IndexParams::Hnsw(params) => {
+                Self::Hnsw(Box::new(Hnsw::build(*params, vectors, pool, progress, cancel)?))
+            }
         };
         progress.finish();
         Ok(index)
@@ -130,11 +130,7 @@ impl Index {
         cancel: &Cancel,
     ) -> Result<Found, Stopped> {
         if let Some(allowed) = search.allowed {
-            assert_eq!(
-                allowed.len(),
-                vectors.len() as usize,
-                "a mask has one bit a row"
-            );
+            assert_eq!(allowed.len(), vectors.len() as usize, "a mask has one bit a row");
         }
         match self {
             Self::Flat(flat) => flat.search(vectors, query, search, cancel),
@@ -166,11 +162,7 @@ impl Index {
             let (found, bytes) =
                 read(section).map_err(|source| IndexError::Unreadable { section, source })?;
             if found != VERSION {
-                return Err(IndexError::Version {
-                    section,
-                    found,
-                    supported: VERSION,
-                });
+                return Err(IndexError::Version { section, found, supported: VERSION });
             }
             Ok(bytes)
         };
@@ -178,17 +170,10 @@ impl Index {
         let kind = header.first_chunk().map(|word| u32::from_le_bytes(*word));
         match kind {
             Some(FLAT) => Ok(Self::Flat(Flat::open(&header, vectors)?)),
-            Some(HNSW) => Ok(Self::Hnsw(Box::new(Hnsw::open(
-                &header,
-                &mut checked,
-                vectors,
-            )?))),
+            Some(HNSW) => Ok(Self::Hnsw(Box::new(Hnsw::open(&header, &mut checked, vectors)?))),
             Some(_) | None => {
                 let reason = format!("index kind {kind:?} is unknown");
-                Err(IndexError::Damaged {
-                    section: section::HEADER,
-                    reason,
-                })
+                Err(IndexError::Damaged { section: section::HEADER, reason })
             }
         }
     }

@@ -48,11 +48,7 @@ impl Ranked {
     #[inline]
     pub(crate) fn key(self) -> f32 {
         let ordered = (self.0 >> 32) as u32;
-        f32::from_bits(if ordered & SIGN == 0 {
-            !ordered
-        } else {
-            ordered & !SIGN
-        })
+        f32::from_bits(if ordered & SIGN == 0 { !ordered } else { ordered & !SIGN })
     }
 
     #[inline]
@@ -62,20 +58,14 @@ impl Ranked {
     }
 
     pub(crate) fn neighbor(self) -> Neighbor {
-        Neighbor {
-            row: self.id(),
-            key: self.key(),
-        }
+        Neighbor { row: self.id(), key: self.key() }
     }
 }
 
 impl TopK {
     /// Room for `k` rows.
     pub fn new(k: usize) -> Self {
-        Self {
-            k,
-            heap: BinaryHeap::new(),
-        }
+        Self { k, heap: BinaryHeap::new() }
     }
 
     /// Keeps the row if it is among the `k` nearest.
@@ -106,19 +96,12 @@ impl TopK {
 
     /// Takes over the rows of another list.
     pub fn merge(&mut self, other: Self) {
-        other
-            .heap
-            .into_iter()
-            .for_each(|ranked| self.push_ranked(ranked));
+        other.heap.into_iter().for_each(|ranked| self.push_ranked(ranked));
     }
 
     /// The rows kept, nearest first.
     pub fn into_sorted(self) -> Vec<Neighbor> {
-        self.heap
-            .into_sorted_vec()
-            .into_iter()
-            .map(Ranked::neighbor)
-            .collect()
+        self.heap.into_sorted_vec().into_iter().map(Ranked::neighbor).collect()
     }
 
     #[inline]
@@ -135,11 +118,7 @@ impl TopK {
     /// The worst row kept, once `k` are.
     #[inline]
     pub(crate) fn worst_of_full(&self) -> Option<Ranked> {
-        if self.heap.len() < self.k {
-            None
-        } else {
-            self.heap.peek().copied()
-        }
+        if self.heap.len() < self.k { None } else { self.heap.peek().copied() }
     }
 
     /// Empties the list and gives it room for `k` rows, keeping its memory.
@@ -162,21 +141,10 @@ mod tests {
 
     #[test]
     fn ranked_orders_like_the_float_and_then_the_row() {
-        let keys = [
-            f32::NEG_INFINITY,
-            -2.5,
-            -f32::MIN_POSITIVE,
-            0.0,
-            1e-40,
-            1.0,
-            f32::MAX,
-            f32::INFINITY,
-        ];
+        let keys =
+            [f32::NEG_INFINITY, -2.5, -f32::MIN_POSITIVE, 0.0, 1e-40, 1.0, f32::MAX, f32::INFINITY];
         for pair in keys.windows(2) {
-            assert!(
-                Ranked::new(pair[0], u32::MAX) < Ranked::new(pair[1], 0),
-                "{pair:?}"
-            );
+            assert!(Ranked::new(pair[0], u32::MAX) < Ranked::new(pair[1], 0), "{pair:?}");
         }
         for key in keys {
             assert_eq!(Ranked::new(key, 7).neighbor(), Neighbor { row: 7, key });
@@ -190,11 +158,7 @@ mod tests {
             top.push(1.0, row);
         }
         assert_eq!(top.threshold(), 1.0);
-        let rows: Vec<_> = top
-            .into_sorted()
-            .iter()
-            .map(|neighbor| neighbor.row)
-            .collect();
+        let rows: Vec<_> = top.into_sorted().iter().map(|neighbor| neighbor.row).collect();
         assert_eq!(rows, [1, 3]);
     }
 

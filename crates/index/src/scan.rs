@@ -14,6 +14,10 @@ const BLOCK_ROWS_MAX: usize = 512;
 /// Masked rows compared between two looks at the clock.
 const ROWS_PER_CHECK: u32 = 512;
 
+/// A word with so many allowed rows has all its rows compared: in order they
+/// stream in about three times as fast as one by one.
+const DENSE_ROWS: u32 = 20;
+
 /// Rows of one word of a bitmap.
 const WORD_ROWS: u32 = u64::BITS;
 
@@ -38,13 +42,7 @@ pub fn scan(
     work: &mut Work,
     cancel: &Cancel,
 ) -> Result<(), Stopped> {
-    let mut scan = Scan {
-        vectors,
-        query,
-        base_row,
-        top,
-        work,
-    };
+    let mut scan = Scan { vectors, query, base_row, top, work };
     match allowed {
         None => scan.all(cancel),
         Some(allowed) => scan.allowed(allowed, cancel),
@@ -65,34 +63,29 @@ impl Scan<'_> {
         for first in (0..self.vectors.len()).step_by(block) {
             cancel.check()?;
             let rest = (self.vectors.len() - first) as usize;
-            self.block(first, rest.min(block));
+            self.block(first, rest.min(block), |_| true);
         }
         Ok(())
     }
 
-    /// Compares `count` rows from `first` on, at most [`BLOCK_ROWS_MAX`].
-    fn block(&mut self, first: u32, count: usize) {
+    /// Compares `count` rows from `first` on, at most [`BLOCK_ROWS_MAX`], and
+    /// keeps those that pass.
+    fn block(&mut self, first: u32, count: usize, passes: impl Fn(usize) -> bool) {
         let mut keys = [0.0; BLOCK_ROWS_MAX];
         let keys = &mut keys[..count];
-        self.vectors
-            .comparer()
-            .keys(self.query, self.vectors.rows(first, count), keys);
+        self.vectors.comparer().keys(self.query, self.vectors.rows(first, count), keys);
         self.work.distances += count as u64;
-        for (row, &key) in (self.base_row + first..).zip(&*keys) {
-            if key <= self.top.threshold() {
+        for (at, (row, &key)) in (self.base_row + first..).zip(&*keys).enumerate() {
+            if key <= self.top.threshold() && passes(at) {
                 self.top.push(key, row);
             }
         }
     }
 
-    /// Word by word of the mask; a full word is a block.
+    /// Word by word of the mask; the rows of a dense word are a block.
     fn allowed(&mut self, allowed: &Bitmap, cancel: &Cancel) -> Result<(), Stopped> {
         let (start, end) = (self.base_row, self.base_row + self.vectors.len());
-        assert!(
-            end as usize <= allowed.len(),
-            "the mask has {} rows of {end}",
-            allowed.len()
-        );
+        assert!(end as usize <= allowed.len(), "the mask has {} rows of {end}", allowed.len());
         let mut rows_since_check = 0;
         for word_start in (start - start % WORD_ROWS..end).step_by(WORD_ROWS as usize) {
             let mut word = allowed.words()[(word_start / WORD_ROWS) as usize];
@@ -102,8 +95,9 @@ impl Scan<'_> {
             if end - word_start < WORD_ROWS {
                 word &= (1 << (end - word_start)) - 1;
             }
-            if word == u64::MAX {
-                self.block(word_start - start, WORD_ROWS as usize);
+            let is_whole = word_start >= start && end - word_start >= WORD_ROWS;
+            if is_whole && word.count_ones() >= DENSE_ROWS {
+                self.block(word_start - start, WORD_ROWS as usize, |at| word >> at & 1 == 1);
             } else {
                 self.word(word, word_start);
             }
@@ -116,24 +110,29 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Compares the rows of one word's bits, asking for all of them first.
-    fn word(&mut self, word: u64, word_start: u32) {
-        let rows = || {
-            let mut rest = word;
-            std::iter::from_fn(move || {
-                let bit = (rest != 0).then(|| rest.trailing_zeros())?;
-                rest &= rest - 1;
-                Some(word_start + bit)
-            })
+    /// Compares the rows of one word's bits, asking for each of them early.
+    fn word(&mut self, mut word: u64, word_start: u32) {
+        let mut rows = [0; WORD_ROWS as usize];
+        let rows = &mut rows[..word.count_ones() as usize];
+        for row in &mut *rows {
+            *row = word_start + word.trailing_zeros() - self.base_row;
+            word &= word - 1;
+        }
+        let ahead = self.vectors.rows_ahead();
+        let ask = |at: usize| {
+            if let Some(&row) = rows.get(at) {
+                prefetch(self.vectors.row(row));
+            }
         };
-        rows().for_each(|row| prefetch(self.vectors.row(row - self.base_row)));
-        for row in rows() {
-            let key = self.vectors.key(self.query, row - self.base_row);
-            self.work.distances += 1;
+        (0..ahead).for_each(ask);
+        for (at, &row) in rows.iter().enumerate() {
+            ask(at + ahead);
+            let key = self.vectors.key(self.query, row);
             if key <= self.top.threshold() {
-                self.top.push(key, row);
+                self.top.push(key, self.base_row + row);
             }
         }
+        self.work.distances += rows.len() as u64;
     }
 }
 

@@ -5,6 +5,10 @@ use bytes::Bytes;
 use vicinal_distance::{Comparer, kernels};
 use vicinal_types::{VectorType, limits};
 
+/// Bytes asked for before they are compared: about the cache lines that a core
+/// can wait for at once.
+const BYTES_AHEAD: usize = 2_048;
+
 /// Stored vectors, row after row, contiguous; clones share the bytes.
 #[derive(Clone, Debug)]
 pub struct Vectors {
@@ -22,20 +26,12 @@ impl Vectors {
     pub fn new(vector: VectorType, bytes: Bytes) -> Result<Self, IndexError> {
         let row_bytes = vector.row_bytes();
         if !bytes.len().is_multiple_of(row_bytes) {
-            return Err(IndexError::PartialVector {
-                bytes: bytes.len(),
-                row_bytes,
-            });
+            return Err(IndexError::PartialVector { bytes: bytes.len(), row_bytes });
         }
         let (rows, max) = (bytes.len() / row_bytes, limits::SEGMENT_ROWS_MAX);
         let len = u32::try_from(rows).ok().filter(|_| rows <= max);
         let len = len.ok_or(IndexError::TooManyRows { rows, max })?;
-        Ok(Self {
-            comparer: Comparer::new(vector, kernels()),
-            row_bytes,
-            len,
-            bytes,
-        })
+        Ok(Self { comparer: Comparer::new(vector, kernels()), row_bytes, len, bytes })
     }
 
     /// How many rows there are.
@@ -73,10 +69,10 @@ impl Vectors {
         &self.comparer
     }
 
-    /// Bytes of one row.
+    /// How many scattered rows to ask for before they are compared.
     #[inline]
-    pub(crate) fn row_bytes(&self) -> usize {
-        self.row_bytes
+    pub(crate) fn rows_ahead(&self) -> usize {
+        (BYTES_AHEAD / self.row_bytes).clamp(2, 16)
     }
 
     /// The stored bytes of `count` rows from `first` on.

@@ -58,10 +58,7 @@ mod tests {
         for (rows, dim, plan, least, most) in table {
             let vector = VectorType::new(dim, ElementType::F32, Metric::L2).expect("a right type");
             let micros = estimate_nanos(rows, vector, plan) / 1_000;
-            assert!(
-                (least..=most).contains(&micros),
-                "{plan:?} of {rows} × {dim}: {micros} µs"
-            );
+            assert!((least..=most).contains(&micros), "{plan:?} of {rows} × {dim}: {micros} µs");
         }
     }
 

@@ -54,13 +54,7 @@ const ROWS_PER_EFFORT: u64 = 32;
 const UNMEASURED: Calibration<'_> = Calibration {
     k: 10,
     samples: 0,
-    points: &[
-        (32, 0.80),
-        (64, 0.90),
-        (128, 0.96),
-        (256, 0.98),
-        (512, 0.99),
-    ],
+    points: &[(32, 0.80), (64, 0.90), (128, 0.96), (256, 0.98), (512, 0.99)],
 };
 
 /// Chooses how a segment of `rows` rows with a graph index is searched for `k`
@@ -111,37 +105,21 @@ pub fn choose_effort(
 }
 
 fn scan(reason: &'static str) -> SearchChoice {
-    SearchChoice {
-        plan: SearchPlan::Scan,
-        expected_recall: Some(1.0),
-        reason,
-    }
+    SearchChoice { plan: SearchPlan::Scan, expected_recall: Some(1.0), reason }
 }
 
 fn index(effort: usize, expected_recall: Option<f32>, reason: &'static str) -> SearchChoice {
-    SearchChoice {
-        plan: SearchPlan::Index { effort },
-        expected_recall,
-        reason,
-    }
+    SearchChoice { plan: SearchPlan::Index { effort }, expected_recall, reason }
 }
 
 /// The effort for `k` neighbours that is worth `effort` for `measured_k`.
 fn scaled(effort: usize, k: usize, measured_k: usize) -> usize {
-    if k <= measured_k {
-        effort.max(k)
-    } else {
-        (effort * k).div_ceil(measured_k).max(k)
-    }
+    if k <= measured_k { effort.max(k) } else { (effort * k).div_ceil(measured_k).max(k) }
 }
 
 /// The inverse of [`scaled`].
 fn unscaled(effort: usize, k: usize, measured_k: usize) -> usize {
-    if k <= measured_k {
-        effort
-    } else {
-        effort * measured_k / k
-    }
+    if k <= measured_k { effort } else { effort * measured_k / k }
 }
 
 impl Calibration<'_> {

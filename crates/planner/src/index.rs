@@ -31,17 +31,13 @@ const GRAPH_ROWS_MIN: u64 = 2;
 
 /// Chooses the index of a segment's vector column.
 pub fn choose_index(rows: u64, vector: VectorType, spec: &IndexSpec) -> IndexChoice {
-    let hnsw = IndexPlan::Hnsw {
-        m: spec.m,
-        ef_construction: spec.ef_construction,
-    };
+    let hnsw = IndexPlan::Hnsw { m: spec.m, ef_construction: spec.ef_construction };
     let (element, below) = (vector.element(), spec.flat_below_rows);
     match spec.kind {
         IndexKind::Flat => choice(IndexPlan::Flat, "FLAT is declared".into()),
-        IndexKind::Hnsw if rows < GRAPH_ROWS_MIN => choice(
-            IndexPlan::Flat,
-            format!("HNSW is declared, but {rows} rows make no graph"),
-        ),
+        IndexKind::Hnsw if rows < GRAPH_ROWS_MIN => {
+            choice(IndexPlan::Flat, format!("HNSW is declared, but {rows} rows make no graph"))
+        }
         IndexKind::Hnsw => choice(hnsw, "HNSW is declared".into()),
         IndexKind::Auto if rows < below.max(GRAPH_ROWS_MIN) => choice(
             IndexPlan::Flat,
@@ -70,10 +66,7 @@ mod tests {
     #[test]
     fn the_rule_is_the_table() {
         let vector = VectorType::new(128, ElementType::F32, Metric::L2).expect("a right type");
-        let hnsw = IndexPlan::Hnsw {
-            m: 16,
-            ef_construction: 128,
-        };
+        let hnsw = IndexPlan::Hnsw { m: 16, ef_construction: 128 };
         let table = [
             (IndexKind::Auto, 0, IndexPlan::Flat),
             (IndexKind::Auto, 4_095, IndexPlan::Flat),
@@ -84,15 +77,8 @@ mod tests {
             (IndexKind::Hnsw, 2, hnsw),
         ];
         for (kind, rows, expected) in table {
-            let spec = IndexSpec {
-                kind,
-                ..IndexSpec::default()
-            };
-            assert_eq!(
-                choose_index(rows, vector, &spec).kind,
-                expected,
-                "{kind:?} of {rows}"
-            );
+            let spec = IndexSpec { kind, ..IndexSpec::default() };
+            assert_eq!(choose_index(rows, vector, &spec).kind, expected, "{kind:?} of {rows}");
         }
     }
 
@@ -101,11 +87,7 @@ mod tests {
         let vector =
             VectorType::new(64, ElementType::Binary, Metric::Hamming).expect("a right type");
         let choice = choose_index(5_000, vector, &IndexSpec::default());
-        assert!(
-            choice.reason.contains("5000 binary vectors"),
-            "{}",
-            choice.reason
-        );
+        assert!(choice.reason.contains("5000 binary vectors"), "{}", choice.reason);
         assert!(choice.reason.contains("4096"), "{}", choice.reason);
     }
 }

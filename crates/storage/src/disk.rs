@@ -113,9 +113,7 @@ pub struct DirLock {
 
 impl DirLock {
     fn new(guard: impl Any + Send + Sync) -> Self {
-        Self {
-            _guard: Box::new(guard),
-        }
+        Self { _guard: Box::new(guard) }
     }
 }
 
@@ -154,10 +152,7 @@ pub enum LockError {
 }
 
 fn holder(pid: Option<u32>) -> String {
-    pid.map_or_else(
-        || "another process".to_owned(),
-        |pid| format!("process {pid}"),
-    )
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }
 
 impl From<LockError> for Error {
@@ -168,11 +163,7 @@ impl From<LockError> for Error {
 
 /// The kind that a failed disk call has for the upper crates.
 pub(crate) fn kind_of(error: &io::Error) -> ErrorKind {
-    if is_full(error) {
-        ErrorKind::Exhausted
-    } else {
-        ErrorKind::Unavailable
-    }
+    if is_full(error) { ErrorKind::Exhausted } else { ErrorKind::Unavailable }
 }
 
 fn is_full(error: &io::Error) -> bool {

@@ -89,33 +89,22 @@ impl Identity {
         let path = dir.join(IDENTITY_FILE);
         let failed = |action| {
             let path = path.clone();
-            move |source| IdentityError::Io {
-                action,
-                path,
-                source,
-            }
+            move |source| IdentityError::Io { action, path, source }
         };
-        disk.create_dir_all(dir)
-            .map_err(failed("create the directory of"))?;
+        disk.create_dir_all(dir).map_err(failed("create the directory of"))?;
         if !disk.exists(&path).map_err(failed("find"))? {
             let replaced = replace_file(disk, &path, &format::encode(&fresh));
             replaced.map_err(|error| failed("replace")(error.into_source()))?;
             return Ok(fresh);
         }
         let bytes = read_file(disk, &path).map_err(failed("read"))?;
-        disk.sync_dir(parent_of(&path))
-            .map_err(failed("sync the directory of"))?;
+        disk.sync_dir(parent_of(&path)).map_err(failed("sync the directory of"))?;
         match format::decode(&bytes) {
             Seen::Identity(identity) => Ok(identity),
-            Seen::UnknownVersion { found } => Err(IdentityError::UnknownVersion {
-                path,
-                found,
-                supported: format::VERSION,
-            }),
-            Seen::Bad(reason) => Err(IdentityError::Damaged {
-                path,
-                reason: reason.to_owned(),
-            }),
+            Seen::UnknownVersion { found } => {
+                Err(IdentityError::UnknownVersion { path, found, supported: format::VERSION })
+            }
+            Seen::Bad(reason) => Err(IdentityError::Damaged { path, reason: reason.to_owned() }),
         }
     }
 }

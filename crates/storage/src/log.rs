@@ -67,10 +67,7 @@ pub struct LogOptions {
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self {
-            file_bytes: 64 * 1024 * 1024,
-            cache_bytes: 32 * 1024 * 1024,
-        }
+        Self { file_bytes: 64 * 1024 * 1024, cache_bytes: 32 * 1024 * 1024 }
     }
 }
 
@@ -165,8 +162,7 @@ impl Log {
                 bytes_max: *FILE_BYTES.end(),
             });
         }
-        disk.create_dir_all(dir)
-            .map_err(LogError::io("create", dir))?;
+        disk.create_dir_all(dir).map_err(LogError::io("create", dir))?;
         let recovered = recovery::recover(&disk, dir)?;
         let mut log = Self {
             cache: Cache::new(options.cache_bytes),
@@ -253,9 +249,7 @@ impl Log {
     /// The position up to which the group was purged; zero at first.
     #[must_use]
     pub fn purged(&self, group: GroupId) -> LogPosition {
-        self.groups
-            .get(&group)
-            .map_or_else(LogPosition::default, |log| log.purged)
+        self.groups.get(&group).map_or_else(LogPosition::default, |log| log.purged)
     }
 
     /// The index of the first entry held, or of the next one if there is none.
@@ -295,9 +289,7 @@ impl Log {
     }
 
     fn check_alive(&self) -> Result<(), LogError> {
-        self.poisoned
-            .clone()
-            .map_or(Ok(()), |reason| Err(LogError::Poisoned { reason }))
+        self.poisoned.clone().map_or(Ok(()), |reason| Err(LogError::Poisoned { reason }))
     }
 
     /// Remembers the first failure of a call that changes the disk.
@@ -315,11 +307,7 @@ impl Log {
         let mut next = self.last_index(group) + 1;
         for (ordinal, entry) in entries.iter().enumerate() {
             let found = entry.index;
-            let fits = if ordinal == 0 {
-                (first..=next).contains(&found)
-            } else {
-                found == next
-            };
+            let fits = if ordinal == 0 { (first..=next).contains(&found) } else { found == next };
             if !fits || found > format::INDEX_MAX {
                 return Err(LogError::NotContiguous {
                     group,
@@ -333,12 +321,7 @@ impl Log {
             let bytes_max = format::PAYLOAD_BYTES_MAX;
             if bytes > bytes_max {
                 let index = entry.index;
-                return Err(LogError::TooLarge {
-                    group,
-                    index,
-                    bytes,
-                    bytes_max,
-                });
+                return Err(LogError::TooLarge { group, index, bytes, bytes_max });
             }
         }
         Ok(())
@@ -358,10 +341,8 @@ impl Log {
     fn push_state(&mut self, group: GroupId) -> Result<(), LogError> {
         let log = self.groups.entry(group).or_default();
         let position = log.purged;
-        let (detail, payload) = format::encode_state(State {
-            vote: log.vote,
-            is_empty: log.entry_count() == 0,
-        });
+        let (detail, payload) =
+            format::encode_state(State { vote: log.vote, is_empty: log.entry_count() == 0 });
         let slot = self.push_record(Record {
             kind: Kind::State,
             detail,
@@ -395,10 +376,8 @@ impl Log {
     /// Writes every group's state into the newest file, however full it is.
     fn push_states(&mut self) -> Result<(), LogError> {
         for (&group, log) in &mut self.groups {
-            let (detail, payload) = format::encode_state(State {
-                vote: log.vote,
-                is_empty: log.entry_count() == 0,
-            });
+            let (detail, payload) =
+                format::encode_state(State { vote: log.vote, is_empty: log.entry_count() == 0 });
             let slot = self.files.push(Record {
                 kind: Kind::State,
                 detail,
@@ -414,8 +393,5 @@ impl Log {
 }
 
 fn position_of(entry: &LogEntry) -> LogPosition {
-    LogPosition {
-        index: entry.index,
-        term: entry.term,
-    }
+    LogPosition { index: entry.index, term: entry.term }
 }

@@ -85,11 +85,7 @@ pub enum ManifestError {
 
 impl ManifestError {
     fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io {
-            action,
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Self::Io { action, path: path.to_owned(), source }
     }
 
     /// What the caller should do next.
@@ -128,8 +124,7 @@ impl ManifestStore {
     /// # Errors
     /// [`ManifestError::Damaged`] if the newest manifest is not what was written.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<(Self, Option<Vec<u8>>), ManifestError> {
-        disk.create_dir_all(dir)
-            .map_err(ManifestError::io("create", dir))?;
+        disk.create_dir_all(dir).map_err(ManifestError::io("create", dir))?;
         let names = disk.list(dir).map_err(ManifestError::io("list", dir))?;
         for name in &names {
             let is_leftover = name
@@ -137,31 +132,20 @@ impl ManifestStore {
                 .is_some_and(|name| format::parse_file_name(name).is_some());
             if is_leftover {
                 let path = dir.join(name);
-                disk.remove(&path)
-                    .map_err(ManifestError::io("remove", &path))?;
+                disk.remove(&path).map_err(ManifestError::io("remove", &path))?;
             }
         }
-        let mut sequences: Vec<u64> = names
-            .iter()
-            .filter_map(|n| format::parse_file_name(n))
-            .collect();
+        let mut sequences: Vec<u64> =
+            names.iter().filter_map(|n| format::parse_file_name(n)).collect();
         sequences.sort_unstable();
-        let mut store = Self {
-            disk,
-            dir: dir.to_owned(),
-            sequences,
-            poisoned: None,
-        };
+        let mut store = Self { disk, dir: dir.to_owned(), sequences, poisoned: None };
         let Some(&newest) = store.sequences.last() else {
             return Ok((store, None));
         };
         let body = store.read(newest)?;
         // After a killed process the name may be in the page cache only; it must
         // be durable before anybody builds on it.
-        store
-            .disk
-            .sync_dir(dir)
-            .map_err(ManifestError::io("sync", dir))?;
+        store.disk.sync_dir(dir).map_err(ManifestError::io("sync", dir))?;
         store.remove_old()?;
         Ok((store, Some(body)))
     }
@@ -219,11 +203,9 @@ impl ManifestStore {
         let bytes = read_file(&*self.disk, &path).map_err(ManifestError::io("read", &path))?;
         match format::decode(&bytes, sequence) {
             Seen::Body(body) => Ok(body.to_vec()),
-            Seen::UnknownVersion { found } => Err(ManifestError::UnknownVersion {
-                path,
-                found,
-                supported: format::VERSION,
-            }),
+            Seen::UnknownVersion { found } => {
+                Err(ManifestError::UnknownVersion { path, found, supported: format::VERSION })
+            }
             Seen::Bad(reason) => Err(ManifestError::Damaged { path, reason }),
         }
     }
@@ -233,9 +215,7 @@ impl ManifestStore {
     fn remove_old(&mut self) -> Result<(), ManifestError> {
         while self.sequences.len() > KEPT {
             let path = self.path(self.sequences[0]);
-            self.disk
-                .remove(&path)
-                .map_err(ManifestError::io("remove", &path))?;
+            self.disk.remove(&path).map_err(ManifestError::io("remove", &path))?;
             self.sequences.remove(0);
         }
         Ok(())

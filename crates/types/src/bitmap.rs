@@ -10,10 +10,7 @@ pub struct Bitmap {
 impl Bitmap {
     /// The empty set over `len` rows.
     pub fn new(len: usize) -> Self {
-        Self {
-            words: vec![0; len.div_ceil(64)],
-            len,
-        }
+        Self { words: vec![0; len.div_ceil(64)], len }
     }
 
     /// The full set over `len` rows.
@@ -53,10 +50,7 @@ impl Bitmap {
 
     /// How many rows are in the set.
     pub fn count(&self) -> usize {
-        self.words
-            .iter()
-            .map(|word| word.count_ones() as usize)
-            .sum()
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
     /// Whether `row` is in the set.

@@ -29,11 +29,7 @@ pub enum Stopped {
 impl Cancel {
     /// Work that must be done by `deadline`, if there is one.
     pub fn new(clock: Arc<dyn Clock>, deadline: Option<Instant>) -> Self {
-        Self {
-            clock,
-            deadline,
-            cancelled: Arc::new(AtomicBool::new(false)),
-        }
+        Self { clock, deadline, cancelled: Arc::new(AtomicBool::new(false)) }
     }
 
     /// Work that nobody interrupts.

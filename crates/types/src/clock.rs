@@ -29,9 +29,7 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one home of real time")]
     fn unix_micros(&self) -> u64 {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-        since_epoch.map_or(0, |elapsed| {
-            u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
-        })
+        since_epoch.map_or(0, |elapsed| u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
     }
 }
 
@@ -55,10 +53,7 @@ impl TestClock {
 
 impl Default for TestClock {
     fn default() -> Self {
-        Self {
-            start: SystemClock.now(),
-            elapsed_micros: AtomicU64::new(0),
-        }
+        Self { start: SystemClock.now(), elapsed_micros: AtomicU64::new(0) }
     }
 }
 

@@ -60,22 +60,13 @@ pub struct IndexSpec {
 
 impl Default for SegmentLimits {
     fn default() -> Self {
-        Self {
-            max_rows: 262_144,
-            max_bytes: 512 * 1024 * 1024,
-            max_interval_s: 60,
-        }
+        Self { max_rows: 262_144, max_bytes: 512 * 1024 * 1024, max_interval_s: 60 }
     }
 }
 
 impl Default for IndexSpec {
     fn default() -> Self {
-        Self {
-            kind: IndexKind::Auto,
-            m: 16,
-            ef_construction: 128,
-            flat_below_rows: 4_096,
-        }
+        Self { kind: IndexKind::Auto, m: 16, ef_construction: 128, flat_below_rows: 4_096 }
     }
 }
 
@@ -98,10 +89,7 @@ impl CollectionSpec {
         check_name("collection", &self.name)?;
         self.segments.check()?;
         for (column, index) in &self.indexes {
-            let known = self
-                .schema
-                .vectors()
-                .any(|(vector, _)| &vector.name == column);
+            let known = self.schema.vectors().any(|(vector, _)| &vector.name == column);
             if !known {
                 return Err(Error::invalid(format!(
                     "an index names the vector column `{column}`, which the schema does not have"

@@ -54,11 +54,7 @@ impl Error {
     /// Makes an error; the message is one lower-case sentence naming the thing,
     /// the value, the limit and the way out.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            source: None,
-        }
+        Self { kind, message: message.into(), source: None }
     }
 
     constructors! {

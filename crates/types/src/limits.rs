@@ -64,13 +64,7 @@ pub const PROPOSALS_WAITING_MAX: usize = 4_096;
 /// Bytes of commands waiting in all groups of a node.
 pub const PROPOSAL_BYTES_WAITING_MAX: usize = 256 * 1024 * 1024;
 
-const _: () = assert!(
-    COMMAND_BYTES_MAX < MESSAGE_BYTES_MAX,
-    "a command came in one message"
-);
-const _: () = assert!(
-    COMMAND_BYTES_MAX < PROPOSAL_BYTES_WAITING_MAX,
-    "one command must fit"
-);
+const _: () = assert!(COMMAND_BYTES_MAX < MESSAGE_BYTES_MAX, "a command came in one message");
+const _: () = assert!(COMMAND_BYTES_MAX < PROPOSAL_BYTES_WAITING_MAX, "one command must fit");
 const _: () = assert!(SEGMENT_ROWS_MAX <= u32::MAX as usize, "offsets are 32 bits");
 const _: () = assert!(K_MAX <= EFFORT_MAX, "effort must reach k");

@@ -38,12 +38,12 @@ impl Effort {
     pub fn check(self) -> Result<Self> {
         let max = limits::EFFORT_MAX;
         match self {
-            Self::Candidates(effort) if effort == 0 || effort > max => Err(Error::invalid(
-                format!("effort {effort} is not between 1 and {max}"),
-            )),
-            Self::MinRecall(recall) if !(recall > 0.0 && recall <= 1.0) => Err(Error::invalid(
-                format!("min_recall {recall} is not above 0 and at most 1"),
-            )),
+            Self::Candidates(effort) if effort == 0 || effort > max => {
+                Err(Error::invalid(format!("effort {effort} is not between 1 and {max}")))
+            }
+            Self::MinRecall(recall) if !(recall > 0.0 && recall <= 1.0) => {
+                Err(Error::invalid(format!("min_recall {recall} is not above 0 and at most 1")))
+            }
             Self::Exact | Self::Candidates(_) | Self::MinRecall(_) => Ok(self),
         }
     }
@@ -61,11 +61,7 @@ pub enum Nearer {
 impl Nearer {
     /// The direction of `metric`.
     pub fn of(metric: Metric) -> Self {
-        if metric.higher_is_nearer() {
-            Self::Higher
-        } else {
-            Self::Lower
-        }
+        if metric.higher_is_nearer() { Self::Higher } else { Self::Lower }
     }
 }
 

@@ -100,23 +100,15 @@ impl Schema {
                 ));
             }
             if !names.insert(&column.name) {
-                return Err(Error::invalid(format!(
-                    "column `{}` is named twice",
-                    column.name
-                )));
+                return Err(Error::invalid(format!("column `{}` is named twice", column.name)));
             }
             if !ids.insert(column.id) {
-                return Err(Error::invalid(format!(
-                    "column number {} is used twice",
-                    column.id
-                )));
+                return Err(Error::invalid(format!("column number {} is used twice", column.id)));
             }
         }
         let schema = Self { id_type, columns };
         if schema.vectors().next().is_none() {
-            return Err(Error::invalid(
-                "a collection needs at least one vector column",
-            ));
+            return Err(Error::invalid("a collection needs at least one vector column"));
         }
         Ok(schema)
     }
@@ -167,10 +159,7 @@ impl Schema {
             (name, ..) => self.vectors().find(|(column, _)| column.name == name),
         };
         found.ok_or_else(|| {
-            let names: Vec<_> = self
-                .vectors()
-                .map(|(column, _)| column.name.as_str())
-                .collect();
+            let names: Vec<_> = self.vectors().map(|(column, _)| column.name.as_str()).collect();
             let names = names.join("`, `");
             Error::invalid(if name.is_empty() {
                 format!("the collection has several vector columns; name one of `{names}`")
@@ -237,10 +226,7 @@ impl TryFrom<SchemaFields> for Schema {
 
 impl From<Schema> for SchemaFields {
     fn from(schema: Schema) -> Self {
-        Self {
-            id_type: schema.id_type,
-            columns: schema.columns,
-        }
+        Self { id_type: schema.id_type, columns: schema.columns }
     }
 }
 
@@ -270,11 +256,7 @@ mod tests {
 
     fn vector(id: u32, name: &str) -> Column {
         let kind = VectorType::new(4, ElementType::F32, Metric::L2).expect("a right type");
-        Column {
-            id: ColumnId(id),
-            name: name.into(),
-            kind: ColumnType::Vector(kind),
-        }
+        Column { id: ColumnId(id), name: name.into(), kind: ColumnType::Vector(kind) }
     }
 
     #[test]

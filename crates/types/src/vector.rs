@@ -108,9 +108,7 @@ impl VectorType {
     pub fn new(dim: u32, element: ElementType, metric: Metric) -> Result<Self> {
         let max = limits::DIM_MAX;
         if dim == 0 || dim > max {
-            return Err(Error::invalid(format!(
-                "dimension {dim} is not between 1 and {max}"
-            )));
+            return Err(Error::invalid(format!("dimension {dim} is not between 1 and {max}")));
         }
         let is_binary = element == ElementType::Binary;
         if is_binary && !dim.is_multiple_of(8) {
@@ -129,11 +127,7 @@ impl VectorType {
                 "cosine stores unit vectors, which {element} elements cannot hold; use f32, f16 or bf16, or the metric ip"
             )));
         }
-        Ok(Self {
-            dim,
-            element,
-            metric,
-        })
+        Ok(Self { dim, element, metric })
     }
 
     /// Elements of a vector.
@@ -167,11 +161,7 @@ impl TryFrom<VectorTypeFields> for VectorType {
 
 impl From<VectorType> for VectorTypeFields {
     fn from(vector: VectorType) -> Self {
-        Self {
-            dim: vector.dim,
-            element: vector.element,
-            metric: vector.metric,
-        }
+        Self { dim: vector.dim, element: vector.element, metric: vector.metric }
     }
 }
 

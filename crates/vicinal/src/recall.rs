@@ -13,11 +13,10 @@ pub(crate) fn by_ids(found: &[i64], scores: &[f32], truth: &[i32], nearer: Neare
         Nearer::Higher => score < than,
     };
     let pairs = || found.iter().zip(scores).take(truth.len());
-    let worst_true =
-        pairs()
-            .filter(|(id, _)| is_true(id))
-            .map(|(_, score)| *score)
-            .reduce(|worst, score| if is_farther(score, worst) { score } else { worst });
+    let worst_true = pairs()
+        .filter(|(id, _)| is_true(id))
+        .map(|(_, score)| *score)
+        .reduce(|worst, score| if is_farther(score, worst) { score } else { worst });
     let hits = pairs().filter(|(id, score)| {
         is_true(id) || worst_true.is_some_and(|worst| !is_farther(**score, worst))
     });

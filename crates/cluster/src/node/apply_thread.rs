@@ -39,15 +39,9 @@ pub(super) struct Entries<O> {
 }
 
 enum Work<S: StateMachine> {
-    Add {
-        group: GroupId,
-        machine: S,
-        shared: Arc<GroupShared>,
-    },
+    Add { group: GroupId, machine: S, shared: Arc<GroupShared> },
     Entries(Entries<S::Outcome>),
-    Remove {
-        group: GroupId,
-    },
+    Remove { group: GroupId },
 }
 
 /// The queue in front of the `apply` thread. Pushing never waits; the `raft-log`
@@ -71,28 +65,12 @@ struct State<S: StateMachine> {
 
 impl<S: StateMachine> ApplyQueue<S> {
     pub(super) fn new(batch_bytes_max: usize) -> Self {
-        let state = State {
-            work: Vec::new(),
-            bytes: 0,
-            is_stopped: false,
-            is_closed: false,
-        };
-        Self {
-            batch_bytes_max,
-            state: Mutex::new(state),
-            arrived: Condvar::new(),
-        }
+        let state = State { work: Vec::new(), bytes: 0, is_stopped: false, is_closed: false };
+        Self { batch_bytes_max, state: Mutex::new(state), arrived: Condvar::new() }
     }
 
     pub(super) fn add(&self, group: GroupId, machine: S, shared: Arc<GroupShared>) {
-        self.push_work(
-            Work::Add {
-                group,
-                machine,
-                shared,
-            },
-            0,
-        );
+        self.push_work(Work::Add { group, machine, shared }, 0);
     }
 
     pub(super) fn remove(&self, group: GroupId) {
@@ -169,18 +147,12 @@ pub(super) fn run<S: StateMachine>(
     shared: &Arc<Shared>,
     inbox: &Arc<Inbox<S>>,
 ) {
-    let mut thread = ApplyThread {
-        queue,
-        inbox,
-        machines: BTreeMap::new(),
-    };
+    let mut thread = ApplyThread { queue, inbox, machines: BTreeMap::new() };
     let ended = catch_unwind(AssertUnwindSafe(|| thread.run()));
     if let Err(panic) = ended {
         let reason = format!("the apply thread panicked: {}", panic_text(&*panic));
         tracing::error!(reason, "this node takes no writes until it restarts");
-        shared.refuse(&ProposeError::LogFailed {
-            reason: reason.clone(),
-        });
+        shared.refuse(&ProposeError::LogFailed { reason: reason.clone() });
         shared.stop_groups(&reason);
         inbox.nudge();
     }
@@ -209,19 +181,9 @@ impl<S: StateMachine> ApplyThread<'_, S> {
             for work in work {
                 match work {
                     Work::Entries(entries) => gathered.push(entries),
-                    Work::Add {
-                        group,
-                        machine,
-                        shared,
-                    } => {
+                    Work::Add { group, machine, shared } => {
                         self.apply_all(std::mem::take(&mut gathered));
-                        self.machines.insert(
-                            group,
-                            Machine {
-                                state: machine,
-                                shared,
-                            },
-                        );
+                        self.machines.insert(group, Machine { state: machine, shared });
                     }
                     Work::Remove { group } => {
                         self.apply_all(std::mem::take(&mut gathered));
@@ -242,11 +204,7 @@ impl<S: StateMachine> ApplyThread<'_, S> {
             let mut bytes = 0;
             for entry in entries {
                 if bytes > 0 && bytes + entry.bytes() > self.queue.batch_bytes_max {
-                    self.apply(
-                        group,
-                        std::mem::take(&mut batch),
-                        std::mem::take(&mut bytes),
-                    );
+                    self.apply(group, std::mem::take(&mut batch), std::mem::take(&mut bytes));
                 }
                 bytes += entry.bytes();
                 batch.push(entry);
@@ -266,19 +224,12 @@ impl<S: StateMachine> ApplyThread<'_, S> {
         let Some(last) = batch.last() else {
             return;
         };
-        let position = LogPosition {
-            index: last.entry.index,
-            term: last.entry.term,
-        };
+        let position = LogPosition { index: last.entry.index, term: last.entry.term };
         let mut commands = Vec::with_capacity(batch.len());
         let mut replies = Vec::with_capacity(batch.len());
         for ToApply { entry, reply } in batch {
             if is_command(&entry) {
-                commands.push(Committed {
-                    index: entry.index,
-                    term: entry.term,
-                    data: entry.data,
-                });
+                commands.push(Committed { index: entry.index, term: entry.term, data: entry.data });
                 replies.push(reply);
             }
         }
@@ -286,10 +237,7 @@ impl<S: StateMachine> ApplyThread<'_, S> {
             // The group stopped while these were on their way.
             let reason = "it stopped before the write was applied".to_owned();
             let error = ProposeError::GroupStopped { group, reason };
-            return replies
-                .into_iter()
-                .flatten()
-                .for_each(|reply| reply.send(Err(error.clone())));
+            return replies.into_iter().flatten().for_each(|reply| reply.send(Err(error.clone())));
         };
         match apply_caught(&mut machine.state, &commands, position) {
             Ok(outcomes) => {
@@ -383,10 +331,7 @@ struct Gathered<O> {
 
 impl<O> Default for Gathered<O> {
     fn default() -> Self {
-        Self {
-            groups: Vec::new(),
-            places: BTreeMap::new(),
-        }
+        Self { groups: Vec::new(), places: BTreeMap::new() }
     }
 }
 

@@ -21,12 +21,7 @@ pub(super) struct Group<O> {
 
 impl<O> Group<O> {
     pub(super) fn new(replica: Replica, shared: Arc<GroupShared>) -> Self {
-        Self {
-            replica,
-            shared,
-            waiting: VecDeque::new(),
-            proposed: VecDeque::new(),
-        }
+        Self { replica, shared, waiting: VecDeque::new(), proposed: VecDeque::new() }
     }
 
     /// Moves waiting commands into the log, as many as the round and raft take but
@@ -37,9 +32,7 @@ impl<O> Group<O> {
         }
         if !self.replica.is_leader() {
             for proposal in self.waiting.drain(..) {
-                proposal
-                    .reply
-                    .send(Err(ProposeError::NotLeader { group: id }));
+                proposal.reply.send(Err(ProposeError::NotLeader { group: id }));
             }
             return 0;
         }
@@ -69,9 +62,8 @@ impl<O> Group<O> {
     /// Who proposed this entry here. Proposals whose place another leader's entry
     /// took are answered on the way.
     pub(super) fn take_reply(&mut self, id: GroupId, entry: &LogEntry) -> Option<Reply<O>> {
-        while let Some((position, reply)) = self
-            .proposed
-            .pop_front_if(|(position, _)| position.index <= entry.index)
+        while let Some((position, reply)) =
+            self.proposed.pop_front_if(|(position, _)| position.index <= entry.index)
         {
             if position.index == entry.index && position.term == entry.term {
                 return Some(reply);

@@ -54,14 +54,8 @@ impl<S: StateMachine> Command<S> {
         ticket: Ticket,
         done: Done<S::Outcome>,
     ) -> Self {
-        let reply = Reply {
-            done: Some(done),
-            ticket: Some(ticket),
-        };
-        Self::Propose {
-            group,
-            proposal: Proposal { data, reply },
-        }
+        let reply = Reply { done: Some(done), ticket: Some(ticket) };
+        Self::Propose { group, proposal: Proposal { data, reply } }
     }
 }
 
@@ -121,15 +115,8 @@ struct State<S: StateMachine> {
 
 impl<S: StateMachine> Inbox<S> {
     pub(super) fn new() -> Self {
-        let state = State {
-            commands: Vec::new(),
-            is_nudged: false,
-            is_closed: false,
-        };
-        Self {
-            state: Mutex::new(state),
-            arrived: Condvar::new(),
-        }
+        let state = State { commands: Vec::new(), is_nudged: false, is_closed: false };
+        Self { state: Mutex::new(state), arrived: Condvar::new() }
     }
 
     pub(super) fn push(&self, command: Command<S>) {
@@ -163,8 +150,7 @@ impl<S: StateMachine> Inbox<S> {
         }
         if (1..GATHERED_MAX).contains(&state.commands.len()) {
             let is_short = |state: &mut State<S>| state.commands.len() < gathered.min(GATHERED_MAX);
-            self.arrived
-                .wait_while_for(&mut state, is_short, returning.grace);
+            self.arrived.wait_while_for(&mut state, is_short, returning.grace);
         }
         state.is_nudged = false;
         std::mem::take(&mut state.commands)

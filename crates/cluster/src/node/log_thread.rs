@@ -129,11 +129,7 @@ impl<S: StateMachine> LogThread<S> {
             return self.refuse(command);
         }
         match command {
-            Command::Add {
-                start,
-                group,
-                machine,
-            } => self.add(start, group, *machine),
+            Command::Add { start, group, machine } => self.add(start, group, *machine),
             Command::Remove { group } => self.remove(group),
             Command::Propose { group, proposal } => self.enqueue(group, proposal),
             Command::Purge { group, up_to } => self.purge(group, up_to),
@@ -147,16 +143,13 @@ impl<S: StateMachine> LogThread<S> {
         match command {
             Command::Propose { proposal, .. } => {
                 let reason = self.shared.failure();
-                let error = reason.map_or(ProposeError::Stopping, |reason| {
-                    ProposeError::LogFailed { reason }
-                });
+                let error = reason
+                    .map_or(ProposeError::Stopping, |reason| ProposeError::LogFailed { reason });
                 proposal.reply.send(Err(error));
             }
             Command::Add { group, .. } => {
                 group.stop(
-                    self.shared
-                        .failure()
-                        .unwrap_or_else(|| ProposeError::Stopping.to_string()),
+                    self.shared.failure().unwrap_or_else(|| ProposeError::Stopping.to_string()),
                 );
             }
             Command::Stop => self.is_stopping = true,
@@ -244,14 +237,9 @@ impl<S: StateMachine> LogThread<S> {
         let Some(group) = self.groups.remove(&id) else {
             return;
         };
-        let reason = group
-            .shared
-            .stopped()
-            .unwrap_or_else(|| "its state machine failed".to_owned());
-        group.answer_all(|| ProposeError::GroupStopped {
-            group: id,
-            reason: reason.clone(),
-        });
+        let reason =
+            group.shared.stopped().unwrap_or_else(|| "its state machine failed".to_owned());
+        group.answer_all(|| ProposeError::GroupStopped { group: id, reason: reason.clone() });
     }
 
     fn round(&mut self) -> Result<(), LogError> {
@@ -283,10 +271,7 @@ impl<S: StateMachine> LogThread<S> {
         let begin = self.clock.now();
         self.sync()?;
         let sync_time = self.clock.now().saturating_duration_since(begin);
-        self.returning = Returning {
-            count: proposed,
-            grace: (sync_time / 4).min(GRACE_MAX),
-        };
+        self.returning = Returning { count: proposed, grace: (sync_time / 4).min(GRACE_MAX) };
         for &id in &persisting {
             let committed = self.with_group(id, |group| group.replica.persisted());
             self.hand_over(id, committed.unwrap_or_default());
@@ -356,10 +341,7 @@ impl<S: StateMachine> LogThread<S> {
             let reply = group.take_reply(id, &entry);
             ToApply { entry, reply }
         });
-        self.queue.push(Entries {
-            group: id,
-            entries: entries.collect(),
-        });
+        self.queue.push(Entries { group: id, entries: entries.collect() });
     }
 
     /// Keeps the group active while it has work, and shows how it is doing.
@@ -392,10 +374,7 @@ impl<S: StateMachine> LogThread<S> {
         match catch_unwind(AssertUnwindSafe(|| step(group))) {
             Ok(made) => Some(made),
             Err(panic) => {
-                let reason = group
-                    .replica
-                    .read_failure()
-                    .unwrap_or_else(|| panic_text(&*panic));
+                let reason = group.replica.read_failure().unwrap_or_else(|| panic_text(&*panic));
                 tracing::error!(group = %id, reason, "a group stopped");
                 group.shared.stop(reason);
                 self.queue.remove(id);
@@ -408,14 +387,9 @@ impl<S: StateMachine> LogThread<S> {
     /// The log failed: nothing is written any more, everybody hears why.
     fn fail(&mut self, reason: &str) {
         if !self.has_failed() {
-            tracing::error!(
-                reason,
-                "the log failed; this node takes no writes until it restarts"
-            );
+            tracing::error!(reason, "the log failed; this node takes no writes until it restarts");
         }
-        let error = ProposeError::LogFailed {
-            reason: reason.to_owned(),
-        };
+        let error = ProposeError::LogFailed { reason: reason.to_owned() };
         self.shared.refuse(&error);
         self.shared.stop_groups(&error.to_string());
         for (_, group) in std::mem::take(&mut self.groups) {

@@ -107,9 +107,7 @@ impl Shared {
         if let Some(refusal) = self.refusal.read().clone() {
             return Err(refusal);
         }
-        let group = self
-            .group(id)
-            .ok_or(ProposeError::UnknownGroup { group: id })?;
+        let group = self.group(id).ok_or(ProposeError::UnknownGroup { group: id })?;
         if let Some(reason) = group.stopped() {
             return Err(ProposeError::GroupStopped { group: id, reason });
         }
@@ -126,35 +124,21 @@ impl Shared {
         let waiting = group.waiting.fetch_add(1, Ordering::AcqRel);
         let waiting_bytes = node.bytes.fetch_add(bytes, Ordering::AcqRel);
         node.count.fetch_add(1, Ordering::AcqRel);
-        let ticket = Ticket {
-            node: Arc::clone(node),
-            group,
-            bytes,
-        };
+        let ticket = Ticket { node: Arc::clone(node), group, bytes };
         let (limit, limit_bytes) = (self.proposals_waiting_max, self.proposal_bytes_waiting_max);
         if waiting >= limit {
-            return Err(ProposeError::Full {
-                group: id,
-                waiting,
-                limit,
-            });
+            return Err(ProposeError::Full { group: id, waiting, limit });
         }
         // A command larger than the limit passes while nothing else waits.
         if waiting_bytes > 0 && waiting_bytes.saturating_add(bytes) > limit_bytes {
-            return Err(ProposeError::FullBytes {
-                waiting_bytes,
-                limit_bytes,
-            });
+            return Err(ProposeError::FullBytes { waiting_bytes, limit_bytes });
         }
         Ok(ticket)
     }
 
     pub(super) fn waiting(&self) -> (usize, usize) {
         let waiting = &self.proposals_waiting;
-        (
-            waiting.count.load(Ordering::Acquire),
-            waiting.bytes.load(Ordering::Acquire),
-        )
+        (waiting.count.load(Ordering::Acquire), waiting.bytes.load(Ordering::Acquire))
     }
 
     /// Refuses proposals from now on; the first reason stays, except that a
@@ -211,8 +195,7 @@ struct GroupState {
 
 impl GroupState {
     fn is_caught_up(&self) -> bool {
-        self.target
-            .is_some_and(|target| self.status.applied >= target)
+        self.target.is_some_and(|target| self.status.applied >= target)
     }
 }
 
@@ -240,10 +223,7 @@ impl GroupShared {
             group: start.group,
             clock,
             waiting: AtomicUsize::new(0),
-            state: Mutex::new(GroupState {
-                status,
-                target: None,
-            }),
+            state: Mutex::new(GroupState { status, target: None }),
             moved: Condvar::new(),
         }
     }
@@ -279,11 +259,7 @@ impl GroupShared {
             if left.is_zero() {
                 let applied = state.status.applied;
                 let target = state.target.unwrap_or(applied);
-                return Err(CatchUpError::TimedOut {
-                    group,
-                    applied,
-                    target,
-                });
+                return Err(CatchUpError::TimedOut { group, applied, target });
             }
             self.moved.wait_for(&mut state, left);
         }

@@ -28,13 +28,7 @@ pub(super) type ReadFailure = Rc<RefCell<Option<String>>>;
 
 impl LogView {
     pub(super) fn new(log: SharedLog, group: GroupId, voters: Vec<u64>, applied: u64) -> Self {
-        Self {
-            log,
-            group,
-            voters,
-            applied,
-            failure: ReadFailure::default(),
-        }
+        Self { log, group, voters, applied, failure: ReadFailure::default() }
     }
 
     pub(super) fn failure(&self) -> ReadFailure {
@@ -43,9 +37,7 @@ impl LogView {
 
     /// Keeps the words of a failure and makes raft's error of it.
     fn failed(&self, error: impl std::error::Error + Send + Sync + 'static) -> Error {
-        self.failure
-            .borrow_mut()
-            .get_or_insert_with(|| error.to_string());
+        self.failure.borrow_mut().get_or_insert_with(|| error.to_string());
         Error::Store(StorageError::Other(Box::new(error)))
     }
 }
@@ -65,14 +57,8 @@ impl Storage for LogView {
                 _ => state.commit.max(self.applied),
             };
         }
-        let conf_state = ConfState {
-            voters: self.voters.clone(),
-            ..ConfState::default()
-        };
-        Ok(RaftState {
-            hard_state,
-            conf_state,
-        })
+        let conf_state = ConfState { voters: self.voters.clone(), ..ConfState::default() };
+        Ok(RaftState { hard_state, conf_state })
     }
 
     fn entries(
@@ -90,18 +76,12 @@ impl Storage for LogView {
             return Err(Error::Store(StorageError::Unavailable));
         }
         let bytes_max = max_size.into().unwrap_or(u64::MAX);
-        let entries = log
-            .entries(self.group, low..high, bytes_max)
-            .map_err(|error| self.failed(error))?;
+        let entries =
+            log.entries(self.group, low..high, bytes_max).map_err(|error| self.failed(error))?;
         let made = entries.into_iter().map(|entry| {
             let (index, kind) = (entry.index, entry.kind);
-            to_raft_entry(entry).ok_or_else(|| {
-                self.failed(UnknownKind {
-                    group: self.group,
-                    index,
-                    kind,
-                })
-            })
+            to_raft_entry(entry)
+                .ok_or_else(|| self.failed(UnknownKind { group: self.group, index, kind }))
         });
         made.collect()
     }
@@ -111,10 +91,7 @@ impl Storage for LogView {
         if index == 0 {
             return Ok(0);
         }
-        match log
-            .term(self.group, index)
-            .map_err(|error| self.failed(error))?
-        {
+        match log.term(self.group, index).map_err(|error| self.failed(error))? {
             Some(term) => Ok(term),
             None if index < log.first_index(self.group) => {
                 Err(Error::Store(StorageError::Compacted))

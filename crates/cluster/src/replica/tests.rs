@@ -30,16 +30,11 @@ fn options(voters: &[u64], seed: u64) -> ReplicaOptions {
 /// One round of a driver: write, sync, confirm.
 fn round(replica: &mut Replica, log: &SharedLog) -> Vec<LogEntry> {
     let ready = replica.take_ready();
-    assert!(
-        ready.committed.is_empty(),
-        "everything committed was handed out"
-    );
+    assert!(ready.committed.is_empty(), "everything committed was handed out");
     if let Some(vote) = ready.vote {
         log.borrow_mut().set_vote(GROUP, vote).expect("a good disk");
     }
-    log.borrow_mut()
-        .append(GROUP, &ready.entries)
-        .expect("a good disk");
+    log.borrow_mut().append(GROUP, &ready.entries).expect("a good disk");
     log.borrow_mut().sync().expect("a good disk");
     replica.persisted()
 }
@@ -47,10 +42,7 @@ fn round(replica: &mut Replica, log: &SharedLog) -> Vec<LogEntry> {
 #[test]
 fn raft_is_set_up_to_survive_partitions_and_floods() {
     let config = config(&options(&[1], 1));
-    assert!(
-        config.check_quorum && config.pre_vote,
-        "both are off by default in raft"
-    );
+    assert!(config.check_quorum && config.pre_vote, "both are off by default in raft");
     assert!(config.max_size_per_msg > 0 && config.max_size_per_msg < raft::NO_LIMIT);
     assert!(config.max_inflight_msgs > 0);
     assert!(config.max_uncommitted_size < raft::NO_LIMIT);
@@ -70,22 +62,15 @@ fn a_sole_voter_commits_nothing_before_it_is_persisted() {
     assert_eq!(committed.len(), 1, "the leader's first entry");
     assert!(!is_command(&committed[0]));
 
-    let first = replica
-        .propose(vec!["a".into(), "b".into()])
-        .expect("it leads");
+    let first = replica.propose(vec!["a".into(), "b".into()]).expect("it leads");
     assert_eq!(first.index, 2);
     let ready = replica.take_ready();
     assert_eq!(ready.entries.len(), 2);
     assert!(ready.committed.is_empty(), "not on disk yet");
     assert_eq!(replica.commit(), 1);
-    assert!(
-        !replica.has_ready(),
-        "nothing more before the first is persisted"
-    );
+    assert!(!replica.has_ready(), "nothing more before the first is persisted");
 
-    log.borrow_mut()
-        .append(GROUP, &ready.entries)
-        .expect("a good disk");
+    log.borrow_mut().append(GROUP, &ready.entries).expect("a good disk");
     log.borrow_mut().sync().expect("a good disk");
     let committed = replica.persisted();
     assert_eq!(replica.commit(), 3);
@@ -105,11 +90,7 @@ fn a_voter_among_three_neither_leads_nor_commits_alone() {
         }
         assert!(!replica.is_leader());
     }
-    assert_eq!(
-        replica.term(),
-        0,
-        "pre-vote keeps the term while nobody answers"
-    );
+    assert_eq!(replica.term(), 0, "pre-vote keeps the term while nobody answers");
     assert_eq!(replica.propose(vec!["a".into()]), None);
 }
 
@@ -121,11 +102,7 @@ fn election_timeouts_repeat_with_the_seed_and_differ_between_seeds() {
     };
     let drawn: Vec<_> = (0..64).map(timeout).collect();
     assert_eq!(drawn, (0..64).map(timeout).collect::<Vec<_>>());
-    assert!(
-        drawn
-            .iter()
-            .all(|ticks| (ELECTION_TICKS..2 * ELECTION_TICKS).contains(ticks))
-    );
+    assert!(drawn.iter().all(|ticks| (ELECTION_TICKS..2 * ELECTION_TICKS).contains(ticks)));
     assert_eq!(drawn.iter().collect::<BTreeSet<_>>().len(), ELECTION_TICKS);
 }
 
@@ -142,30 +119,17 @@ fn committed_entries_are_handed_out_in_bounded_pieces() {
         pieces.push(replica.persisted().len());
     }
     assert_eq!(pieces.iter().sum::<usize>(), 10);
-    assert!(
-        pieces.iter().all(|&entries| entries <= 3),
-        "3 × 300 bytes fit 1024: {pieces:?}"
-    );
+    assert!(pieces.iter().all(|&entries| entries <= 3), "3 × 300 bytes fit 1024: {pieces:?}");
 }
 
 #[test]
 fn kinds_of_entries_survive_the_log_and_unknown_ones_are_refused() {
     for kind in [KIND_NORMAL, KIND_CONF_CHANGE, KIND_CONF_CHANGE_V2] {
-        let entry = LogEntry {
-            index: 5,
-            term: 2,
-            kind,
-            data: "x".into(),
-        };
+        let entry = LogEntry { index: 5, term: 2, kind, data: "x".into() };
         let back = to_raft_entry(entry.clone()).map(to_log_entry);
         assert_eq!(back, Some(entry));
     }
-    let unknown = LogEntry {
-        index: 5,
-        term: 2,
-        kind: 9,
-        data: "x".into(),
-    };
+    let unknown = LogEntry { index: 5, term: 2, kind: 9, data: "x".into() };
     assert!(to_raft_entry(unknown).is_none());
 }
 
@@ -174,20 +138,12 @@ fn a_state_that_does_not_fit_the_log_is_refused_with_the_reason() {
     let shared = log();
     let mut replica = Replica::new(&options(&[1], 1), Rc::clone(&shared)).expect("fits");
     round(&mut replica, &shared);
-    replica
-        .propose(vec!["a".into(), "b".into(), "c".into()])
-        .expect("it leads");
+    replica.propose(vec!["a".into(), "b".into(), "c".into()]).expect("it leads");
     round(&mut replica, &shared);
-    shared
-        .borrow_mut()
-        .purge(GROUP, LogPosition { index: 2, term: 1 })
-        .expect("a good disk");
+    shared.borrow_mut().purge(GROUP, LogPosition { index: 2, term: 1 }).expect("a good disk");
 
     let check = |index, term, expected: &str| {
-        let options = ReplicaOptions {
-            applied: LogPosition { index, term },
-            ..options(&[1], 1)
-        };
+        let options = ReplicaOptions { applied: LogPosition { index, term }, ..options(&[1], 1) };
         match Replica::new(&options, Rc::clone(&shared)) {
             Ok(_) => assert_eq!(expected, "", "index {index} of term {term} was taken"),
             Err(error) => {

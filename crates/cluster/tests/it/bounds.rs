@@ -15,24 +15,12 @@ fn one_command_more_than_may_wait_is_refused_at_once() {
     let held = hold_syncs(&disk);
     let waiting: Vec<_> = (0..3).map(|_| propose(&node, ONE, "c")).collect();
     let error = put(&node, ONE, "c").expect_err("the fourth");
-    assert_eq!(
-        error,
-        ProposeError::Full {
-            group: ONE,
-            waiting: 3,
-            limit: 3
-        }
-    );
+    assert_eq!(error, ProposeError::Full { group: ONE, waiting: 3, limit: 3 });
     assert_eq!(Error::from(error).kind(), ErrorKind::Exhausted);
     let other = propose(&node, TWO, "c");
     assert_eq!(node.waiting(), (4, 4));
     drop(held);
-    assert!(
-        waiting
-            .iter()
-            .chain([&other])
-            .all(|outcome| wait(outcome).is_ok())
-    );
+    assert!(waiting.iter().chain([&other]).all(|outcome| wait(outcome).is_ok()));
     put(&node, ONE, "c").expect("there is room again");
     assert_eq!(node.waiting(), (0, 0));
     node.stop();
@@ -42,9 +30,7 @@ fn one_command_more_than_may_wait_is_refused_at_once() {
 fn more_bytes_than_may_wait_are_refused_at_once() {
     let disk = SimDisk::new(1);
     let limit_bytes = 1000;
-    let node = start_with(&disk, |options| {
-        options.proposal_bytes_waiting_max = limit_bytes
-    });
+    let node = start_with(&disk, |options| options.proposal_bytes_waiting_max = limit_bytes);
     let node = node.expect("a good disk");
     add(&node, ONE);
     add(&node, TWO);
@@ -52,13 +38,7 @@ fn more_bytes_than_may_wait_are_refused_at_once() {
     let held = hold_syncs(&disk);
     let first = propose(&node, ONE, vec![1; 600]);
     let error = put(&node, TWO, vec![1; 401]).expect_err("the bound is the node's");
-    assert_eq!(
-        error,
-        ProposeError::FullBytes {
-            waiting_bytes: 600,
-            limit_bytes
-        }
-    );
+    assert_eq!(error, ProposeError::FullBytes { waiting_bytes: 600, limit_bytes });
     let second = propose(&node, TWO, vec![1; 400]);
     drop(held);
     assert!(wait(&first).is_ok() && wait(&second).is_ok());
@@ -88,12 +68,7 @@ fn rounds_are_bounded_in_bytes_but_take_at_least_one_command() {
     until("the sync waits", || disk.syncs_waiting() == 1);
     let outcomes: Vec<_> = (0..10).map(|_| propose(&node, ONE, vec![1; 600])).collect();
     drop(held);
-    assert!(
-        outcomes
-            .iter()
-            .chain([&opening])
-            .all(|outcome| wait(outcome).is_ok())
-    );
+    assert!(outcomes.iter().chain([&opening]).all(|outcome| wait(outcome).is_ok()));
     assert_eq!(texts(&journal).len(), 12);
     node.stop();
 }
@@ -107,37 +82,10 @@ fn wrong_options_are_refused_by_name() {
         assert!(error.to_string().contains(expected), "{error}");
     };
     let good = NodeOptions::new(NodeId(1));
-    check(
-        NodeOptions {
-            node: NodeId(0),
-            ..good.clone()
-        },
-        "node id 0",
-    );
-    check(
-        NodeOptions {
-            proposals_waiting_max: 0,
-            ..good.clone()
-        },
-        "proposals_waiting_max",
-    );
-    check(
-        NodeOptions {
-            round_bytes_max: 0,
-            ..good.clone()
-        },
-        "round_bytes_max",
-    );
-    check(
-        NodeOptions {
-            tick: std::time::Duration::ZERO,
-            ..good
-        },
-        "tick",
-    );
+    check(NodeOptions { node: NodeId(0), ..good.clone() }, "node id 0");
+    check(NodeOptions { proposals_waiting_max: 0, ..good.clone() }, "proposals_waiting_max");
+    check(NodeOptions { round_bytes_max: 0, ..good.clone() }, "round_bytes_max");
+    check(NodeOptions { tick: std::time::Duration::ZERO, ..good }, "tick");
     let zero = StartError::OptionZero { option: "tick" };
-    assert_eq!(
-        zero.to_string(),
-        "option tick of the node is 0; it must be at least 1"
-    );
+    assert_eq!(zero.to_string(), "option tick of the node is 0; it must be at least 1");
 }

@@ -42,11 +42,7 @@ fn run(disk: &SimDisk, promised: &mut Promised) {
             .collect();
         for (group, command, outcome) in outcomes {
             if wait(&outcome).is_ok() {
-                promised
-                    .acknowledged
-                    .entry(group)
-                    .or_default()
-                    .push(command);
+                promised.acknowledged.entry(group).or_default().push(command);
             }
         }
         if round % 3 == 2 {
@@ -63,9 +59,7 @@ fn purge(node: &Node<Counter>, group: GroupId, journal: &SharedJournal, promised
     let applied = journal.lock().positions.last().copied();
     if let Some(applied) = applied {
         let commands = texts(journal);
-        promised
-            .durable
-            .insert(group, Durable { applied, commands });
+        promised.durable.insert(group, Durable { applied, commands });
         node.purge(group, applied);
     }
 }
@@ -77,16 +71,10 @@ fn check(disk: &SimDisk, promised: &Promised) -> Result<(), String> {
     for group in [ONE, TWO] {
         let durable = promised.durable.get(&group).cloned().unwrap_or_default();
         let journal = add_at(&node, group, durable.applied);
-        let caught_up = node
-            .wait_caught_up(group, PATIENCE)
-            .map_err(|error| error.to_string());
+        let caught_up = node.wait_caught_up(group, PATIENCE).map_err(|error| error.to_string());
         let mut found = durable.commands;
         found.extend(texts(&journal));
-        let acknowledged = promised
-            .acknowledged
-            .get(&group)
-            .cloned()
-            .unwrap_or_default();
+        let acknowledged = promised.acknowledged.get(&group).cloned().unwrap_or_default();
         // In order and once each; what was proposed and not answered may follow.
         let is_kept = found.starts_with(&acknowledged);
         let is_unique = found.windows(2).all(|pair| pair[0] != pair[1]);

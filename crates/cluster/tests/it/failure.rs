@@ -30,11 +30,7 @@ fn a_failed_sync_stops_all_writing_and_loses_no_acknowledged_write() {
         node.wait_caught_up(ONE, PATIENCE).expect("an empty log");
         disk.fail_sync(n);
         let (acknowledged, error) = script(&node);
-        assert_eq!(
-            texts(&journal).len() as u64,
-            acknowledged,
-            "applied is acknowledged"
-        );
+        assert_eq!(texts(&journal).len() as u64, acknowledged, "applied is acknowledged");
         if let Some(error) = error {
             failures += 1;
             check_failed(&node, error);
@@ -44,14 +40,10 @@ fn a_failed_sync_stops_all_writing_and_loses_no_acknowledged_write() {
 
         let node = start(&disk);
         let journal = add(&node, ONE);
-        node.wait_caught_up(ONE, PATIENCE)
-            .expect("what was durable is there");
+        node.wait_caught_up(ONE, PATIENCE).expect("what was durable is there");
         let found = texts(&journal);
         let expected: Vec<_> = (0..acknowledged).map(|at| format!("c{at}")).collect();
-        assert!(
-            found.starts_with(&expected),
-            "{acknowledged} acknowledged, found {found:?}"
-        );
+        assert!(found.starts_with(&expected), "{acknowledged} acknowledged, found {found:?}");
         put(&node, ONE, "after").expect("a restart takes writes again");
         node.stop();
     }
@@ -61,20 +53,10 @@ fn a_failed_sync_stops_all_writing_and_loses_no_acknowledged_write() {
 /// After its log failed, a node refuses writes with the first reason, for good.
 fn check_failed(node: &Node<Counter>, error: ProposeError) {
     let reason = node.failure().expect("the node knows");
-    assert_eq!(
-        error,
-        ProposeError::LogFailed {
-            reason: reason.clone()
-        }
-    );
+    assert_eq!(error, ProposeError::LogFailed { reason: reason.clone() });
     for group in [ONE, TWO] {
         let again = put(node, group, "late").expect_err("no write passes");
-        assert_eq!(
-            again,
-            ProposeError::LogFailed {
-                reason: reason.clone()
-            }
-        );
+        assert_eq!(again, ProposeError::LogFailed { reason: reason.clone() });
         assert_eq!(Error::from(again).kind(), ErrorKind::Unavailable);
     }
     let stopped = node.status(ONE).expect("it is still known").stopped;
@@ -134,13 +116,7 @@ fn a_panic_in_a_state_machine_stops_its_group_and_no_other() {
     };
     assert!(reason.contains("cannot apply poison"), "{reason}");
     let again = put(&node, ONE, "c").expect_err("it has stopped");
-    assert_eq!(
-        again,
-        ProposeError::GroupStopped {
-            group: ONE,
-            reason: reason.clone()
-        }
-    );
+    assert_eq!(again, ProposeError::GroupStopped { group: ONE, reason: reason.clone() });
     assert_eq!(node.status(ONE).expect("known").stopped, Some(reason));
     assert_eq!(node.failure(), None);
     assert_eq!(put(&node, TWO, "c"), Ok(1));
@@ -186,9 +162,7 @@ fn damage_stops_the_group_that_needs_the_bytes_and_no_other() {
     }
     add(&node, ONE);
     add(&node, TWO);
-    let error = node
-        .wait_caught_up(ONE, PATIENCE)
-        .expect_err("the entry is damaged");
+    let error = node.wait_caught_up(ONE, PATIENCE).expect_err("the entry is damaged");
     assert!(error.to_string().contains("damaged"), "{error}");
     put(&node, TWO, "c").expect("the other group goes on");
     node.stop();

@@ -18,19 +18,14 @@ fn the_counter_of_these_tests_is_a_right_state_machine() {
 fn commands_are_applied_in_the_order_they_were_proposed() {
     let node = start(&SimDisk::new(1));
     let journal = add(&node, ONE);
-    let outcomes: Vec<_> = (0..100)
-        .map(|at| propose(&node, ONE, format!("c{at}")))
-        .collect();
+    let outcomes: Vec<_> = (0..100).map(|at| propose(&node, ONE, format!("c{at}"))).collect();
     for (at, outcome) in (1..).zip(&outcomes) {
         assert_eq!(wait(outcome), Ok(at));
     }
     let expected: Vec<_> = (0..100).map(|at| format!("c{at}")).collect();
     assert_eq!(texts(&journal), expected);
     let status = node.status(ONE).expect("it runs");
-    assert_eq!(
-        (status.is_leader, status.applied, status.stopped),
-        (true, 101, None)
-    );
+    assert_eq!((status.is_leader, status.applied, status.stopped), (true, 101, None));
     assert_eq!(node.waiting(), (0, 0));
     node.stop();
 }
@@ -76,10 +71,7 @@ fn all_groups_share_the_sync_of_a_round() {
     }
     assert_eq!(journals.map(|journal| texts(&journal).len()), [22, 21]);
     let syncs = disk.syncs() - before;
-    assert!(
-        syncs <= 2,
-        "{syncs} syncs for the held round and the next one"
-    );
+    assert!(syncs <= 2, "{syncs} syncs for the held round and the next one");
     node.stop();
 }
 
@@ -112,10 +104,7 @@ fn a_state_machine_may_add_propose_and_remove_while_it_applies() {
     let (inner, shared) = (node.clone(), Arc::clone(&journal));
     let hook = move |command: &Committed| match text(&command.data).as_str() {
         "create" => {
-            let counter = Counter {
-                journal: Arc::clone(&shared),
-                hook: Box::new(|_| ()),
-            };
+            let counter = Counter { journal: Arc::clone(&shared), hook: Box::new(|_| ()) };
             inner.add_group(GroupStart::empty(TWO), counter);
             inner.propose(
                 TWO,
@@ -131,10 +120,7 @@ fn a_state_machine_may_add_propose_and_remove_while_it_applies() {
     put(&node, TWO, "from outside").expect("the group runs as soon as its creation is answered");
     assert_eq!(texts(&journal), ["from within", "from outside"]);
     put(&node, catalogue, "drop").expect("a good disk");
-    assert_eq!(
-        put(&node, TWO, "late"),
-        Err(ProposeError::UnknownGroup { group: TWO })
-    );
+    assert_eq!(put(&node, TWO, "late"), Err(ProposeError::UnknownGroup { group: TWO }));
     assert_eq!(node.status(TWO), None);
     node.stop();
 }
@@ -144,20 +130,14 @@ fn stop_finishes_what_waits_and_refuses_what_comes() {
     let disk = SimDisk::new(1);
     let node = start(&disk);
     let journal = add(&node, ONE);
-    let outcomes: Vec<_> = (0..500)
-        .map(|at| propose(&node, ONE, format!("{at}")))
-        .collect();
+    let outcomes: Vec<_> = (0..500).map(|at| propose(&node, ONE, format!("{at}"))).collect();
     node.stop();
     assert!(outcomes.iter().all(|outcome| wait(outcome).is_ok()));
     assert_eq!(texts(&journal).len(), 500);
     assert_eq!(put(&node, ONE, "late"), Err(ProposeError::Stopping));
     assert_eq!(node.failure(), None);
     node.stop();
-    assert_eq!(
-        Arc::strong_count(&journal),
-        1,
-        "the state machine was dropped"
-    );
+    assert_eq!(Arc::strong_count(&journal), 1, "the state machine was dropped");
 }
 
 #[test]

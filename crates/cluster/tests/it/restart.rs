@@ -9,10 +9,7 @@ use vicinal_types::GroupId;
 /// The position of the n-th command (from 1) of a journal.
 fn position(journal: &SharedJournal, n: usize) -> LogPosition {
     let command = &journal.lock().commands[n - 1];
-    LogPosition {
-        index: command.index,
-        term: command.term,
-    }
+    LogPosition { index: command.index, term: command.term }
 }
 
 /// A disk with a log of ten commands, and their journal.
@@ -42,12 +39,7 @@ fn exactly_the_unapplied_suffix_is_replayed() {
         let expected: Vec<_> = (applied + 1..=10).map(|at| format!("c{at}")).collect();
         assert_eq!(texts(&journal), expected, "applied {applied} before");
         let indexes = |journal: &SharedJournal| -> Vec<_> {
-            journal
-                .lock()
-                .commands
-                .iter()
-                .map(|command| command.index)
-                .collect()
+            journal.lock().commands.iter().map(|command| command.index).collect()
         };
         assert_eq!(indexes(&journal), indexes(&before)[applied..]);
         node.stop();
@@ -78,34 +70,22 @@ fn a_purged_log_serves_the_state_that_was_purged_for_and_no_older_one() {
     let many = files();
     node.purge(ONE, ninety);
     until("files are gone", || files() < many / 2);
-    until("it is seen", || {
-        node.status(ONE)
-            .is_some_and(|status| status.first == ninety.index + 1)
-    });
+    until("it is seen", || node.status(ONE).is_some_and(|status| status.first == ninety.index + 1));
     node.stop();
 
     let node = start(&disk);
     let journal = add_at(&node, ONE, ninety);
-    node.wait_caught_up(ONE, PATIENCE)
-        .expect("what it needs is there");
+    node.wait_caught_up(ONE, PATIENCE).expect("what it needs is there");
     assert_eq!(texts(&journal).len(), 10);
     node.stop();
 
     let node = start(&disk);
     add_at(&node, ONE, fifty);
-    let error = node
-        .wait_caught_up(ONE, PATIENCE)
-        .expect_err("what it needs is gone");
-    assert!(
-        matches!(error, CatchUpError::Stopped { group: ONE, .. }),
-        "{error}"
-    );
+    let error = node.wait_caught_up(ONE, PATIENCE).expect_err("what it needs is gone");
+    assert!(matches!(error, CatchUpError::Stopped { group: ONE, .. }), "{error}");
     assert!(error.to_string().contains("purged up to"), "{error}");
     let refused = put(&node, ONE, "late").expect_err("it does not run");
-    assert!(
-        matches!(refused, ProposeError::GroupStopped { group: ONE, .. }),
-        "{refused}"
-    );
+    assert!(matches!(refused, ProposeError::GroupStopped { group: ONE, .. }), "{refused}");
     node.stop();
 }
 
@@ -159,17 +139,12 @@ fn removing_a_group_answers_those_who_wait() {
     let held = hold_syncs(&disk);
     let opening = propose(&node, TWO, "opens the round");
     until("the sync waits", || disk.syncs_waiting() == 1);
-    let late: Vec<_> = (0..5)
-        .map(|at| propose(&node, ONE, format!("{at}")))
-        .collect();
+    let late: Vec<_> = (0..5).map(|at| propose(&node, ONE, format!("{at}"))).collect();
     node.remove_group(ONE);
     drop(held);
     wait(&opening).expect("the other group goes on");
     for outcome in &late {
-        assert_eq!(
-            wait(outcome),
-            Err(ProposeError::GroupRemoved { group: ONE })
-        );
+        assert_eq!(wait(outcome), Err(ProposeError::GroupRemoved { group: ONE }));
     }
     node.stop();
 }
@@ -180,9 +155,7 @@ fn a_long_replay_is_cut_into_bounded_calls() {
     let disk = SimDisk::new(1);
     let node = start(&disk);
     add(&node, ONE);
-    let outcomes: Vec<_> = (0..2_000)
-        .map(|at| propose(&node, ONE, format!("{at:0100}")))
-        .collect();
+    let outcomes: Vec<_> = (0..2_000).map(|at| propose(&node, ONE, format!("{at:0100}"))).collect();
     assert!(outcomes.iter().all(|outcome| wait(outcome).is_ok()));
     node.stop();
 
@@ -200,10 +173,7 @@ fn a_long_replay_is_cut_into_bounded_calls() {
 fn groups_that_never_ran_are_unknown() {
     let node = start(&SimDisk::new(1));
     let group = GroupId(99);
-    assert_eq!(
-        put(&node, group, "c"),
-        Err(ProposeError::UnknownGroup { group })
-    );
+    assert_eq!(put(&node, group, "c"), Err(ProposeError::UnknownGroup { group }));
     assert_eq!(node.status(group), None);
     assert!(!node.caught_up(group));
     let waited = node.wait_caught_up(group, PATIENCE);
@@ -221,10 +191,7 @@ fn a_group_may_be_added_before_its_log_is_replayed_elsewhere() {
     let (slow, journal) = Counter::with_hook(move |_| may_go.recv().expect("the test says when"));
     node.add_group(GroupStart::empty(ONE), slow);
     let waited = node.wait_caught_up(ONE, std::time::Duration::from_millis(20));
-    assert!(
-        matches!(waited, Err(CatchUpError::TimedOut { target: 11, .. })),
-        "{waited:?}"
-    );
+    assert!(matches!(waited, Err(CatchUpError::TimedOut { target: 11, .. })), "{waited:?}");
     for _ in 0..10 {
         go.send(()).expect("the counter waits");
     }

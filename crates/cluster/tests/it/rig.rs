@@ -43,13 +43,7 @@ impl Counter {
         hook: impl FnMut(&Committed) + Send + 'static,
     ) -> (Self, SharedJournal) {
         let journal = SharedJournal::default();
-        (
-            Self {
-                journal: Arc::clone(&journal),
-                hook: Box::new(hook),
-            },
-            journal,
-        )
+        (Self { journal: Arc::clone(&journal), hook: Box::new(hook) }, journal)
     }
 }
 
@@ -73,10 +67,7 @@ impl StateMachine for Counter {
         let mut journal = self.journal.lock();
         let last = journal.commands.last().map_or(0, |command| command.index);
         assert!(position.index >= last, "applied() comes after apply()");
-        let before = journal
-            .positions
-            .last()
-            .map_or(0, |position| position.index);
+        let before = journal.positions.last().map_or(0, |position| position.index);
         assert!(position.index > before, "positions grow");
         journal.positions.push(position);
     }
@@ -85,11 +76,7 @@ impl StateMachine for Counter {
 /// The commands of a journal as text.
 pub(crate) fn texts(journal: &SharedJournal) -> Vec<String> {
     let journal = journal.lock();
-    journal
-        .commands
-        .iter()
-        .map(|command| text(&command.data))
-        .collect()
+    journal.commands.iter().map(|command| text(&command.data)).collect()
 }
 
 pub(crate) fn text(data: &Bytes) -> String {
@@ -98,10 +85,7 @@ pub(crate) fn text(data: &Bytes) -> String {
 
 /// Small files, so that short tests rotate and purge.
 pub(crate) fn open_log(disk: &SimDisk) -> Result<Log, LogError> {
-    let options = LogOptions {
-        file_bytes: 4096,
-        cache_bytes: 64 * 1024,
-    };
+    let options = LogOptions { file_bytes: 4096, cache_bytes: 64 * 1024 };
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     Log::open(disk, Path::new("log"), options).map(|(log, _)| log)
 }
@@ -110,10 +94,7 @@ pub(crate) fn start_with(
     disk: &SimDisk,
     change: impl FnOnce(&mut NodeOptions),
 ) -> Result<Node<Counter>, LogError> {
-    let mut options = NodeOptions {
-        seed: 1,
-        ..NodeOptions::new(NodeId(1))
-    };
+    let mut options = NodeOptions { seed: 1, ..NodeOptions::new(NodeId(1)) };
     change(&mut options);
     let log = open_log(disk)?;
     Ok(Node::start(options, log, Arc::new(SystemClock)).expect("threads"))
@@ -145,9 +126,7 @@ pub(crate) fn propose(node: &Node<Counter>, group: GroupId, data: impl Into<Byte
 }
 
 pub(crate) fn wait(outcome: &Outcome) -> Result<u64, ProposeError> {
-    outcome
-        .recv_timeout(PATIENCE)
-        .expect("every proposal is answered")
+    outcome.recv_timeout(PATIENCE).expect("every proposal is answered")
 }
 
 /// Proposes and waits.

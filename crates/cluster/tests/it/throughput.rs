@@ -15,9 +15,7 @@ const THREADS: usize = 16;
 fn measure(bytes: usize, per_thread: usize, in_flight: usize) -> (Duration, u64) {
     let dir = tempfile::tempdir().expect("a directory");
     let disk = Arc::new(FileDisk);
-    let log = Log::open(disk, &dir.path().join("log"), LogOptions::default())
-        .expect("a disk")
-        .0;
+    let log = Log::open(disk, &dir.path().join("log"), LogOptions::default()).expect("a disk").0;
     let options = NodeOptions::new(NodeId(1));
     let node = Node::start(options, log, Arc::new(SystemClock)).expect("threads");
     let journal = add(&node, ONE);

@@ -22,27 +22,16 @@ fn stored(element: ElementType, values: &[i8]) -> Vec<u8> {
 #[test]
 fn keys_of_all_types_agree_with_pencil_and_paper() {
     let (a, b) = ([1, 2, 3, 4, 5, 6, 7, 8, 9], [3, 2, 1, 0, 1, 2, 3, 4, 5]);
-    let (squared, product) = (
-        4 + 4 + 16 + 16 + 16 + 16 + 16 + 16,
-        3 + 4 + 3 + 5 + 12 + 21 + 32 + 45,
-    );
+    let (squared, product) =
+        (4 + 4 + 16 + 16 + 16 + 16 + 16 + 16, 3 + 4 + 3 + 5 + 12 + 21 + 32 + 45);
     let floats = [ElementType::F32, ElementType::F16, ElementType::Bf16];
-    let all = [
-        ElementType::F32,
-        ElementType::F16,
-        ElementType::Bf16,
-        ElementType::I8,
-        ElementType::U8,
-    ];
+    let all =
+        [ElementType::F32, ElementType::F16, ElementType::Bf16, ElementType::I8, ElementType::U8];
     let check = |element, metric, key: i32| {
         let (a, b) = (stored(element, &a), stored(element, &b));
         for kernels in available() {
             let comparer = Comparer::new(vector_type(9, element, metric), kernels);
-            assert_eq!(
-                comparer.key(&a, &b),
-                key as f32,
-                "{element} {metric} {kernels:?}"
-            );
+            assert_eq!(comparer.key(&a, &b), key as f32, "{element} {metric} {kernels:?}");
             let score = comparer.score(comparer.key(&a, &b));
             assert_eq!(score, key.abs() as f32, "{element} {metric} {kernels:?}");
         }
@@ -59,23 +48,17 @@ fn keys_of_all_types_agree_with_pencil_and_paper() {
 #[test]
 fn binary_keys_count_differing_bits() {
     for kernels in available() {
-        let comparer = Comparer::new(
-            vector_type(16, ElementType::Binary, Metric::Hamming),
-            kernels,
-        );
-        assert_eq!(
-            comparer.key(&[0b1010_1010, 0xff], &[0b0101_0101, 0xfe]),
-            9.0
-        );
+        let comparer =
+            Comparer::new(vector_type(16, ElementType::Binary, Metric::Hamming), kernels);
+        assert_eq!(comparer.key(&[0b1010_1010, 0xff], &[0b0101_0101, 0xfe]), 9.0);
     }
 }
 
 #[test]
 fn keys_of_many_rows_are_the_keys_of_each_at_any_alignment() {
     let vector = vector_type(37, ElementType::F32, Metric::L2);
-    let values: Vec<i8> = (0..37 * 9)
-        .map(|at: i32| i8::try_from(at * 7 % 100).expect("small"))
-        .collect();
+    let values: Vec<i8> =
+        (0..37 * 9).map(|at: i32| i8::try_from(at * 7 % 100).expect("small")).collect();
     let mut bytes = vec![0; 3];
     bytes.extend(stored(ElementType::F32, &values));
     for kernels in available() {
@@ -86,10 +69,8 @@ fn keys_of_many_rows_are_the_keys_of_each_at_any_alignment() {
             let query = rows[..vector.row_bytes()].to_vec();
             let mut keys = [f32::NAN; 9];
             comparer.keys(&query, rows, &mut keys);
-            let each: Vec<_> = rows
-                .chunks(vector.row_bytes())
-                .map(|row| comparer.key(&query, row))
-                .collect();
+            let each: Vec<_> =
+                rows.chunks(vector.row_bytes()).map(|row| comparer.key(&query, row)).collect();
             assert_eq!(keys.to_vec(), each, "{kernels:?}");
         }
     }
@@ -105,24 +86,10 @@ fn keys_are_ordered_whatever_the_vectors_hold() {
             f32::INFINITY,
             "no order is far"
         );
-        assert_eq!(
-            l2.key(&bytes(f32::MAX), &bytes(-f32::MAX)),
-            f32::INFINITY,
-            "overflow is far"
-        );
-        let dot = Comparer::new(
-            vector_type(2, ElementType::F32, Metric::InnerProduct),
-            kernels,
-        );
-        assert_eq!(
-            dot.key(&bytes(f32::NAN), &bytes(1.0)),
-            f32::INFINITY,
-            "NaN is far"
-        );
-        assert!(
-            dot.key(&bytes(0.0), &bytes(1.0)).is_sign_positive(),
-            "there is one zero"
-        );
+        assert_eq!(l2.key(&bytes(f32::MAX), &bytes(-f32::MAX)), f32::INFINITY, "overflow is far");
+        let dot = Comparer::new(vector_type(2, ElementType::F32, Metric::InnerProduct), kernels);
+        assert_eq!(dot.key(&bytes(f32::NAN), &bytes(1.0)), f32::INFINITY, "NaN is far");
+        assert!(dot.key(&bytes(0.0), &bytes(1.0)).is_sign_positive(), "there is one zero");
         assert!(dot.score(0.0).is_sign_positive(), "there is one zero");
     }
 }

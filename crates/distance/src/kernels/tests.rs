@@ -10,10 +10,7 @@ fn assert_within_rounding(found: f32, exact: f64, magnitude: f64, len: usize) {
     let allowed =
         (len as f64 + 4.0) * f64::from(f32::EPSILON) * magnitude + f64::from(f32::MIN_POSITIVE);
     let error = (f64::from(found) - exact).abs();
-    assert!(
-        error <= allowed,
-        "{found} is not {exact} ± {allowed} of {len} terms"
-    );
+    assert!(error <= allowed, "{found} is not {exact} ± {allowed} of {len} terms");
 }
 
 fn terms(a: &[f64], b: &[f64], term: impl Fn(f64, f64) -> f64) -> (f64, f64) {
@@ -50,21 +47,12 @@ fn check_floats<T: Copy>(
     l2_kernel: impl Fn(&'static Kernels, &[T], &[T]) -> f32,
     dot_kernel: impl Fn(&'static Kernels, &[T], &[T]) -> f32,
 ) {
-    let wide = |elements: &[T]| {
-        elements
-            .iter()
-            .map(|&element| widen(element))
-            .collect::<Vec<_>>()
-    };
+    let wide = |elements: &[T]| elements.iter().map(|&element| widen(element)).collect::<Vec<_>>();
     let (wide_a, wide_b) = (wide(a), wide(b));
     let (l2_sum, l2_magnitude) = terms(&wide_a, &wide_b, l2);
     let (dot_sum, dot_magnitude) = terms(&wide_a, &wide_b, dot);
     // A difference is rounded relative to its operands, not to itself.
-    let operands: f64 = wide_a
-        .iter()
-        .zip(&wide_b)
-        .map(|(a, b)| (a.abs() + b.abs()).powi(2))
-        .sum();
+    let operands: f64 = wide_a.iter().zip(&wide_b).map(|(a, b)| (a.abs() + b.abs()).powi(2)).sum();
     for kernels in available() {
         assert_within_rounding(
             l2_kernel(kernels, a, b),
@@ -166,31 +154,11 @@ fn the_longest_integer_vectors_do_not_overflow() {
     let (low, high) = (vec![0u8; len], vec![255u8; len]);
     let (least, most) = (vec![i8::MIN; len], vec![i8::MAX; len]);
     for kernels in available() {
-        assert_eq!(
-            kernels.l2_u8(&low, &high),
-            255.0 * 255.0 * len as f32,
-            "{kernels:?}"
-        );
-        assert_eq!(
-            kernels.dot_u8(&high, &high),
-            255.0 * 255.0 * len as f32,
-            "{kernels:?}"
-        );
-        assert_eq!(
-            kernels.l2_i8(&least, &most),
-            255.0 * 255.0 * len as f32,
-            "{kernels:?}"
-        );
-        assert_eq!(
-            kernels.dot_i8(&least, &least),
-            128.0 * 128.0 * len as f32,
-            "{kernels:?}"
-        );
-        assert_eq!(
-            kernels.hamming(&low, &high),
-            8.0 * len as f32,
-            "{kernels:?}"
-        );
+        assert_eq!(kernels.l2_u8(&low, &high), 255.0 * 255.0 * len as f32, "{kernels:?}");
+        assert_eq!(kernels.dot_u8(&high, &high), 255.0 * 255.0 * len as f32, "{kernels:?}");
+        assert_eq!(kernels.l2_i8(&least, &most), 255.0 * 255.0 * len as f32, "{kernels:?}");
+        assert_eq!(kernels.dot_i8(&least, &least), 128.0 * 128.0 * len as f32, "{kernels:?}");
+        assert_eq!(kernels.hamming(&low, &high), 8.0 * len as f32, "{kernels:?}");
     }
 }
 
@@ -217,20 +185,10 @@ fn a_table_is_selected_by_name_or_refused_with_the_choice() {
         let name = kernels.isa().name();
         assert_eq!(select(name).expect("it is available").isa(), kernels.isa());
     }
-    let error = select("mmx")
-        .expect_err("nobody has this table")
-        .to_string();
-    assert!(
-        error.contains("`mmx`") && error.contains("scalar"),
-        "{error}"
-    );
+    let error = select("mmx").expect_err("nobody has this table").to_string();
+    assert!(error.contains("`mmx`") && error.contains("scalar"), "{error}");
     for isa in Isa::ALL.into_iter().filter(|isa| !isa.is_detected()) {
-        let error = select(isa.name())
-            .expect_err("it was not detected")
-            .to_string();
-        assert!(
-            error.contains(isa.name()) && error.contains("scalar"),
-            "{error}"
-        );
+        let error = select(isa.name()).expect_err("it was not detected").to_string();
+        assert!(error.contains(isa.name()) && error.contains("scalar"), "{error}");
     }
 }

@@ -67,19 +67,12 @@ fn floats<const BYTES: usize>(
     for (a, b) in a_rest.iter().zip(b_rest) {
         sums[0] = step(sums[0], load(a), load(b));
     }
-    let sum = _mm256_add_ps(
-        _mm256_add_ps(sums[0], sums[1]),
-        _mm256_add_ps(sums[2], sums[3]),
-    );
+    let sum = _mm256_add_ps(_mm256_add_ps(sums[0], sums[1]), _mm256_add_ps(sums[2], sums[3]));
     let sum = _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps::<1>(sum));
     let sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
     let sum = _mm_add_ss(sum, _mm_movehdup_ps(sum));
     let blocks = _mm_cvtss_f32(sum);
-    if a_tail.is_empty() {
-        blocks
-    } else {
-        blocks + scalar(a_tail, b_tail)
-    }
+    if a_tail.is_empty() { blocks } else { blocks + scalar(a_tail, b_tail) }
 }
 
 /// Sums `step` over blocks of sixteen bytes widened to 16 bits.
@@ -106,10 +99,7 @@ fn integers(
         sums[0] = _mm256_add_epi32(sums[0], step(load(a), load(b)));
     }
     let sum = _mm256_add_epi32(sums[0], sums[1]);
-    let sum = _mm_add_epi32(
-        _mm256_castsi256_si128(sum),
-        _mm256_extracti128_si256::<1>(sum),
-    );
+    let sum = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
     let sum = _mm_add_epi32(sum, _mm_shuffle_epi32::<0b00_00_11_10>(sum));
     let sum = _mm_add_epi32(sum, _mm_shuffle_epi32::<0b00_00_00_01>(sum));
     let rest: i32 = a_tail.iter().zip(b_tail).map(|(&a, &b)| tail(a, b)).sum();
@@ -156,125 +146,65 @@ fn l2_step_integer(a: __m256i, b: __m256i) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 fn l2_f32(a: &[u8], b: &[u8]) -> f32 {
-    floats(
-        a,
-        b,
-        |block| load_f32(block),
-        |sum, a, b| l2_step(sum, a, b),
-        scalar::l2_f32,
-    )
+    floats(a, b, |block| load_f32(block), |sum, a, b| l2_step(sum, a, b), scalar::l2_f32)
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 fn dot_f32(a: &[u8], b: &[u8]) -> f32 {
-    floats(
-        a,
-        b,
-        |block| load_f32(block),
-        |sum, a, b| _mm256_fmadd_ps(a, b, sum),
-        scalar::dot_f32,
-    )
+    floats(a, b, |block| load_f32(block), |sum, a, b| _mm256_fmadd_ps(a, b, sum), scalar::dot_f32)
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 fn l2_f16(a: &[u8], b: &[u8]) -> f32 {
-    floats(
-        a,
-        b,
-        |block| load_f16(block),
-        |sum, a, b| l2_step(sum, a, b),
-        scalar::l2_f16,
-    )
+    floats(a, b, |block| load_f16(block), |sum, a, b| l2_step(sum, a, b), scalar::l2_f16)
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 fn dot_f16(a: &[u8], b: &[u8]) -> f32 {
-    floats(
-        a,
-        b,
-        |block| load_f16(block),
-        |sum, a, b| _mm256_fmadd_ps(a, b, sum),
-        scalar::dot_f16,
-    )
+    floats(a, b, |block| load_f16(block), |sum, a, b| _mm256_fmadd_ps(a, b, sum), scalar::dot_f16)
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 fn l2_bf16(a: &[u8], b: &[u8]) -> f32 {
-    floats(
-        a,
-        b,
-        |block| load_bf16(block),
-        |sum, a, b| l2_step(sum, a, b),
-        scalar::l2_bf16,
-    )
+    floats(a, b, |block| load_bf16(block), |sum, a, b| l2_step(sum, a, b), scalar::l2_bf16)
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 fn dot_bf16(a: &[u8], b: &[u8]) -> f32 {
-    floats(
-        a,
-        b,
-        |block| load_bf16(block),
-        |sum, a, b| _mm256_fmadd_ps(a, b, sum),
-        scalar::dot_bf16,
-    )
+    floats(a, b, |block| load_bf16(block), |sum, a, b| _mm256_fmadd_ps(a, b, sum), scalar::dot_bf16)
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 fn l2_i8(a: &[u8], b: &[u8]) -> f32 {
     let tail = |a: u8, b: u8| (i32::from(a.cast_signed()) - i32::from(b.cast_signed())).pow(2);
-    integers(
-        a,
-        b,
-        |bytes| _mm256_cvtepi8_epi16(bytes),
-        |a, b| l2_step_integer(a, b),
-        tail,
-    )
+    integers(a, b, |bytes| _mm256_cvtepi8_epi16(bytes), |a, b| l2_step_integer(a, b), tail)
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 fn dot_i8(a: &[u8], b: &[u8]) -> f32 {
     let tail = |a: u8, b: u8| i32::from(a.cast_signed()) * i32::from(b.cast_signed());
-    integers(
-        a,
-        b,
-        |bytes| _mm256_cvtepi8_epi16(bytes),
-        |a, b| _mm256_madd_epi16(a, b),
-        tail,
-    )
+    integers(a, b, |bytes| _mm256_cvtepi8_epi16(bytes), |a, b| _mm256_madd_epi16(a, b), tail)
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 fn l2_u8(a: &[u8], b: &[u8]) -> f32 {
     let tail = |a: u8, b: u8| (i32::from(a) - i32::from(b)).pow(2);
-    integers(
-        a,
-        b,
-        |bytes| _mm256_cvtepu8_epi16(bytes),
-        |a, b| l2_step_integer(a, b),
-        tail,
-    )
+    integers(a, b, |bytes| _mm256_cvtepu8_epi16(bytes), |a, b| l2_step_integer(a, b), tail)
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 fn dot_u8(a: &[u8], b: &[u8]) -> f32 {
     let tail = |a: u8, b: u8| i32::from(a) * i32::from(b);
-    integers(
-        a,
-        b,
-        |bytes| _mm256_cvtepu8_epi16(bytes),
-        |a, b| _mm256_madd_epi16(a, b),
-        tail,
-    )
+    integers(a, b, |bytes| _mm256_cvtepu8_epi16(bytes), |a, b| _mm256_madd_epi16(a, b), tail)
 }
 
 /// Eight bytes at a time through the scalar population count.

@@ -70,11 +70,7 @@ fn floats<const BYTES: usize>(
     let mut sums = [_mm512_setzero_ps(); 4];
     for (a, b) in a_quads.iter().zip(b_quads) {
         for lane in 0..4 {
-            sums[lane] = step(
-                sums[lane],
-                load(a[lane].as_ptr(), ALL),
-                load(b[lane].as_ptr(), ALL),
-            );
+            sums[lane] = step(sums[lane], load(a[lane].as_ptr(), ALL), load(b[lane].as_ptr(), ALL));
         }
     }
     for (a, b) in a_rest.iter().zip(b_rest) {
@@ -86,11 +82,7 @@ fn floats<const BYTES: usize>(
             reason = "a tail has fewer than sixteen elements"
         )]
         let mask = first(a_tail.len() / (BYTES / 16)) as __mmask16;
-        sums[1] = step(
-            sums[1],
-            load(a_tail.as_ptr(), mask),
-            load(b_tail.as_ptr(), mask),
-        );
+        sums[1] = step(sums[1], load(a_tail.as_ptr(), mask), load(b_tail.as_ptr(), mask));
     }
     _mm512_reduce_add_ps(_mm512_add_ps(
         _mm512_add_ps(sums[0], sums[1]),
@@ -121,10 +113,7 @@ fn integers(
         sums[0] = step(sums[0], load(a), load(b));
     }
     if !a_tail.is_empty() {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "a tail has fewer than 32 bytes"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "a tail has fewer than 32 bytes")]
         let mask = first(a_tail.len()) as __mmask32;
         // SAFETY: the mask lets through only the bytes of the tails.
         let a = widen(unsafe { _mm256_maskz_loadu_epi8(mask, a_tail.as_ptr().cast()) });
@@ -193,60 +182,34 @@ macro_rules! float_kernel {
 }
 
 float_kernel!(l2_f32, 64, load_f32, |sum, a, b| l2_step(sum, a, b));
-float_kernel!(dot_f32, 64, load_f32, |sum, a, b| _mm512_fmadd_ps(
-    a, b, sum
-));
+float_kernel!(dot_f32, 64, load_f32, |sum, a, b| _mm512_fmadd_ps(a, b, sum));
 float_kernel!(l2_f16, 32, load_f16, |sum, a, b| l2_step(sum, a, b));
-float_kernel!(dot_f16, 32, load_f16, |sum, a, b| _mm512_fmadd_ps(
-    a, b, sum
-));
+float_kernel!(dot_f16, 32, load_f16, |sum, a, b| _mm512_fmadd_ps(a, b, sum));
 float_kernel!(l2_bf16, 32, load_bf16, |sum, a, b| l2_step(sum, a, b));
-float_kernel!(dot_bf16, 32, load_bf16, |sum, a, b| _mm512_fmadd_ps(
-    a, b, sum
-));
+float_kernel!(dot_bf16, 32, load_bf16, |sum, a, b| _mm512_fmadd_ps(a, b, sum));
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")]
 fn l2_i8(a: &[u8], b: &[u8]) -> f32 {
-    integers(
-        a,
-        b,
-        |bytes| _mm512_cvtepi8_epi16(bytes),
-        |sum, a, b| l2_step_integer(sum, a, b),
-    )
+    integers(a, b, |bytes| _mm512_cvtepi8_epi16(bytes), |sum, a, b| l2_step_integer(sum, a, b))
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")]
 fn dot_i8(a: &[u8], b: &[u8]) -> f32 {
-    integers(
-        a,
-        b,
-        |bytes| _mm512_cvtepi8_epi16(bytes),
-        |sum, a, b| _mm512_dpwssd_epi32(sum, a, b),
-    )
+    integers(a, b, |bytes| _mm512_cvtepi8_epi16(bytes), |sum, a, b| _mm512_dpwssd_epi32(sum, a, b))
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")]
 fn l2_u8(a: &[u8], b: &[u8]) -> f32 {
-    integers(
-        a,
-        b,
-        |bytes| _mm512_cvtepu8_epi16(bytes),
-        |sum, a, b| l2_step_integer(sum, a, b),
-    )
+    integers(a, b, |bytes| _mm512_cvtepu8_epi16(bytes), |sum, a, b| l2_step_integer(sum, a, b))
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")]
 fn dot_u8(a: &[u8], b: &[u8]) -> f32 {
-    integers(
-        a,
-        b,
-        |bytes| _mm512_cvtepu8_epi16(bytes),
-        |sum, a, b| _mm512_dpwssd_epi32(sum, a, b),
-    )
+    integers(a, b, |bytes| _mm512_cvtepu8_epi16(bytes), |sum, a, b| _mm512_dpwssd_epi32(sum, a, b))
 }
 
 /// 64 bytes at a time through the vector population count.
@@ -258,10 +221,7 @@ fn hamming(a: &[u8], b: &[u8]) -> f32 {
     for (a, b) in a.iter().zip(b) {
         // SAFETY: both blocks hold 64 bytes; this load needs no alignment.
         let (a, b) = unsafe {
-            (
-                _mm512_loadu_si512(a.as_ptr().cast()),
-                _mm512_loadu_si512(b.as_ptr().cast()),
-            )
+            (_mm512_loadu_si512(a.as_ptr().cast()), _mm512_loadu_si512(b.as_ptr().cast()))
         };
         sum = _mm512_add_epi64(sum, _mm512_popcnt_epi64(_mm512_xor_si512(a, b)));
     }

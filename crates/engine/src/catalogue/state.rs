@@ -36,6 +36,16 @@ pub(crate) enum CatalogueCommand {
     DropAlias { database: String, alias: String },
 }
 
+impl CatalogueCommand {
+    /// Whether it takes something away: a full disk is no reason to refuse it.
+    pub(crate) fn makes_room(&self) -> bool {
+        match self {
+            Self::Drop { .. } | Self::DropAlias { .. } => true,
+            Self::Create { .. } | Self::Alter { .. } | Self::SetAlias { .. } => false,
+        }
+    }
+}
+
 /// What a change came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -23,7 +23,6 @@ use arrow_array::{
     types::{Float64Type, Int64Type},
 };
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow_schema::DataType;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -77,27 +76,20 @@ pub(crate) fn encode(array: &dyn Array, out: &mut Vec<u8>) {
     if let Some(nulls) = nulls {
         padded(out, nulls.inner().sliced().as_slice());
     }
-    let tag = match array.data_type() {
-        DataType::Boolean => {
-            padded(out, array.as_boolean().values().sliced().as_slice());
-            BOOL
-        }
-        DataType::Int64 => {
-            padded(out, array.as_primitive::<Int64Type>().values().inner().as_slice());
-            INT64
-        }
-        DataType::Float64 => {
-            padded(out, array.as_primitive::<Float64Type>().values().inner().as_slice());
-            FLOAT64
-        }
-        DataType::Utf8 => {
-            let text_bytes = encode_strings(array.as_string(), out) as u64;
-            out[start + 16..start + 24].copy_from_slice(&text_bytes.to_le_bytes());
-            UTF8
-        }
-        other => unreachable!("no schema has a column of type {other}"),
+    out[start + 1] = if let Some(bools) = array.as_boolean_opt() {
+        padded(out, bools.values().sliced().as_slice());
+        BOOL
+    } else if let Some(numbers) = array.as_primitive_opt::<Int64Type>() {
+        padded(out, numbers.values().inner().as_slice());
+        INT64
+    } else if let Some(numbers) = array.as_primitive_opt::<Float64Type>() {
+        padded(out, numbers.values().inner().as_slice());
+        FLOAT64
+    } else {
+        let text_bytes = encode_strings(array.as_string(), out) as u64;
+        out[start + 16..start + 24].copy_from_slice(&text_bytes.to_le_bytes());
+        UTF8
     };
-    out[start + 1] = tag;
 }
 
 fn encode_strings(strings: &StringArray, out: &mut Vec<u8>) -> usize {
@@ -189,7 +181,7 @@ struct Rest<'a> {
 impl Rest<'_> {
     /// The next buffer; copied only when it does not lie at a multiple of `align`.
     fn take(&mut self, len: usize, align: usize) -> Result<Buffer, ColumnError> {
-        let needed = self.at.checked_add(len).unwrap_or(usize::MAX);
+        let needed = self.at.saturating_add(len);
         if needed > self.bytes.len() {
             let len = self.bytes.len();
             return Err(ColumnError::Short { len, needed });

@@ -7,28 +7,19 @@ use std::collections::BTreeSet;
 use std::sync::mpsc;
 
 fn node(number: usize, cores: std::ops::Range<usize>) -> NumaNode {
-    NumaNode {
-        number,
-        cores: cores.collect(),
-    }
+    NumaNode { number, cores: cores.collect() }
 }
 
 /// The cores that the calling thread may run on.
 fn own_cores() -> Vec<usize> {
     let set = sched_getaffinity(None).expect("Linux tells");
-    (0..CpuSet::MAX_CPU)
-        .filter(|&core| set.is_set(core))
-        .collect()
+    (0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).collect()
 }
 
 #[test]
 fn threads_are_dealt_by_cores_and_every_node_has_one() {
     let check = |nodes: &[NumaNode], threads: usize, expected: &[usize]| {
-        assert_eq!(
-            shares(nodes, threads),
-            expected,
-            "{threads} threads on {nodes:?}"
-        );
+        assert_eq!(shares(nodes, threads), expected, "{threads} threads on {nodes:?}");
     };
     let even = [node(0, 0..4), node(1, 4..8)];
     check(&even, 8, &[4, 4]);
@@ -44,40 +35,25 @@ fn threads_are_dealt_by_cores_and_every_node_has_one() {
 #[test]
 fn each_search_thread_has_a_core_of_its_own() {
     let topology = Topology::detect();
-    let options = PoolOptions {
-        search_threads: topology.core_count(),
-        build_threads: 1,
-        pin: true,
-    };
+    let options =
+        PoolOptions { search_threads: topology.core_count(), build_threads: 1, pin: true };
     let pools = Pools::new(&topology, &options).expect("threads");
     assert_eq!(pools.pinned_threads(), topology.core_count());
     for (at, node) in topology.nodes().iter().enumerate() {
-        let bound: BTreeSet<_> = pools
-            .search(at)
-            .broadcast(|_| own_cores())
-            .into_iter()
-            .collect();
+        let bound: BTreeSet<_> = pools.search(at).broadcast(|_| own_cores()).into_iter().collect();
         let expected: BTreeSet<_> = node.cores.iter().map(|&core| vec![core]).collect();
         assert_eq!(bound, expected);
     }
     let build = pools.build().broadcast(|_| own_cores());
     let all: Vec<_> = core_affinity::get_core_ids().expect("Linux tells");
-    assert_eq!(
-        build,
-        [all.iter().map(|core| core.id).collect::<Vec<_>>()],
-        "build is not pinned"
-    );
+    assert_eq!(build, [all.iter().map(|core| core.id).collect::<Vec<_>>()], "build is not pinned");
 }
 
 #[test]
 fn an_uneven_number_of_threads_shares_the_cores_of_the_node() {
     let topology = Topology::detect();
     let threads = topology.core_count() + topology.nodes().len();
-    let options = PoolOptions {
-        search_threads: threads,
-        build_threads: 1,
-        pin: true,
-    };
+    let options = PoolOptions { search_threads: threads, build_threads: 1, pin: true };
     let pools = Pools::new(&topology, &options).expect("threads");
     for (at, node) in topology.nodes().iter().enumerate() {
         for cores in pools.search(at).broadcast(|_| own_cores()) {
@@ -88,35 +64,18 @@ fn an_uneven_number_of_threads_shares_the_cores_of_the_node() {
 
 #[test]
 fn build_threads_are_nice_and_search_threads_are_not() {
-    let options = PoolOptions {
-        search_threads: 0,
-        build_threads: 2,
-        pin: false,
-    };
+    let options = PoolOptions { search_threads: 0, build_threads: 2, pin: false };
     let pools = Pools::new(&Topology::detect(), &options).expect("threads");
     let nice = || getpriority_process(Some(gettid())).expect("Linux tells");
     let own = nice();
-    assert_eq!(
-        pools.build().broadcast(|_| nice()),
-        [BUILD_NICE, BUILD_NICE]
-    );
-    assert!(
-        pools
-            .search(0)
-            .broadcast(|_| nice())
-            .iter()
-            .all(|&nice| nice == own)
-    );
+    assert_eq!(pools.build().broadcast(|_| nice()), [BUILD_NICE, BUILD_NICE]);
+    assert!(pools.search(0).broadcast(|_| nice()).iter().all(|&nice| nice == own));
     assert_eq!(pools.pinned_threads(), 0);
 }
 
 #[test]
 fn threads_are_named_by_pool_and_place() {
-    let options = PoolOptions {
-        search_threads: 1,
-        build_threads: 1,
-        pin: false,
-    };
+    let options = PoolOptions { search_threads: 1, build_threads: 1, pin: false };
     let pools = Pools::new(&Topology::detect(), &options).expect("threads");
     let name = || std::thread::current().name().map(str::to_owned);
     assert_eq!(pools.search(0).install(name).as_deref(), Some("search-0-0"));
@@ -127,11 +86,7 @@ fn threads_are_named_by_pool_and_place() {
 #[cfg(feature = "numa")]
 fn a_machine_of_two_nodes_has_two_search_pools() {
     let topology = Topology::from_synthetic("node:2 core:2 pu:1").expect("hwloc knows it");
-    let options = PoolOptions {
-        search_threads: 4,
-        build_threads: 1,
-        pin: false,
-    };
+    let options = PoolOptions { search_threads: 4, build_threads: 1, pin: false };
     let pools = Pools::new(&topology, &options).expect("threads");
     assert_eq!(pools.node_count(), 2);
     assert_eq!(pools.search(0).current_num_threads(), 2);
@@ -142,9 +97,7 @@ fn a_machine_of_two_nodes_has_two_search_pools() {
     for _ in 0..4 {
         let sender = sender.clone();
         pools.spawn_search(move || {
-            let name = std::thread::current()
-                .name()
-                .map(|name| name[..8].to_owned());
+            let name = std::thread::current().name().map(|name| name[..8].to_owned());
             sender.send(name).expect("the receiver waits");
         });
     }
@@ -166,11 +119,7 @@ fn a_core_that_is_not_there_costs_the_pinning_but_not_the_thread() {
 
 #[test]
 fn a_task_that_panics_is_counted_and_its_thread_goes_on() {
-    let options = PoolOptions {
-        search_threads: 1,
-        build_threads: 1,
-        pin: false,
-    };
+    let options = PoolOptions { search_threads: 1, build_threads: 1, pin: false };
     let pools = Pools::new(&Topology::detect(), &options).expect("threads");
     pools.spawn_search(|| panic!("a poison query"));
     let (sender, receiver) = mpsc::channel();

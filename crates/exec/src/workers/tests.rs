@@ -9,23 +9,13 @@ fn jobs_run_in_order_and_stop_finishes_what_is_queued() {
     let (sender, receiver) = mpsc::channel();
     for job in 0..50 {
         let sender = sender.clone();
-        workers
-            .submit(move || sender.send(job).expect("the receiver waits"))
-            .expect("room");
+        workers.submit(move || sender.send(job).expect("the receiver waits")).expect("room");
     }
     workers.stop();
     drop(sender);
-    assert_eq!(
-        receiver.iter().collect::<Vec<_>>(),
-        (0..50).collect::<Vec<_>>()
-    );
+    assert_eq!(receiver.iter().collect::<Vec<_>>(), (0..50).collect::<Vec<_>>());
     let error = workers.submit(|| ()).expect_err("stopped");
-    assert_eq!(
-        error,
-        SubmitError::Stopped {
-            name: "flush".into()
-        }
-    );
+    assert_eq!(error, SubmitError::Stopped { name: "flush".into() });
     workers.stop();
 }
 
@@ -45,17 +35,8 @@ fn a_full_queue_refuses_and_takes_again_when_there_is_room() {
     workers.submit(|| ()).expect("room for one");
     workers.submit(|| ()).expect("room for two");
     let error = workers.submit(|| ()).expect_err("full");
-    assert_eq!(
-        error,
-        SubmitError::Full {
-            name: "flush".into(),
-            limit: 2
-        }
-    );
-    assert_eq!(
-        Error::from(error).kind(),
-        vicinal_types::ErrorKind::Exhausted
-    );
+    assert_eq!(error, SubmitError::Full { name: "flush".into(), limit: 2 });
+    assert_eq!(Error::from(error).kind(), vicinal_types::ErrorKind::Exhausted);
     go.send(()).expect("the job waits");
     workers.stop();
     assert_eq!((workers.running(), workers.queued()), (0, 0));
@@ -67,13 +48,8 @@ fn a_job_that_panics_is_counted_and_its_thread_goes_on() {
     let (sender, receiver) = mpsc::channel();
     workers.submit(|| panic!("a poison job")).expect("room");
     let name = move || thread::current().name().map(str::to_owned);
-    workers
-        .submit(move || sender.send(name()).expect("the test waits"))
-        .expect("room");
-    assert_eq!(
-        receiver.recv().expect("the thread lives").as_deref(),
-        Some("flush-0")
-    );
+    workers.submit(move || sender.send(name()).expect("the test waits")).expect("room");
+    assert_eq!(receiver.recv().expect("the thread lives").as_deref(), Some("flush-0"));
     assert_eq!(workers.panics(), 1);
 }
 

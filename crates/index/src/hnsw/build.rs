@@ -109,28 +109,15 @@ pub(crate) fn mix(number: u64) -> u64 {
 
 impl Growing {
     fn new(vertices: Option<Vec<u32>>, below: Vec<u32>, count: usize, degree: usize) -> Self {
-        let links = std::iter::repeat_with(|| AtomicU32::new(NONE))
-            .take(count * degree)
-            .collect();
-        let locks = std::iter::repeat_with(|| Mutex::new(()))
-            .take(count)
-            .collect();
-        Self {
-            degree,
-            vertices,
-            below,
-            links,
-            locks,
-        }
+        let links = std::iter::repeat_with(|| AtomicU32::new(NONE)).take(count * degree).collect();
+        let locks = std::iter::repeat_with(|| Mutex::new(())).take(count).collect();
+        Self { degree, vertices, below, links, locks }
     }
 
     fn view(&self) -> Layer<'_, AtomicU32, impl Fn(&AtomicU32) -> u32> {
-        Layer::new(
-            &self.links,
-            self.degree,
-            self.vertices.as_deref(),
-            |link: &AtomicU32| link.load(Ordering::Relaxed),
-        )
+        Layer::new(&self.links, self.degree, self.vertices.as_deref(), |link: &AtomicU32| {
+            link.load(Ordering::Relaxed)
+        })
     }
 
     /// The slot of a row that is on this layer.
@@ -148,11 +135,7 @@ impl Growing {
 
     /// Replaces the links of a vertex; its lock is held.
     fn write(&self, vertex: u32, links: impl Iterator<Item = u32>) {
-        for (place, link) in self
-            .record(vertex)
-            .iter()
-            .zip(links.chain(std::iter::repeat(NONE)))
-        {
+        for (place, link) in self.record(vertex).iter().zip(links.chain(std::iter::repeat(NONE))) {
             place.store(link, Ordering::Relaxed);
         }
     }
@@ -162,14 +145,9 @@ impl Growing {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a segment's rows fit 32 bits"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "a segment's rows fit 32 bits")]
 fn slot_of(vertices: &[u32], row: u32) -> u32 {
-    vertices
-        .binary_search(&row)
-        .expect("a row is looked up on its own layers") as u32
+    vertices.binary_search(&row).expect("a row is looked up on its own layers") as u32
 }
 
 impl<'a> Builder<'a> {
@@ -189,23 +167,10 @@ impl<'a> Builder<'a> {
             vertices.sort_unstable();
             let lower = &layers[layer as usize - 1];
             let below = vertices.iter().map(|&row| lower.slot(row)).collect();
-            layers.push(Growing::new(
-                Some(vertices),
-                below,
-                count,
-                params.m as usize,
-            ));
+            layers.push(Growing::new(Some(vertices), below, count, params.m as usize));
         }
-        let entry = order
-            .first()
-            .map_or(0, |&(.., row)| layers[top as usize].slot(row));
-        Self {
-            params,
-            vectors,
-            cancel,
-            layers,
-            entry,
-        }
+        let entry = order.first().map_or(0, |&(.., row)| layers[top as usize].slot(row));
+        Self { params, vectors, cancel, layers, entry }
     }
 
     fn insert_all(
@@ -220,9 +185,7 @@ impl<'a> Builder<'a> {
         let (next, stopped) = (AtomicUsize::new(alone), OnceLock::new());
         let insert = |batch: &[(u32, u64, u32)], scratch: &mut BuildScratch| {
             let done = self.cancel.check().and_then(|()| {
-                batch
-                    .iter()
-                    .try_for_each(|&(level, _, row)| self.insert(row, level, scratch))
+                batch.iter().try_for_each(|&(level, _, row)| self.insert(row, level, scratch))
             });
             progress.add(batch.len() as u64);
             done.map_err(|reason| _ = stopped.set(reason))
@@ -265,10 +228,7 @@ impl<'a> Builder<'a> {
                 nearest = scratch.walk.found().next().map_or(nearest, Ranked::id);
             }
             if layer > 0 {
-                (nearest, entry) = (
-                    growing.below[nearest as usize],
-                    growing.below[entry as usize],
-                );
+                (nearest, entry) = (growing.below[nearest as usize], growing.below[entry as usize]);
             }
         }
         for layer in 0..=top.min(level as usize) {
@@ -288,22 +248,13 @@ impl<'a> Builder<'a> {
     ) -> Result<(), Stopped> {
         let growing = &self.layers[layer];
         let view = growing.view();
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "a segment's rows fit 32 bits"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "a segment's rows fit 32 bits")]
         scratch.walk.begin(growing.locks.len() as u32);
         scratch.walk.skip(growing.slot(row));
         walk.beam(&view, seeds, &mut scratch.walk, &mut scratch.work)?;
         let limit = self.params.m as usize;
         let kept = &mut scratch.selected[layer];
-        select(
-            self.vectors,
-            |vertex| view.row(vertex),
-            scratch.walk.found(),
-            limit,
-            kept,
-        );
+        select(self.vectors, |vertex| view.row(vertex), scratch.walk.found(), limit, kept);
         Ok(())
     }
 
@@ -317,12 +268,7 @@ impl<'a> Builder<'a> {
             growing.write(vertex, selected.iter().map(|neighbor| neighbor.id()));
         }
         for neighbor in &selected {
-            self.link_back(
-                growing,
-                neighbor.id(),
-                Ranked::new(neighbor.key(), vertex),
-                scratch,
-            );
+            self.link_back(growing, neighbor.id(), Ranked::new(neighbor.key(), vertex), scratch);
         }
         scratch.selected[layer] = selected;
     }
@@ -350,13 +296,7 @@ impl<'a> Builder<'a> {
         );
         candidates.sort_unstable();
         let sorted = candidates.iter().copied();
-        select(
-            self.vectors,
-            |vertex| view.row(vertex),
-            sorted,
-            growing.degree,
-            &mut scratch.kept,
-        );
+        select(self.vectors, |vertex| view.row(vertex), sorted, growing.degree, &mut scratch.kept);
         growing.write(vertex, scratch.kept.iter().map(|kept| kept.id()));
     }
 
@@ -369,23 +309,12 @@ impl<'a> Builder<'a> {
         let mut layers = Vec::new();
         let mut words = Vec::new();
         for layer in growing {
-            layers.push(UpperLayer {
-                count: layer.locks.len(),
-                start: words.len(),
-            });
+            layers.push(UpperLayer { count: layer.locks.len(), start: words.len() });
             words.extend(layer.vertices.iter().flatten());
             words.extend(&layer.below);
             words.extend(layer.into_links());
         }
         let upper = Words::aligned(words.len(), words.into_iter());
-        Hnsw {
-            params,
-            rows: vectors.len(),
-            entry,
-            ground,
-            upper,
-            layers,
-            duplicates,
-        }
+        Hnsw { params, rows: vectors.len(), entry, ground, upper, layers, duplicates }
     }
 }

@@ -30,10 +30,7 @@ impl Duplicates {
             .collect();
         hashed.par_sort_unstable();
         let mut pairs = Vec::new();
-        for group in hashed
-            .chunk_by(|a, b| a.0 == b.0)
-            .filter(|group| group.len() > 1)
-        {
+        for group in hashed.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
             let mut vertices: Vec<u32> = Vec::new();
             for &(_, row) in group {
                 let equal = |vertex: &&u32| vectors.row(**vertex) == vectors.row(row);
@@ -44,20 +41,13 @@ impl Duplicates {
             }
         }
         pairs.sort_unstable();
-        let words = pairs
-            .iter()
-            .map(|pair| pair.0)
-            .chain(pairs.iter().map(|pair| pair.1));
+        let words = pairs.iter().map(|pair| pair.0).chain(pairs.iter().map(|pair| pair.1));
         Self::new(Words::aligned(2 * pairs.len(), words), vectors.len())
     }
 
     /// Takes checked words: every row below `rows`.
     pub(super) fn new(words: Words, rows: u32) -> Self {
-        let mut this = Self {
-            words,
-            vertices: None,
-            copies: None,
-        };
+        let mut this = Self { words, vertices: None, copies: None };
         let (vertices, copies) = this.halves();
         if !vertices.is_empty() {
             let bits = |members: &[u32]| {
@@ -82,11 +72,7 @@ impl Duplicates {
     /// The other rows that have the vertex's vector.
     #[inline]
     pub(super) fn of(&self, vertex: u32) -> &[u32] {
-        if self
-            .vertices
-            .as_ref()
-            .is_none_or(|vertices| !vertices.contains(vertex))
-        {
+        if self.vertices.as_ref().is_none_or(|vertices| !vertices.contains(vertex)) {
             return &[];
         }
         let (vertices, copies) = self.halves();
@@ -97,9 +83,7 @@ impl Duplicates {
 
     /// Whether a row has another row's vertex.
     pub(super) fn is_duplicate(&self, row: u32) -> bool {
-        self.copies
-            .as_ref()
-            .is_some_and(|copies| copies.contains(row))
+        self.copies.as_ref().is_some_and(|copies| copies.contains(row))
     }
 
     pub(super) fn words(&self) -> &Words {

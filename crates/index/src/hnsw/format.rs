@@ -54,15 +54,9 @@ pub(super) fn encode(hnsw: &Hnsw) -> Vec<Section> {
         (section::HEADER, Bytes::from(header(hnsw))),
         (section::HNSW_GROUND, hnsw.ground.bytes().clone()),
         (section::HNSW_UPPER, hnsw.upper.bytes().clone()),
-        (
-            section::HNSW_DUPLICATES,
-            hnsw.duplicates.words().bytes().clone(),
-        ),
+        (section::HNSW_DUPLICATES, hnsw.duplicates.words().bytes().clone()),
     ];
-    parts
-        .into_iter()
-        .map(|(kind, bytes)| (kind, VERSION, bytes))
-        .collect()
+    parts.into_iter().map(|(kind, bytes)| (kind, VERSION, bytes)).collect()
 }
 
 #[expect(
@@ -78,12 +72,7 @@ fn header(hnsw: &Hnsw) -> Vec<u8> {
     header[SEED].copy_from_slice(&hnsw.params.seed.to_le_bytes());
     header[ENTRY].copy_from_slice(&hnsw.entry.to_le_bytes());
     header[LAYERS].copy_from_slice(&(hnsw.layers.len() as u32).to_le_bytes());
-    for (place, layer) in header[COUNTS]
-        .as_chunks_mut()
-        .0
-        .iter_mut()
-        .zip(&hnsw.layers)
-    {
+    for (place, layer) in header[COUNTS].as_chunks_mut().0.iter_mut().zip(&hnsw.layers) {
         *place = (layer.count as u32).to_le_bytes();
     }
     header
@@ -95,10 +84,7 @@ pub(super) fn decode(
     vectors: &Vectors,
 ) -> Result<Hnsw, IndexError> {
     let header: &[u8; HEADER_BYTES] = header.try_into().map_err(|_| {
-        damaged(
-            section::HEADER,
-            format!("it has {} bytes, not {HEADER_BYTES}", header.len()),
-        )
+        damaged(section::HEADER, format!("it has {} bytes, not {HEADER_BYTES}", header.len()))
     })?;
     let params = params(header)?;
     let rows = word(header, ROWS);
@@ -113,88 +99,47 @@ pub(super) fn decode(
         let reason = format!("entry {entry} is not one of the top layer's {entries} vertices");
         return Err(damaged(section::HEADER, reason));
     }
-    let ground = words(
-        section::HNSW_GROUND,
-        read,
-        Some(rows as usize * params.ground_degree()),
-    )?;
+    let ground = words(section::HNSW_GROUND, read, Some(rows as usize * params.ground_degree()))?;
     links_below(section::HNSW_GROUND, ground.get(), rows)?;
-    let expected = layers
-        .iter()
-        .map(|layer| UpperLayer::words(layer.count, params.m))
-        .sum();
+    let expected = layers.iter().map(|layer| UpperLayer::words(layer.count, params.m)).sum();
     let upper = words(section::HNSW_UPPER, read, Some(expected))?;
     check_upper(&layers, &upper, params.m, rows)?;
     let duplicates = words(section::HNSW_DUPLICATES, read, None)?;
     check_duplicates(duplicates.get(), rows)?;
     let duplicates = Duplicates::new(duplicates, rows);
-    Ok(Hnsw {
-        params,
-        rows,
-        entry,
-        ground,
-        upper,
-        layers,
-        duplicates,
-    })
+    Ok(Hnsw { params, rows, entry, ground, upper, layers, duplicates })
 }
 
 fn word(header: &[u8; HEADER_BYTES], at: Range<usize>) -> u32 {
-    header[at]
-        .iter()
-        .rev()
-        .fold(0, |word, &byte| word << 8 | u32::from(byte))
+    header[at].iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte))
 }
 
 fn params(header: &[u8; HEADER_BYTES]) -> Result<HnswParams, IndexError> {
-    let seed = header[SEED]
-        .iter()
-        .rev()
-        .fold(0, |seed, &byte| seed << 8 | u64::from(byte));
-    let params = HnswParams {
-        m: word(header, M),
-        ef_construction: word(header, EF_CONSTRUCTION),
-        seed,
-    };
-    params
-        .check()
-        .map_err(|error| damaged(section::HEADER, error.to_string()))?;
+    let seed = header[SEED].iter().rev().fold(0, |seed, &byte| seed << 8 | u64::from(byte));
+    let params =
+        HnswParams { m: word(header, M), ef_construction: word(header, EF_CONSTRUCTION), seed };
+    params.check().map_err(|error| damaged(section::HEADER, error.to_string()))?;
     Ok(params)
 }
 
 fn layers(header: &[u8; HEADER_BYTES], m: u32, rows: u32) -> Result<Vec<UpperLayer>, IndexError> {
     let count = word(header, LAYERS) as usize;
     if count > LAYERS_MAX {
-        return Err(damaged(
-            section::HEADER,
-            format!("{count} layers are more than {LAYERS_MAX}"),
-        ));
+        return Err(damaged(section::HEADER, format!("{count} layers are more than {LAYERS_MAX}")));
     }
-    let counts = header[COUNTS]
-        .as_chunks()
-        .0
-        .iter()
-        .map(|count| u32::from_le_bytes(*count) as usize);
+    let counts =
+        header[COUNTS].as_chunks().0.iter().map(|count| u32::from_le_bytes(*count) as usize);
     let (mut start, mut lower) = (0, rows as usize);
     let mut layers = Vec::with_capacity(count);
     for (layer, vertices) in counts.enumerate() {
-        let is_right = if layer < count {
-            (1..=lower).contains(&vertices)
-        } else {
-            vertices == 0
-        };
+        let is_right = if layer < count { (1..=lower).contains(&vertices) } else { vertices == 0 };
         if !is_right {
-            let reason = format!(
-                "layer {} of {count} has {vertices} vertices above {lower}",
-                layer + 1
-            );
+            let reason =
+                format!("layer {} of {count} has {vertices} vertices above {lower}", layer + 1);
             return Err(damaged(section::HEADER, reason));
         }
         if layer < count {
-            layers.push(UpperLayer {
-                count: vertices,
-                start,
-            });
+            layers.push(UpperLayer { count: vertices, start });
             start += UpperLayer::words(vertices, m);
             lower = vertices;
         }
@@ -219,15 +164,9 @@ fn words(section: u32, read: &mut Read<'_>, expected: Option<usize>) -> Result<W
 /// Written without an early end, which lets the compiler compare many at once: a
 /// large index has hundreds of millions of links.
 fn links_below(section: u32, links: &[u32], bound: u32) -> Result<(), IndexError> {
-    let wrong = links
-        .iter()
-        .filter(|&&link| link >= bound && link != NONE)
-        .count();
+    let wrong = links.iter().filter(|&&link| link >= bound && link != NONE).count();
     if wrong > 0 {
-        return Err(damaged(
-            section,
-            format!("{wrong} links lead to vertices beyond {bound}"),
-        ));
+        return Err(damaged(section, format!("{wrong} links lead to vertices beyond {bound}")));
     }
     Ok(())
 }
@@ -237,20 +176,14 @@ fn check_upper(layers: &[UpperLayer], words: &Words, m: u32, rows: u32) -> Resul
     for layer in layers {
         let (vertices, below) = (layer.vertices(words), layer.below(words));
         if !vertices.is_sorted_by(|a, b| a < b) || vertices.last().is_some_and(|&row| row >= rows) {
-            return Err(damaged(
-                section::HNSW_UPPER,
-                "its vertices are not ascending rows".into(),
-            ));
+            return Err(damaged(section::HNSW_UPPER, "its vertices are not ascending rows".into()));
         }
         let is_below = |(&row, &slot): (&u32, &u32)| match lower {
             None => slot == row,
             Some(lower) => lower.get(slot as usize) == Some(&row),
         };
         if !vertices.iter().zip(below).all(is_below) {
-            return Err(damaged(
-                section::HNSW_UPPER,
-                "a vertex is not on the layer below".into(),
-            ));
+            return Err(damaged(section::HNSW_UPPER, "a vertex is not on the layer below".into()));
         }
         let bound = u32::try_from(layer.count).unwrap_or(u32::MAX);
         links_below(section::HNSW_UPPER, layer.links(words, m), bound)?;
@@ -264,10 +197,7 @@ fn check_duplicates(words: &[u32], rows: u32) -> Result<(), IndexError> {
     let is_right = vertices.len() == copies.len()
         && words.iter().all(|&row| row < rows)
         && vertices.iter().zip(copies).is_sorted_by(|a, b| a < b)
-        && vertices
-            .iter()
-            .zip(copies)
-            .all(|(vertex, copy)| vertex < copy);
+        && vertices.iter().zip(copies).all(|(vertex, copy)| vertex < copy);
     if !is_right {
         return Err(damaged(
             section::HNSW_DUPLICATES,

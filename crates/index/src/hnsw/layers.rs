@@ -41,21 +41,14 @@ impl Words {
             return Some(Self(bytes));
         }
         let (words, rest) = bytes.as_chunks();
-        rest.is_empty().then(|| {
-            Self::aligned(
-                words.len(),
-                words.iter().map(|word| u32::from_le_bytes(*word)),
-            )
-        })
+        rest.is_empty()
+            .then(|| Self::aligned(words.len(), words.iter().map(|word| u32::from_le_bytes(*word))))
     }
 
     /// Lays `count` words out from the beginning of a cache line on.
     pub(super) fn aligned(count: usize, words: impl Iterator<Item = u32>) -> Self {
         let mut buffer = vec![0u32; count + LINE_WORDS];
-        let start = buffer
-            .as_ptr()
-            .align_offset(LINE_WORDS * size_of::<u32>())
-            .min(LINE_WORDS);
+        let start = buffer.as_ptr().align_offset(LINE_WORDS * size_of::<u32>()).min(LINE_WORDS);
         for (place, word) in buffer[start..start + count].iter_mut().zip(words) {
             *place = word;
         }
@@ -109,21 +102,13 @@ impl UpperLayer {
 
 impl<'a, W, L: Fn(&W) -> u32> Layer<'a, W, L> {
     pub(super) fn new(links: &'a [W], degree: usize, rows: Option<&'a [u32]>, load: L) -> Self {
-        Self {
-            links,
-            degree,
-            rows,
-            load,
-        }
+        Self { links, degree, rows, load }
     }
 
     /// The vertices that `vertex` links to.
     #[inline]
     pub(super) fn neighbors(&self, vertex: u32) -> impl Iterator<Item = u32> {
-        self.record(vertex)
-            .iter()
-            .map(&self.load)
-            .take_while(|&link| link != NONE)
+        self.record(vertex).iter().map(&self.load).take_while(|&link| link != NONE)
     }
 
     /// The row of a vertex.

@@ -43,12 +43,7 @@ pub(super) fn connect(hnsw: &mut Hnsw, vectors: &Vectors, cancel: &Cancel) -> Re
         if tree.reached.contains(vertex) {
             continue;
         }
-        let walk = Walk {
-            vectors,
-            query: vectors.row(vertex),
-            effort: EFFORT,
-            cancel,
-        };
+        let walk = Walk { vectors, query: vectors.row(vertex), effort: EFFORT, cancel };
         let seeds = hnsw.descend(&walk, &mut Work::default());
         scratch.begin(hnsw.rows);
         walk.beam(&hnsw.ground(), &seeds, &mut scratch, &mut Work::default())?;
@@ -67,9 +62,7 @@ pub(super) fn connect(hnsw: &mut Hnsw, vectors: &Vectors, cancel: &Cancel) -> Re
 /// The entry's vertex on the ground.
 pub(super) fn ground_entry(hnsw: &Hnsw) -> u32 {
     let layers = hnsw.layers.iter().rev();
-    layers.fold(hnsw.entry, |slot, layer| {
-        layer.below(&hnsw.upper)[slot as usize]
-    })
+    layers.fold(hnsw.entry, |slot, layer| layer.below(&hnsw.upper)[slot as usize])
 }
 
 impl Tree {
@@ -85,10 +78,7 @@ impl Tree {
     fn reach(&mut self, links: &[u32], degree: usize, vertex: u32, parent: u32) {
         self.add(vertex, parent);
         while let Some(vertex) = self.queue.pop() {
-            for &link in record(links, degree, vertex)
-                .iter()
-                .take_while(|&&link| link != NONE)
-            {
+            for &link in record(links, degree, vertex).iter().take_while(|&&link| link != NONE) {
                 self.add(link, vertex);
             }
         }
@@ -109,11 +99,7 @@ impl Tree {
         }
         let record = record(links, degree, from);
         let free = record.iter().position(|&link| link == NONE);
-        let unneeded = || {
-            record
-                .iter()
-                .rposition(|&link| self.parents[link as usize] != from)
-        };
+        let unneeded = || record.iter().rposition(|&link| self.parents[link as usize] != from);
         free.or_else(unneeded).map(|at| from as usize * degree + at)
     }
 }
@@ -126,11 +112,6 @@ fn record(links: &[u32], degree: usize, vertex: u32) -> &[u32] {
 #[cfg(test)]
 pub(super) fn reachable(hnsw: &Hnsw) -> usize {
     let mut tree = Tree::new(hnsw.rows);
-    tree.reach(
-        hnsw.ground.get(),
-        hnsw.params.ground_degree(),
-        ground_entry(hnsw),
-        NONE,
-    );
+    tree.reach(hnsw.ground.get(), hnsw.params.ground_degree(), ground_entry(hnsw), NONE);
     tree.reached.count()
 }

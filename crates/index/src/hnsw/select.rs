@@ -26,10 +26,7 @@ pub(super) fn select(
             return;
         }
         let bytes = vectors.row(row(candidate.id()));
-        if kept
-            .iter()
-            .all(|other| vectors.key(bytes, row(other.id())) >= candidate.key())
-        {
+        if kept.iter().all(|other| vectors.key(bytes, row(other.id())) >= candidate.key()) {
             kept.push(candidate);
         }
     }

@@ -18,33 +18,16 @@ fn vectors(dim: u32, bytes: Vec<u8>) -> Vectors {
 }
 
 fn build(vectors: &Vectors, m: u32, threads: usize) -> Hnsw {
-    let params = HnswParams {
-        m,
-        ef_construction: 32,
-        seed: 1,
-    };
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .expect("a pool");
-    Hnsw::build(
-        params,
-        vectors,
-        &pool,
-        &Progress::default(),
-        &Cancel::never(),
-    )
-    .expect("right parameters")
+    let params = HnswParams { m, ef_construction: 32, seed: 1 };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+    Hnsw::build(params, vectors, &pool, &Progress::default(), &Cancel::never())
+        .expect("right parameters")
 }
 
 fn check_all_reachable(vectors: &Vectors, m: u32, threads: usize) {
     let hnsw = build(vectors, m, threads);
     let vertices = vectors.len() as usize - hnsw.duplicates.len();
-    assert_eq!(
-        repair::reachable(&hnsw),
-        vertices,
-        "m = {m}, {threads} threads"
-    );
+    assert_eq!(repair::reachable(&hnsw), vertices, "m = {m}, {threads} threads");
 }
 
 #[test]
@@ -54,16 +37,9 @@ fn every_vertex_is_reachable() {
     let clusters = noise(8 * 3_000, 2).into_iter().enumerate();
     let clusters = vectors(
         8,
-        clusters
-            .map(|(at, byte)| byte % 4 + [0, 50, 100, 150, 200][at / 8 % 5])
-            .collect(),
+        clusters.map(|(at, byte)| byte % 4 + [0, 50, 100, 150, 200][at / 8 % 5]).collect(),
     );
-    let line = vectors(
-        2,
-        (0..=255u8)
-            .flat_map(|x| (0..4).flat_map(move |y| [x, y / 3]))
-            .collect(),
-    );
+    let line = vectors(2, (0..=255u8).flat_map(|x| (0..4).flat_map(move |y| [x, y / 3])).collect());
     for threads in [1, 4] {
         for m in [2, 3, 16] {
             check_all_reachable(&random, m, threads);
@@ -94,10 +70,7 @@ fn lost_vertices_are_linked_without_losing_others() {
     let degree = hnsw.params.ground_degree();
     let entry = repair::ground_entry(&hnsw);
     let targets: Vec<u32> = (0..4).map(|step| (entry + 1 + step) % 500).collect();
-    hnsw.ground = Words::aligned(
-        500 * degree,
-        (0..500 * degree).map(|at| targets[at % degree]),
-    );
+    hnsw.ground = Words::aligned(500 * degree, (0..500 * degree).map(|at| targets[at % degree]));
     assert_eq!(repair::reachable(&hnsw), 5);
     repair::connect(&mut hnsw, &vectors, &Cancel::never()).expect("not stopped");
     assert_eq!(repair::reachable(&hnsw), 500);
@@ -110,10 +83,7 @@ fn layers_thin_out_by_m() {
     assert!(counts.len() >= 3, "{counts:?}");
     for (layer, &count) in (1..).zip(&counts).take(3) {
         let expected = 4_000 / 4usize.pow(layer);
-        assert!(
-            (expected / 2..=expected * 2).contains(&count),
-            "layer {layer} of {counts:?}"
-        );
+        assert!((expected / 2..=expected * 2).contains(&count), "layer {layer} of {counts:?}");
     }
 }
 
@@ -124,28 +94,15 @@ fn a_walk_with_heaps_finds_what_the_sorted_array_finds() {
     let mut scratch = HnswScratch::default();
     let cancel = Cancel::never();
     for query in noise(8 * 50, 7).chunks(8) {
-        let walk = Walk {
-            vectors: &vectors,
-            query,
-            effort: 40,
-            cancel: &cancel,
-        };
+        let walk = Walk { vectors: &vectors, query, effort: 40, cancel: &cancel };
         let seeds = hnsw.descend(&walk, &mut Work::default());
         let (mut beam_work, mut heaps_work) = (Work::default(), Work::default());
         scratch.begin(hnsw.rows);
-        walk.beam(&hnsw.ground(), &seeds, &mut scratch, &mut beam_work)
-            .expect("not stopped");
+        walk.beam(&hnsw.ground(), &seeds, &mut scratch, &mut beam_work).expect("not stopped");
         let beam: Vec<_> = scratch.found().collect();
         scratch.begin(hnsw.rows);
-        walk.heaps(
-            &hnsw.ground(),
-            &seeds,
-            |_| true,
-            u64::MAX,
-            &mut scratch,
-            &mut heaps_work,
-        )
-        .expect("not stopped");
+        walk.heaps(&hnsw.ground(), &seeds, |_| true, u64::MAX, &mut scratch, &mut heaps_work)
+            .expect("not stopped");
         assert_eq!(scratch.found().collect::<Vec<_>>(), beam);
         assert_eq!(heaps_work, beam_work);
     }
@@ -155,31 +112,12 @@ fn a_walk_with_heaps_finds_what_the_sorted_array_finds() {
 fn effort_for_every_row_is_answered_by_a_scan() {
     let vectors = vectors(4, noise(4 * 300, 8));
     let index = Index::Hnsw(Box::new(build(&vectors, 4, 1)));
-    let search = Search {
-        k: 5,
-        effort: 300,
-        allowed: None,
-    };
-    let found = index.search(
-        &vectors,
-        vectors.row(0),
-        &search,
-        &mut Scratch::default(),
-        &Cancel::never(),
-    );
-    assert_eq!(
-        found.expect("not stopped").work,
-        Work {
-            distances: 300,
-            expanded: 0
-        }
-    );
+    let search = Search { k: 5, effort: 300, allowed: None };
+    let found =
+        index.search(&vectors, vectors.row(0), &search, &mut Scratch::default(), &Cancel::never());
+    assert_eq!(found.expect("not stopped").work, Work { distances: 300, expanded: 0 });
     assert_eq!(
         index.params(),
-        IndexParams::Hnsw(HnswParams {
-            m: 4,
-            ef_construction: 32,
-            seed: 1
-        })
+        IndexParams::Hnsw(HnswParams { m: 4, ef_construction: 32, seed: 1 })
     );
 }

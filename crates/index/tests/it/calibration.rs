@@ -16,10 +16,7 @@ fn the_curve_predicts_the_recall_of_other_queries() {
     assert!(curve.is_sorted_by(|a, b| a.effort < b.effort), "{curve:?}");
     for point in &curve {
         let real = mean_recall(&index, &vectors, &queries, 10, point.effort as usize, None);
-        assert!(
-            (real - f64::from(point.recall)).abs() < 0.06,
-            "{point:?}, measured {real}"
-        );
+        assert!((real - f64::from(point.recall)).abs() < 0.06, "{point:?}, measured {real}");
     }
     let again =
         calibrate(&index, &vectors, &pool(1), 200, 10, 7, &Cancel::never()).expect("not stopped");
@@ -47,15 +44,8 @@ fn flat_and_nothing_have_no_curve() {
     );
     assert_eq!(curve.expect("not stopped"), []);
     let nothing = store(l2(4), &[]);
-    let curve = calibrate(
-        &build(&nothing, 8, 32, 1),
-        &nothing,
-        &pool(1),
-        10,
-        10,
-        0,
-        &Cancel::never(),
-    );
+    let curve =
+        calibrate(&build(&nothing, 8, 32, 1), &nothing, &pool(1), 10, 10, 0, &Cancel::never());
     assert_eq!(curve.expect("not stopped"), []);
 }
 
@@ -64,18 +54,8 @@ fn more_queries_than_rows_and_copies_only_are_measured() {
     let mut values = clustered(60, 4, 2, 1);
     values.extend_from_slice(&[2.0; 40]);
     let vectors = store(l2(4), &values);
-    let curve = calibrate(
-        &build(&vectors, 8, 32, 1),
-        &vectors,
-        &pool(1),
-        1_000,
-        10,
-        0,
-        &Cancel::never(),
-    );
+    let curve =
+        calibrate(&build(&vectors, 8, 32, 1), &vectors, &pool(1), 1_000, 10, 0, &Cancel::never());
     let curve = curve.expect("not stopped");
-    assert!(
-        curve.last().is_some_and(|last| last.recall >= 0.999),
-        "{curve:?}"
-    );
+    assert!(curve.last().is_some_and(|last| last.recall >= 0.999), "{curve:?}");
 }

@@ -25,10 +25,7 @@ impl Random {
 
     /// About normally distributed: the sum of four uniform numbers.
     fn normal(&mut self) -> f32 {
-        (0..4)
-            .map(|_| self.below(1 << 20) as f32 / (1 << 20) as f32 - 0.5)
-            .sum::<f32>()
-            * 1.7
+        (0..4).map(|_| self.below(1 << 20) as f32 / (1 << 20) as f32 - 0.5).sum::<f32>() * 1.7
     }
 }
 
@@ -45,10 +42,7 @@ pub(crate) fn clustered(rows: usize, dim: usize, clusters: usize, seed: u64) -> 
 }
 
 /// Stores floats in an element type: cosine at unit length, integers scaled.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "clamped to the element type"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "clamped to the element type")]
 pub(crate) fn store(vector: VectorType, values: &[f32]) -> Vectors {
     let mut values = values.to_vec();
     if vector.metric() == Metric::Cosine {
@@ -58,31 +52,22 @@ pub(crate) fn store(vector: VectorType, values: &[f32]) -> Vectors {
         }
     }
     let bytes: Vec<u8> = match vector.element() {
-        ElementType::F32 => values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect(),
-        ElementType::F16 => values
-            .iter()
-            .flat_map(|value| f16::from_f32(*value).to_le_bytes())
-            .collect(),
-        ElementType::Bf16 => values
-            .iter()
-            .flat_map(|value| bf16::from_f32(*value).to_le_bytes())
-            .collect(),
-        ElementType::I8 => values
-            .iter()
-            .map(|value| (value * 12.0).clamp(-128.0, 127.0) as i8 as u8)
-            .collect(),
-        ElementType::U8 => values
-            .iter()
-            .map(|value| (128.0 + value * 12.0).clamp(0.0, 255.0) as u8)
-            .collect(),
+        ElementType::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        ElementType::F16 => {
+            values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect()
+        }
+        ElementType::Bf16 => {
+            values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect()
+        }
+        ElementType::I8 => {
+            values.iter().map(|value| (value * 12.0).clamp(-128.0, 127.0) as i8 as u8).collect()
+        }
+        ElementType::U8 => {
+            values.iter().map(|value| (128.0 + value * 12.0).clamp(0.0, 255.0) as u8).collect()
+        }
         ElementType::Binary => {
             let byte = |bits: &[f32]| {
-                bits.iter()
-                    .rev()
-                    .fold(0, |byte, bit| byte << 1 | u8::from(*bit > 0.0))
+                bits.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit > 0.0))
             };
             values.chunks(8).map(byte).collect()
         }
@@ -95,31 +80,15 @@ pub(crate) fn l2(dim: u32) -> VectorType {
 }
 
 pub(crate) fn pool(threads: usize) -> rayon::ThreadPool {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .expect("a pool")
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool")
 }
 
 pub(crate) fn build(vectors: &Vectors, m: u32, ef_construction: u32, threads: usize) -> Index {
-    let params = IndexParams::Hnsw(HnswParams {
-        m,
-        ef_construction,
-        seed: 42,
-    });
+    let params = IndexParams::Hnsw(HnswParams { m, ef_construction, seed: 42 });
     let progress = Progress::default();
-    let index = Index::build(
-        &params,
-        vectors,
-        &pool(threads),
-        &progress,
-        &Cancel::never(),
-    )
-    .expect("right parameters");
-    assert_eq!(
-        (progress.done(), progress.total()),
-        (vectors.len().into(), vectors.len().into())
-    );
+    let index = Index::build(&params, vectors, &pool(threads), &progress, &Cancel::never())
+        .expect("right parameters");
+    assert_eq!((progress.done(), progress.total()), (vectors.len().into(), vectors.len().into()));
     index
 }
 
@@ -133,13 +102,7 @@ pub(crate) fn search(
 ) -> Found {
     let search = Search { k, effort, allowed };
     index
-        .search(
-            vectors,
-            query,
-            &search,
-            &mut Scratch::default(),
-            &Cancel::never(),
-        )
+        .search(vectors, query, &search, &mut Scratch::default(), &Cancel::never())
         .expect("not stopped")
 }
 
@@ -173,24 +136,14 @@ pub(crate) fn recall(found: &[Neighbor], truth: &[Neighbor], allowed: Option<&Bi
         "nearest first, ties by row"
     );
     assert!(
-        found
-            .iter()
-            .all(|neighbor| allowed.is_none_or(|allowed| allowed.contains(neighbor.row)))
+        found.iter().all(|neighbor| allowed.is_none_or(|allowed| allowed.contains(neighbor.row)))
     );
     assert_eq!(
-        found
-            .iter()
-            .map(|neighbor| neighbor.row)
-            .collect::<BTreeSet<_>>()
-            .len(),
+        found.iter().map(|neighbor| neighbor.row).collect::<BTreeSet<_>>().len(),
         found.len()
     );
     let Some(last) = truth.last() else { return 1.0 };
-    found
-        .iter()
-        .filter(|neighbor| neighbor.key <= last.key)
-        .count() as f64
-        / truth.len() as f64
+    found.iter().filter(|neighbor| neighbor.key <= last.key).count() as f64 / truth.len() as f64
 }
 
 /// The mean recall of `queries` at an effort.
@@ -205,11 +158,7 @@ pub(crate) fn mean_recall(
     let each = (0..queries.len()).map(|query| {
         let query = queries.row(query);
         let found = search(index, vectors, query, k, effort, allowed);
-        recall(
-            &found.neighbors,
-            &exact(vectors, query, k, allowed),
-            allowed,
-        )
+        recall(&found.neighbors, &exact(vectors, query, k, allowed), allowed)
     });
     each.sum::<f64>() / f64::from(queries.len())
 }

@@ -25,20 +25,9 @@ fn a_thousand_copies_hide_nothing() {
     assert!(recall >= 0.97, "{recall}");
 
     let found = search(&index, &vectors, vectors.row(3), 10, 10, None);
-    assert_eq!(
-        found.neighbors,
-        exact(&vectors, vectors.row(3), 10, None),
-        "the lowest ten copies"
-    );
+    assert_eq!(found.neighbors, exact(&vectors, vectors.row(3), 10, None), "the lowest ten copies");
     let found = search(&index, &vectors, vectors.row(3), 1_005, 1_005, None);
-    assert_eq!(
-        found
-            .neighbors
-            .iter()
-            .filter(|neighbor| neighbor.key == 0.0)
-            .count(),
-        1_000
-    );
+    assert_eq!(found.neighbors.iter().filter(|neighbor| neighbor.key == 0.0).count(), 1_000);
 }
 
 #[test]
@@ -48,10 +37,7 @@ fn a_mask_may_allow_copies_without_their_vertex() {
     let mut mask = Bitmap::full(ROWS);
     (3..5_000).step_by(10).for_each(|row| _ = mask.remove(row));
     let found = search(&index, &vectors, vectors.row(3), 10, 32, Some(&mask));
-    assert_eq!(
-        found.neighbors,
-        exact(&vectors, vectors.row(3), 10, Some(&mask))
-    );
+    assert_eq!(found.neighbors, exact(&vectors, vectors.row(3), 10, Some(&mask)));
 }
 
 #[test]
@@ -59,10 +45,6 @@ fn rows_that_are_all_equal_are_all_found() {
     let vectors = store(l2(16), &[1.0; DIM].repeat(3_000));
     let index = build(&vectors, 8, 32, 2);
     let found = search(&index, &vectors, vectors.row(0), 50, 64, None);
-    let rows: Vec<_> = found
-        .neighbors
-        .iter()
-        .map(|neighbor| neighbor.row)
-        .collect();
+    let rows: Vec<_> = found.neighbors.iter().map(|neighbor| neighbor.row).collect();
     assert_eq!(rows, (0..50).collect::<Vec<_>>());
 }

@@ -24,16 +24,12 @@ fn results_and_work_of_one_thread_are_pinned() {
     let index = build(&vectors, 8, 40, 1);
     let mut random = Random(9);
     let mut half = Bitmap::new(ROWS);
-    (0..vectors.len())
-        .filter(|_| random.below(2) == 0)
-        .for_each(|row| _ = half.insert(row));
+    (0..vectors.len()).filter(|_| random.below(2) == 0).for_each(|row| _ = half.insert(row));
     let mut text = String::from("# query, effort, mask: distances, expanded: row=key …\n");
     for query in 0..queries.len() {
-        for (effort, name, mask) in [
-            (10, "all", None),
-            (40, "all", None),
-            (10, "half", Some(&half)),
-        ] {
+        for (effort, name, mask) in
+            [(10, "all", None), (40, "all", None), (10, "half", Some(&half))]
+        {
             let found = search(&index, &vectors, queries.row(query), 5, effort, mask);
             write!(
                 text,
@@ -57,17 +53,11 @@ fn results_and_work_of_one_thread_are_pinned() {
     }
     let expected =
         std::fs::read_to_string(&path).expect("the golden file is part of the source tree");
-    assert_eq!(
-        text, expected,
-        "run with UPDATE=1 if the change is meant, and say why"
-    );
+    assert_eq!(text, expected, "run with UPDATE=1 if the change is meant, and say why");
 }
 
 #[test]
 fn one_thread_builds_the_same_bytes_again() {
     let (vectors, _) = data();
-    assert_eq!(
-        build(&vectors, 8, 40, 1).sections(),
-        build(&vectors, 8, 40, 1).sections()
-    );
+    assert_eq!(build(&vectors, 8, 40, 1).sections(), build(&vectors, 8, 40, 1).sections());
 }

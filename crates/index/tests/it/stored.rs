@@ -28,10 +28,8 @@ fn open(sections: &[Section], vectors: &Vectors) -> Result<Index, IndexError> {
 /// The sections with one of them changed.
 fn changed(kind: u32, change: impl FnOnce(&mut Vec<u8>)) -> Vec<Section> {
     let mut sections = FIXTURE.1.clone();
-    let section = sections
-        .iter_mut()
-        .find(|section| section.0 == kind)
-        .expect("all kinds are there");
+    let section =
+        sections.iter_mut().find(|section| section.0 == kind).expect("all kinds are there");
     let mut bytes = section.2.to_vec();
     change(&mut bytes);
     section.2 = Bytes::from(bytes);
@@ -52,10 +50,7 @@ fn an_opened_index_finds_the_same_with_the_same_work() {
     let shifted = open(&shifted.collect::<Vec<_>>(), vectors).expect("alignment does not matter");
     for index in [&opened, &shifted] {
         assert_eq!(index.sections(), sections);
-        assert_eq!(
-            (index.bytes(), index.params()),
-            (built.bytes(), built.params())
-        );
+        assert_eq!((index.bytes(), index.params()), (built.bytes(), built.params()));
         for row in (0..vectors.len()).step_by(50) {
             let query = vectors.row(row);
             assert_eq!(
@@ -86,10 +81,7 @@ fn flat_and_empty_indexes_are_stored_too() {
             &Progress::default(),
             &Cancel::never(),
         );
-        for index in [
-            build(&vectors, 8, 32, 1),
-            flat.expect("FLAT takes anything"),
-        ] {
+        for index in [build(&vectors, 8, 32, 1), flat.expect("FLAT takes anything")] {
             let opened = open(&index.sections(), &vectors).expect("its own bytes");
             assert_eq!(opened.kind(), index.kind());
             assert_eq!(
@@ -104,12 +96,7 @@ fn flat_and_empty_indexes_are_stored_too() {
 fn an_index_of_other_vectors_is_refused() {
     let fewer = store(l2(4), &clustered(700, 4, 10, 4));
     let error = open(&FIXTURE.1, &fewer).expect_err("other rows");
-    assert!(
-        error
-            .to_string()
-            .contains("about 740 rows, the segment has 700"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("about 740 rows, the segment has 700"), "{error}");
     let flat = Index::build(
         &IndexParams::Flat,
         &FIXTURE.0,
@@ -119,41 +106,23 @@ fn an_index_of_other_vectors_is_refused() {
     );
     let error =
         open(&flat.expect("FLAT takes anything").sections(), &fewer).expect_err("other rows");
-    assert!(
-        error.to_string().contains("FLAT index over 700 rows"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("FLAT index over 700 rows"), "{error}");
 }
 
 #[test]
 fn missing_sections_and_unknown_versions_and_kinds_are_errors() {
     let (vectors, sections) = &*FIXTURE;
-    for kind in [
-        section::HEADER,
-        section::HNSW_GROUND,
-        section::HNSW_UPPER,
-        section::HNSW_DUPLICATES,
-    ] {
-        let rest: Vec<_> = sections
-            .iter()
-            .filter(|section| section.0 != kind)
-            .cloned()
-            .collect();
+    for kind in
+        [section::HEADER, section::HNSW_GROUND, section::HNSW_UPPER, section::HNSW_DUPLICATES]
+    {
+        let rest: Vec<_> = sections.iter().filter(|section| section.0 != kind).cloned().collect();
         let error = Error::from(open(&rest, vectors).expect_err("a section is missing"));
         assert_eq!(error.kind(), ErrorKind::Corrupt);
-        assert!(
-            error.to_string().contains(&format!("no section {kind}")),
-            "{error}"
-        );
+        assert!(error.to_string().contains(&format!("no section {kind}")), "{error}");
 
         let mut newer = sections.clone();
-        newer
-            .iter_mut()
-            .filter(|section| section.0 == kind)
-            .for_each(|section| section.1 = 9);
-        let error = open(&newer, vectors)
-            .expect_err("a version of the future")
-            .to_string();
+        newer.iter_mut().filter(|section| section.0 == kind).for_each(|section| section.1 = 9);
+        let error = open(&newer, vectors).expect_err("a version of the future").to_string();
         assert!(error.contains("version 9, this build reads 1"), "{error}");
     }
     let error =
@@ -185,12 +154,7 @@ fn check_survives(sections: &[Section]) {
     let vectors = &FIXTURE.0;
     if let Ok(index) = open(sections, vectors) {
         for row in [0, 350, 739] {
-            assert_eq!(
-                search(&index, vectors, vectors.row(row), 5, 16, None)
-                    .neighbors
-                    .len(),
-                5
-            );
+            assert_eq!(search(&index, vectors, vectors.row(row), 5, 16, None).neighbors.len(), 5);
         }
     }
 }

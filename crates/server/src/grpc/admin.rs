@@ -1,6 +1,7 @@
 //! Looking at the node from outside.
 
 use super::{Api, Node};
+use crate::allocator;
 use crate::gate::Call;
 use crate::process;
 use crate::{convert, status};
@@ -16,6 +17,7 @@ impl Node {
         engine: &[(&'static str, u64)],
     ) -> Vec<(&'static str, u64)> {
         let mut components = engine.to_vec();
+        components.push(("allocator: free and overhead", allocator::held_bytes()));
         if let Some(cache) = &self.cache {
             components.push(("result cache", cache.bytes()));
         }

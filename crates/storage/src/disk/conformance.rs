@@ -63,14 +63,8 @@ fn files_append_read_and_truncate(disk: &dyn Disk, dir: &Path) {
 
 fn names_change_as_told(disk: &dyn Disk, dir: &Path) {
     let (from, to) = (dir.join("from"), dir.join("to"));
-    disk.create_new(&from)
-        .expect(WORKS)
-        .append(b"new")
-        .expect(WORKS);
-    disk.create_new(&to)
-        .expect(WORKS)
-        .append(b"older")
-        .expect(WORKS);
+    disk.create_new(&from).expect(WORKS).append(b"new").expect(WORKS);
+    disk.create_new(&to).expect(WORKS).append(b"older").expect(WORKS);
     let old = disk.open(&to).expect(WORKS);
     disk.rename(&from, &to).expect(WORKS);
     disk.sync_dir(dir).expect(WORKS);

@@ -88,10 +88,7 @@ impl Disk for FileDisk {
     }
 
     fn lock(&self, dir: &Path) -> Result<DirLock, LockError> {
-        let failed = |source| LockError::Io {
-            dir: dir.to_owned(),
-            source,
-        };
+        let failed = |source| LockError::Io { dir: dir.to_owned(), source };
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

@@ -100,20 +100,11 @@ mod tests {
     #[test]
     fn refusals_say_what_is_wrong_with_the_directory() {
         let cases = [
-            (
-                io::ErrorKind::PermissionDenied,
-                "no permission to write in data",
-            ),
-            (
-                io::ErrorKind::ReadOnlyFilesystem,
-                "data is on a read-only file system",
-            ),
+            (io::ErrorKind::PermissionDenied, "no permission to write in data"),
+            (io::ErrorKind::ReadOnlyFilesystem, "data is on a read-only file system"),
             (io::ErrorKind::StorageFull, "data has no space left"),
             (io::ErrorKind::QuotaExceeded, "data has no space left"),
-            (
-                io::ErrorKind::NotADirectory,
-                "cannot write, sync and delete a file in data",
-            ),
+            (io::ErrorKind::NotADirectory, "cannot write, sync and delete a file in data"),
         ];
         for (kind, text) in cases {
             let message = explain(Path::new("data"), kind.into()).to_string();

@@ -246,16 +246,14 @@ impl fmt::Debug for SimDisk {
 
 impl Disk for SimDisk {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let (inode, epoch) = self.call(Call::Change, None, |state| {
-            Ok((state.volume.create(path)?, state.epoch))
-        })?;
+        let (inode, epoch) =
+            self.call(Call::Change, None, |state| Ok((state.volume.create(path)?, state.epoch)))?;
         Ok(self.handle(inode, epoch))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let (inode, epoch) = self.call(Call::Read, None, |state| {
-            Ok((state.volume.file(path)?, state.epoch))
-        })?;
+        let (inode, epoch) =
+            self.call(Call::Read, None, |state| Ok((state.volume.file(path)?, state.epoch)))?;
         Ok(self.handle(inode, epoch))
     }
 
@@ -308,42 +306,31 @@ impl Disk for SimDisk {
     }
 
     fn lock(&self, dir: &Path) -> Result<DirLock, LockError> {
-        let taken = self.call(Call::Change, None, |state| {
-            Ok((state.volume.lock(dir)?, state.epoch))
-        });
+        let taken =
+            self.call(Call::Change, None, |state| Ok((state.volume.lock(dir)?, state.epoch)));
         match taken {
-            Ok((true, epoch)) => Ok(DirLock::new(SimLock {
-                disk: self.clone(),
-                dir: dir.to_owned(),
-                epoch,
-            })),
-            Ok((false, _)) => Err(LockError::Held {
-                dir: dir.to_owned(),
-                pid: Some(std::process::id()),
-            }),
-            Err(source) => Err(LockError::Io {
-                dir: dir.to_owned(),
-                source,
-            }),
+            Ok((true, epoch)) => {
+                Ok(DirLock::new(SimLock { disk: self.clone(), dir: dir.to_owned(), epoch }))
+            }
+            Ok((false, _)) => {
+                Err(LockError::Held { dir: dir.to_owned(), pid: Some(std::process::id()) })
+            }
+            Err(source) => Err(LockError::Io { dir: dir.to_owned(), source }),
         }
     }
 }
 
 impl SimDisk {
     fn handle(&self, inode: SharedInode, epoch: u64) -> Box<dyn DiskFile> {
-        Box::new(SimFile {
-            disk: self.clone(),
-            inode,
-            epoch,
-        })
+        Box::new(SimFile { disk: self.clone(), inode, epoch })
     }
 }
 
 impl State {
     fn room(&self) -> u64 {
-        self.faults.capacity.map_or(u64::MAX, |capacity| {
-            capacity.saturating_sub(self.volume.used_bytes())
-        })
+        self.faults
+            .capacity
+            .map_or(u64::MAX, |capacity| capacity.saturating_sub(self.volume.used_bytes()))
     }
 }
 
@@ -384,9 +371,7 @@ impl SimFile {
         call: Call,
         act: impl FnOnce(&mut State, &mut Inode) -> io::Result<T>,
     ) -> io::Result<T> {
-        self.disk.call(call, Some(self.epoch), |state| {
-            act(state, &mut self.inode.lock())
-        })
+        self.disk.call(call, Some(self.epoch), |state| act(state, &mut self.inode.lock()))
     }
 }
 

@@ -33,10 +33,7 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) fn new(budget_bytes: usize) -> Self {
-        Self {
-            budget_bytes,
-            ..Self::default()
-        }
+        Self { budget_bytes, ..Self::default() }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -56,10 +53,7 @@ impl Cache {
             }
         }
         // After a jump the older ones are no longer connected to the newest.
-        if held
-            .back()
-            .is_some_and(|last| last.entry.index + 1 != entry.index)
-        {
+        if held.back().is_some_and(|last| last.entry.index + 1 != entry.index) {
             self.forget(group);
         }
         let held = self.groups.entry(group).or_default();
@@ -75,12 +69,7 @@ impl Cache {
     /// Forgets the entries up to an index.
     pub(super) fn purge(&mut self, group: GroupId, up_to: u64) {
         let first = |held: &VecDeque<Cached>| held.front().map(|cached| cached.entry.index);
-        while self
-            .groups
-            .get(&group)
-            .and_then(first)
-            .is_some_and(|index| index <= up_to)
-        {
+        while self.groups.get(&group).and_then(first).is_some_and(|index| index <= up_to) {
             self.pop_first(group);
         }
     }
@@ -93,8 +82,7 @@ impl Cache {
     pub(super) fn get(&self, group: GroupId, index: u64) -> Option<&LogEntry> {
         let held = self.groups.get(&group)?;
         let place = index.checked_sub(held.front()?.entry.index)?;
-        held.get(usize::try_from(place).ok()?)
-            .map(|cached| &cached.entry)
+        held.get(usize::try_from(place).ok()?).map(|cached| &cached.entry)
     }
 
     fn shrink(&mut self) {

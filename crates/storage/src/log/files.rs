@@ -77,11 +77,7 @@ impl Files {
     pub(super) fn adopt(&mut self, number: u32, written: u64) -> Result<(), LogError> {
         let path = self.path(number);
         let handle = self.disk.open(&path).map_err(LogError::io("open", &path))?;
-        let file = LogFile {
-            handle,
-            path,
-            written,
-        };
+        let file = LogFile { handle, path, written };
         self.files.insert(number, file);
         self.newest = number;
         self.synced = 0;
@@ -149,9 +145,7 @@ impl Files {
         }
         let mut gathered = std::mem::take(&mut self.gathered);
         let file = self.newest_file();
-        file.handle
-            .append(&gathered)
-            .map_err(LogError::io("write", &file.path))?;
+        file.handle.append(&gathered).map_err(LogError::io("write", &file.path))?;
         file.written += to_u64(gathered.len());
         self.writes += 1;
         gathered.clear();
@@ -168,9 +162,7 @@ impl Files {
         if file.written == synced {
             return Ok(());
         }
-        file.handle
-            .sync()
-            .map_err(LogError::io("sync", &file.path))?;
+        file.handle.sync().map_err(LogError::io("sync", &file.path))?;
         self.synced = file.written;
         self.syncs += 1;
         Ok(())
@@ -194,23 +186,13 @@ impl Files {
         }
         let number = self.newest + 1;
         let path = self.path(number);
-        let handle = self
-            .disk
-            .create_new(&path)
-            .map_err(LogError::io("create", &path))?;
-        self.disk
-            .sync_dir(&self.dir)
-            .map_err(LogError::io("sync", &self.dir))?;
-        let file = LogFile {
-            handle,
-            path,
-            written: 0,
-        };
+        let handle = self.disk.create_new(&path).map_err(LogError::io("create", &path))?;
+        self.disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))?;
+        let file = LogFile { handle, path, written: 0 };
         self.files.insert(number, file);
         self.newest = number;
         self.synced = 0;
-        self.gathered
-            .extend_from_slice(&format::encode_file_header(number));
+        self.gathered.extend_from_slice(&format::encode_file_header(number));
         Ok(())
     }
 
@@ -223,12 +205,8 @@ impl Files {
             return Ok(0);
         };
         let LogFile { path, written, .. } = file;
-        self.disk
-            .remove(&path)
-            .map_err(LogError::io("remove", &path))?;
-        self.disk
-            .sync_dir(&self.dir)
-            .map_err(LogError::io("sync", &self.dir))?;
+        self.disk.remove(&path).map_err(LogError::io("remove", &path))?;
+        self.disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))?;
         Ok(written)
     }
 
@@ -276,11 +254,7 @@ impl Files {
     }
 
     fn entry_in(&self, chunk: &Bytes, start: u32, wanted: &Wanted) -> Result<Fetched, LogError> {
-        let Wanted {
-            group,
-            position,
-            slot,
-        } = *wanted;
+        let Wanted { group, position, slot } = *wanted;
         let damaged = |reason: String| LogError::Damaged {
             path: self.path(slot.file),
             offset: u64::from(slot.offset),

@@ -77,10 +77,7 @@ const STATE_BYTES: usize = COMMIT.end;
 
 /// Bytes of one payload: a command and whatever wraps it.
 pub(super) const PAYLOAD_BYTES_MAX: usize = limits::MESSAGE_BYTES_MAX;
-const _: () = assert!(
-    limits::COMMAND_BYTES_MAX < PAYLOAD_BYTES_MAX,
-    "a command must fit"
-);
+const _: () = assert!(limits::COMMAND_BYTES_MAX < PAYLOAD_BYTES_MAX, "a command must fit");
 
 /// The highest index, so that the one behind it can always be named.
 pub(super) const INDEX_MAX: u64 = u64::MAX - 2;
@@ -136,19 +133,13 @@ impl std::fmt::Display for Bad {
                 write!(f, "the record needs {needed} bytes, {left} are left")
             }
             Self::Length { bytes } => {
-                write!(
-                    f,
-                    "the payload has {bytes} bytes, the limit is {PAYLOAD_BYTES_MAX}"
-                )
+                write!(f, "the payload has {bytes} bytes, the limit is {PAYLOAD_BYTES_MAX}")
             }
             Self::Kind { byte } => write!(f, "{byte} is no record kind"),
             Self::Reserved => f.write_str("reserved bytes are not zero"),
             Self::Index { index } => write!(f, "index {index} is above the highest, {INDEX_MAX}"),
             Self::Checksum { expected, found } => {
-                write!(
-                    f,
-                    "the checksum is {found:08x}, the record says {expected:08x}"
-                )
+                write!(f, "the checksum is {found:08x}, the record says {expected:08x}")
             }
         }
     }
@@ -169,11 +160,7 @@ pub(super) fn encode(record: &Record<'_>, file: u32, offset: u64, out: &mut Vec<
     let len = u32::try_from(record.payload.len()).ok();
     let len = len.filter(|_| record.payload.len() <= PAYLOAD_BYTES_MAX);
     let mut header = [0; RECORD_HEADER_BYTES];
-    put_u32(
-        &mut header,
-        LEN,
-        len.expect("the log checks payloads when they come in"),
-    );
+    put_u32(&mut header, LEN, len.expect("the log checks payloads when they come in"));
     header[KIND] = record.kind as u8;
     header[DETAIL] = record.detail;
     put_u32(&mut header, SYNCED, record.synced);
@@ -214,9 +201,7 @@ pub(super) fn decode(bytes: &[u8], file: u32, offset: u64) -> Seen<'_> {
     let payload_bytes = get_u32(header, LEN);
     let len = usize::try_from(payload_bytes).unwrap_or(usize::MAX);
     if len > PAYLOAD_BYTES_MAX || (kind == Kind::State && len != STATE_BYTES) {
-        return Seen::Bad(Bad::Length {
-            bytes: payload_bytes,
-        });
+        return Seen::Bad(Bad::Length { bytes: payload_bytes });
     }
     let Some(record) = bytes.get(..RECORD_HEADER_BYTES + len) else {
         return short(RECORD_HEADER_BYTES + len);
@@ -232,10 +217,7 @@ pub(super) fn decode(bytes: &[u8], file: u32, offset: u64) -> Seen<'_> {
             detail: header[DETAIL],
             synced: get_u32(header, SYNCED),
             group: GroupId(get_u64(header, GROUP)),
-            position: LogPosition {
-                index,
-                term: get_u64(header, TERM),
-            },
+            position: LogPosition { index, term: get_u64(header, TERM) },
             payload: &record[RECORD_HEADER_BYTES..],
         },
         bytes: record.len(),

@@ -31,11 +31,7 @@ pub(super) struct GroupLog {
 
 impl GroupLog {
     pub(super) fn first(&self) -> u64 {
-        if self.slots.is_empty() {
-            self.purged.index + 1
-        } else {
-            self.first
-        }
+        if self.slots.is_empty() { self.purged.index + 1 } else { self.first }
     }
 
     /// The index of the newest entry, or the purged one.
@@ -89,10 +85,7 @@ impl GroupLog {
     /// If the entry would leave a gap.
     pub(super) fn put(&mut self, position: LogPosition, slot: Slot) {
         let fits = self.first()..=self.last() + 1;
-        assert!(
-            fits.contains(&position.index),
-            "the log checks indexes when they come in"
-        );
+        assert!(fits.contains(&position.index), "the log checks indexes when they come in");
         while self.last() >= position.index {
             self.drop_last();
         }
@@ -101,11 +94,7 @@ impl GroupLog {
         }
         self.slots.push_back(slot);
         self.live_bytes += u64::from(slot.bytes);
-        if self
-            .terms
-            .back()
-            .is_none_or(|(_, term)| *term != position.term)
-        {
+        if self.terms.back().is_none_or(|(_, term)| *term != position.term) {
             self.terms.push_back((position.index, position.term));
         }
     }
@@ -124,11 +113,7 @@ impl GroupLog {
     /// # Panics
     /// If there is not one place for each.
     pub(super) fn move_to(&mut self, slots: VecDeque<Slot>) {
-        assert_eq!(
-            slots.len(),
-            self.slots.len(),
-            "one new place for each entry"
-        );
+        assert_eq!(slots.len(), self.slots.len(), "one new place for each entry");
         self.slots = slots;
     }
 
@@ -166,11 +151,7 @@ impl GroupLog {
             self.live_bytes -= u64::from(slot.bytes);
             self.first += 1;
         }
-        if self
-            .terms
-            .get(1)
-            .is_some_and(|(start, _)| *start <= self.first)
-        {
+        if self.terms.get(1).is_some_and(|(start, _)| *start <= self.first) {
             self.terms.pop_front();
         }
     }

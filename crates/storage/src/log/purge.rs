@@ -34,11 +34,7 @@ impl Log {
         if up_to.index > self.purged(group).index {
             let log = self.groups.entry(group).or_default();
             log.purge(up_to);
-            let kept = if log.entry_count() == 0 {
-                u64::MAX
-            } else {
-                up_to.index
-            };
+            let kept = if log.entry_count() == 0 { u64::MAX } else { up_to.index };
             self.cache.purge(group, kept);
             let pushed = self.push_state(group);
             self.poisoning(pushed)?;

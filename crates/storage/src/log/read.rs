@@ -14,10 +14,7 @@ impl Log {
     pub fn term(&self, group: GroupId, index: u64) -> Result<Option<u64>, LogError> {
         self.check_alive()?;
         let unknown = (index == 0).then_some(0);
-        Ok(self
-            .groups
-            .get(&group)
-            .map_or(unknown, |log| log.term(index)))
+        Ok(self.groups.get(&group).map_or(unknown, |log| log.term(index)))
     }
 
     /// The entries of a range: at least one if the range is not empty, then as
@@ -57,11 +54,7 @@ impl Log {
         let last = self.last_index(group);
         if range.start < first {
             let index = range.start;
-            return Err(LogError::Purged {
-                group,
-                index,
-                first,
-            });
+            return Err(LogError::Purged { group, index, first });
         }
         if range.end > last + 1 {
             let index = range.end - 1;
@@ -93,22 +86,15 @@ impl Log {
                 break;
             }
             let term = log.term(index).expect(held);
-            wanted.push(Wanted {
-                group,
-                position: LogPosition { index, term },
-                slot,
-            });
+            wanted.push(Wanted { group, position: LogPosition { index, term }, slot });
         }
         let fetched = self.files.read(&wanted)?;
-        let entries = wanted
-            .iter()
-            .zip(fetched)
-            .map(|(wanted, fetched)| LogEntry {
-                index: wanted.position.index,
-                term: wanted.position.term,
-                kind: fetched.detail,
-                data: fetched.data,
-            });
+        let entries = wanted.iter().zip(fetched).map(|(wanted, fetched)| LogEntry {
+            index: wanted.position.index,
+            term: wanted.position.term,
+            kind: fetched.detail,
+            data: fetched.data,
+        });
         Ok(entries.collect())
     }
 }

@@ -60,17 +60,9 @@ pub struct TornTail {
 
 impl fmt::Display for TornTail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            path,
-            offset,
-            bytes,
-            reason,
-        } = self;
+        let Self { path, offset, bytes, reason } = self;
         let path = path.display();
-        write!(
-            f,
-            "log file {path} ended in a torn write: {bytes} bytes from byte {offset} on "
-        )?;
+        write!(f, "log file {path} ended in a torn write: {bytes} bytes from byte {offset} on ")?;
         write!(f, "were removed ({reason}); they were never acknowledged")
     }
 }
@@ -87,21 +79,12 @@ pub(super) struct Recovered {
 /// Reads all files, cuts a torn tail off, and refuses damage.
 pub(super) fn recover(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Recovered, LogError> {
     let names = disk.list(dir).map_err(LogError::io("list", dir))?;
-    let mut numbers: Vec<u32> = names
-        .iter()
-        .filter_map(|n| format::parse_file_name(n))
-        .collect();
+    let mut numbers: Vec<u32> = names.iter().filter_map(|n| format::parse_file_name(n)).collect();
     numbers.sort_unstable();
     let mut files = Files::new(Arc::clone(disk), dir);
     check_numbers(&numbers, &files)?;
     let mut replay = Replay::default();
-    let mut report = RecoveryReport {
-        files: 0,
-        bytes: 0,
-        records: 0,
-        groups: 0,
-        torn: None,
-    };
+    let mut report = RecoveryReport { files: 0, bytes: 0, records: 0, groups: 0, torn: None };
     for &number in &numbers {
         let path = files.path(number);
         let bytes = read_file(&**disk, &path).map_err(LogError::io("read", &path))?;
@@ -132,12 +115,7 @@ pub(super) fn recover(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Recovered, Log
     replay.check(&files)?;
     report.records = replay.records;
     report.groups = replay.groups.len();
-    Ok(Recovered {
-        files,
-        groups: replay.groups,
-        durable: replay.durable,
-        report,
-    })
+    Ok(Recovered { files, groups: replay.groups, durable: replay.durable, report })
 }
 
 fn check_numbers(numbers: &[u32], files: &Files) -> Result<(), LogError> {
@@ -223,11 +201,7 @@ fn cut(disk: &dyn Disk, dir: &Path, path: &Path, good: usize) -> Result<(), LogE
 }
 
 fn damaged(path: &Path, offset: usize, reason: String) -> LogError {
-    LogError::Damaged {
-        path: path.to_owned(),
-        offset: to_u64(offset),
-        reason,
-    }
+    LogError::Damaged { path: path.to_owned(), offset: to_u64(offset), reason }
 }
 
 /// How far a file was good, and what came then if not its end.

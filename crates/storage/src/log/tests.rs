@@ -33,43 +33,22 @@ fn disk_with(files: &[Vec<u8>]) -> SimDisk {
 }
 
 fn open(disk: &SimDisk) -> Result<(Log, RecoveryReport), LogError> {
-    Log::open(
-        Arc::new(disk.clone()),
-        Path::new("log"),
-        LogOptions::default(),
-    )
+    Log::open(Arc::new(disk.clone()), Path::new("log"), LogOptions::default())
 }
 
 /// One record of every kind, and with them every field.
 fn golden_file() -> Vec<u8> {
-    let vote = VoteState {
-        term: 0x1122_3344_5566_7788,
-        vote: 2,
-        commit: 8,
-    };
-    let state = State {
-        vote: Some(vote),
-        is_empty: true,
-    };
+    let vote = VoteState { term: 0x1122_3344_5566_7788, vote: 2, commit: 8 };
+    let state = State { vote: Some(vote), is_empty: true };
     let (detail, payload) = format::encode_state(state);
     let mut other = record(Kind::Entry, 1, 1, b"of a group that goes");
     other.group = GroupId(4);
     let mut forget = record(Kind::Forget, 0, 0, b"");
     forget.group = GroupId(4);
     let records = [
-        Record {
-            detail,
-            ..record(Kind::State, 8, 5, &payload)
-        },
-        Record {
-            detail: 7,
-            ..record(Kind::Moved, 9, 5, b"moved")
-        },
-        Record {
-            detail: 9,
-            synced: 100,
-            ..record(Kind::Entry, 10, 6, b"entry")
-        },
+        Record { detail, ..record(Kind::State, 8, 5, &payload) },
+        Record { detail: 7, ..record(Kind::Moved, 9, 5, b"moved") },
+        Record { detail: 9, synced: 100, ..record(Kind::Entry, 10, 6, b"entry") },
         record(Kind::Entry, 11, 6, b""),
         other,
         forget,
@@ -89,33 +68,18 @@ fn golden_log_of_version_1_is_read_and_written() {
         if FileDisk.exists(&path).unwrap() {
             FileDisk.remove(&path).unwrap();
         }
-        FileDisk
-            .create_new(&path)
-            .unwrap()
-            .append(&golden_file())
-            .unwrap();
+        FileDisk.create_new(&path).unwrap().append(&golden_file()).unwrap();
     }
     let golden = FileDisk.map(&path).unwrap().to_vec();
-    assert!(
-        golden == golden_file(),
-        "the bytes that are written have moved"
-    );
+    assert!(golden == golden_file(), "the bytes that are written have moved");
     let (log, report) = open(&disk_with(&[golden])).unwrap();
     assert_eq!((report.records, report.torn), (6, None));
     assert_eq!(log.groups(), [GROUP]);
     assert_eq!(log.state(GROUP).unwrap().term, 0x1122_3344_5566_7788);
     assert_eq!(log.purged(GROUP), LogPosition { index: 8, term: 5 });
-    let entry = |index, term, kind, data: &'static [u8]| LogEntry {
-        index,
-        term,
-        kind,
-        data: data.into(),
-    };
-    let expected = [
-        entry(9, 5, 7, b"moved"),
-        entry(10, 6, 9, b"entry"),
-        entry(11, 6, 0, b""),
-    ];
+    let entry =
+        |index, term, kind, data: &'static [u8]| LogEntry { index, term, kind, data: data.into() };
+    let expected = [entry(9, 5, 7, b"moved"), entry(10, 6, 9, b"entry"), entry(11, 6, 0, b"")];
     assert_eq!(log.entries(GROUP, 9..12, u64::MAX).unwrap(), expected);
 }
 
@@ -126,10 +90,7 @@ fn file_of_another_version_is_refused_with_both_numbers() {
     let crc = crate::checksum::checksum(1, 0, &file[12..format::FILE_HEADER_BYTES]);
     file[8..12].copy_from_slice(&crc.to_le_bytes());
     let error = open(&disk_with(&[file])).unwrap_err().to_string();
-    assert!(
-        error.contains("has format version 2, this program reads version 1"),
-        "{error}"
-    );
+    assert!(error.contains("has format version 2, this program reads version 1"), "{error}");
 }
 
 #[test]
@@ -138,10 +99,7 @@ fn missing_first_entries_are_damage() {
     let offset = crate::fields::to_u64(file.len());
     format::encode(&record(Kind::Entry, 5, 1, b"x"), 1, offset, &mut file);
     let error = open(&disk_with(&[file])).unwrap_err().to_string();
-    assert!(
-        error.contains("its first entry is 5: an older file is missing"),
-        "{error}"
-    );
+    assert!(error.contains("its first entry is 5: an older file is missing"), "{error}");
 }
 
 #[test]

@@ -75,10 +75,7 @@ const HEAD_BYTES: usize = HEAD_RESERVED.end;
 const _: () = assert!(HEAD_BYTES == 64, "the table above says so");
 /// The header with the zeros behind it.
 pub(super) const HEADER_BYTES: usize = 4096;
-const _: () = assert!(
-    HEADER_BYTES as u64 == ALIGNMENT,
-    "the first section follows"
-);
+const _: () = assert!(HEADER_BYTES as u64 == ALIGNMENT, "the first section follows");
 
 const KIND: Range<usize> = 0..4;
 const SECTION_VERSION: Range<usize> = KIND.end..KIND.end + 2;
@@ -135,17 +132,11 @@ impl fmt::Display for Bad {
             Self::Magic => f.write_str("it does not start as a section file"),
             Self::HeaderChecksum => f.write_str("the header's checksum is wrong"),
             Self::Version { found } => {
-                write!(
-                    f,
-                    "it has format version {found}, this program reads version {VERSION}"
-                )
+                write!(f, "it has format version {found}, this program reads version {VERSION}")
             }
             Self::Number { found } => write!(f, "it is file number {found}"),
             Self::Features { unknown } => {
-                write!(
-                    f,
-                    "it needs features that this program lacks (mask {unknown:#x})"
-                )
+                write!(f, "it needs features that this program lacks (mask {unknown:#x})")
             }
             Self::Reserved { offset } => write!(f, "byte {offset} should be zero"),
             Self::TrailerMagic => f.write_str("it does not end as a section file"),
@@ -158,10 +149,7 @@ impl fmt::Display for Bad {
                 write!(f, "section {kind:#x} is not where the layout puts it")
             }
             Self::Codec { kind, codec } => {
-                write!(
-                    f,
-                    "section {kind:#x} has codec {codec}, this program reads {CODEC_NONE}"
-                )
+                write!(f, "section {kind:#x} has codec {codec}, this program reads {CODEC_NONE}")
             }
         }
     }
@@ -214,9 +202,7 @@ pub(super) fn check_zeros(file: &[u8], range: Range<usize>) -> Result<(), Bad> {
     let zeros = file.get(range.clone()).ok_or(Bad::Table)?;
     match zeros.iter().position(|byte| *byte != 0) {
         None => Ok(()),
-        Some(at) => Err(Bad::Reserved {
-            offset: to_u64(range.start + at),
-        }),
+        Some(at) => Err(Bad::Reserved { offset: to_u64(range.start + at) }),
     }
 }
 
@@ -262,9 +248,7 @@ pub(super) fn decode_footer(file: &[u8], file_number: u64) -> Result<Vec<Line>, 
     }
     let count = usize::try_from(get_u32(trailer, END_COUNT)).unwrap_or(usize::MAX);
     let table_offset = get_u64(trailer, END_TABLE);
-    let table = usize::try_from(table_offset)
-        .ok()
-        .and_then(|start| body.get(start..));
+    let table = usize::try_from(table_offset).ok().and_then(|start| body.get(start..));
     let table = table.filter(|table| count <= SECTIONS_MAX && table.len() == count * LINE_BYTES);
     let table = table.ok_or(Bad::Table)?;
     if get_u32(trailer, END_CRC) != footer_checksum(table, trailer, file_number, table_offset) {
@@ -282,11 +266,7 @@ pub(super) fn decode_footer(file: &[u8], file_number: u64) -> Result<Vec<Line>, 
         expected = end.filter(|end| *end <= table_offset).ok_or(bad)?;
         lines.push(line);
     }
-    if expected == table_offset {
-        Ok(lines)
-    } else {
-        Err(Bad::Table)
-    }
+    if expected == table_offset { Ok(lines) } else { Err(Bad::Table) }
 }
 
 fn decode_line(bytes: &[u8]) -> Result<Line, Bad> {

@@ -74,20 +74,14 @@ impl SectionFile {
             return Err(SegmentError::Missing { path, kind });
         };
         self.check(place)?;
-        Ok(Section {
-            version: self.lines[place].version,
-            bytes: self.map.slice(self.range(place)),
-        })
+        Ok(Section { version: self.lines[place].version, bytes: self.map.slice(self.range(place)) })
     }
 
     /// What sections the file has, in its order.
     #[must_use]
     pub fn sections(&self) -> Vec<SectionInfo> {
-        let info = |line: &Line| SectionInfo {
-            kind: line.kind,
-            version: line.version,
-            bytes: line.bytes,
-        };
+        let info =
+            |line: &Line| SectionInfo { kind: line.kind, version: line.version, bytes: line.bytes };
         self.lines.iter().map(info).collect()
     }
 
@@ -175,10 +169,6 @@ fn refusal(path: &Path, file_number: u64, bad: Bad) -> SegmentError {
         | Bad::Length { .. }
         | Bad::Table
         | Bad::TableChecksum
-        | Bad::Layout { .. } => SegmentError::Damaged {
-            path,
-            file_number,
-            reason,
-        },
+        | Bad::Layout { .. } => SegmentError::Damaged { path, file_number, reason },
     }
 }

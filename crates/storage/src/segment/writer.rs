@@ -41,12 +41,9 @@ impl SectionWriter {
         file_number: u64,
     ) -> Result<Self, SegmentError> {
         let temporary = temporary_path(path);
-        let is_left = disk
-            .exists(&temporary)
-            .map_err(SegmentError::io("find", &temporary))?;
+        let is_left = disk.exists(&temporary).map_err(SegmentError::io("find", &temporary))?;
         if is_left {
-            disk.remove(&temporary)
-                .map_err(SegmentError::io("remove", &temporary))?;
+            disk.remove(&temporary).map_err(SegmentError::io("remove", &temporary))?;
         }
         let file = disk.create_new(&temporary);
         let file = file.map_err(SegmentError::io("create", &temporary))?;
@@ -148,15 +145,11 @@ impl SectionWriter {
         let footer = format::encode_footer(&self.lines, self.file_number, self.offset);
         self.put(&footer)?;
         self.flush()?;
-        self.file
-            .sync()
-            .map_err(SegmentError::io("sync", &self.temporary))?;
+        self.file.sync().map_err(SegmentError::io("sync", &self.temporary))?;
         let renamed = self.disk.rename(&self.temporary, &self.path);
         renamed.map_err(SegmentError::io("rename", &self.temporary))?;
         let dir = parent_of(&self.path);
-        self.disk
-            .sync_dir(dir)
-            .map_err(SegmentError::io("sync", dir))?;
+        self.disk.sync_dir(dir).map_err(SegmentError::io("sync", dir))?;
         Ok(self.offset)
     }
 

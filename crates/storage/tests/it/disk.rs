@@ -35,11 +35,7 @@ fn directories_and_files_are_for_the_owner_only() {
 fn lock_of_a_dead_holder_is_free_and_its_text_is_replaced() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join(LOCK_FILE);
-    FileDisk
-        .create_new(&path)
-        .unwrap()
-        .append(b"123456789\n")
-        .unwrap();
+    FileDisk.create_new(&path).unwrap().append(b"123456789\n").unwrap();
     let lock = FileDisk.lock(home.path()).unwrap();
     let text = FileDisk.map(&path).unwrap();
     assert_eq!(text, format!("{}\n", std::process::id()).into_bytes());
@@ -54,9 +50,7 @@ fn lock_of_a_dead_holder_is_free_and_its_text_is_replaced() {
 fn lock_in_a_missing_directory_names_the_directory() {
     for error in [
         FileDisk.lock(Path::new("/nowhere/at/all")).unwrap_err(),
-        SimDisk::new(0)
-            .lock(Path::new("/nowhere/at/all"))
-            .unwrap_err(),
+        SimDisk::new(0).lock(Path::new("/nowhere/at/all")).unwrap_err(),
     ] {
         assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
     }

@@ -5,9 +5,7 @@ use vicinal_storage::{Disk as _, FileDisk};
 
 /// Where a golden file lies.
 pub(crate) fn golden_path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
 /// Compares what a writer made now with the golden file of that name; with

@@ -12,11 +12,7 @@ use vicinal_types::GroupId;
 const A: GroupId = GroupId(1);
 const B: GroupId = GroupId(2);
 
-const VOTE: VoteState = VoteState {
-    term: 3,
-    vote: 1,
-    commit: 2,
-};
+const VOTE: VoteState = VoteState { term: 3, vote: 1, commit: 2 };
 
 #[test]
 fn new_group_is_empty() {
@@ -38,16 +34,8 @@ fn entries_and_votes_come_back_on_a_real_disk() {
     let mut log = open();
     for index in 1..=100 {
         log.append(A, &[entry(index, 1, 50)]).unwrap();
-        log.append(B, &[entry(index, 2, 10), entry(index + 1, 2, 0)])
-            .unwrap();
-        log.set_vote(
-            A,
-            VoteState {
-                commit: index,
-                ..VOTE
-            },
-        )
-        .unwrap();
+        log.append(B, &[entry(index, 2, 10), entry(index + 1, 2, 0)]).unwrap();
+        log.set_vote(A, VoteState { commit: index, ..VOTE }).unwrap();
         if index % 10 == 0 {
             log.sync().unwrap();
         }
@@ -76,10 +64,7 @@ fn later_entries_replace_everything_from_their_index_on() {
     assert_eq!(log.term(A, 6).unwrap(), None);
     let (log, _) = open(&disk).unwrap();
     assert_eq!(log.entries(A, 1..6, u64::MAX).unwrap(), expected);
-    assert_eq!(
-        (log.term(A, 3).unwrap(), log.term(A, 4).unwrap()),
-        (Some(1), Some(2))
-    );
+    assert_eq!((log.term(A, 3).unwrap(), log.term(A, 4).unwrap()), (Some(1), Some(2)));
 }
 
 #[test]
@@ -105,9 +90,7 @@ fn gaps_and_purged_indexes_are_refused_and_change_nothing() {
 #[test]
 fn too_large_entry_is_refused_with_the_limit() {
     let (mut log, _) = open(&SimDisk::new(0)).unwrap();
-    let error = log
-        .append(A, &[entry(1, 1, 64 * 1024 * 1024 + 1)])
-        .unwrap_err();
+    let error = log.append(A, &[entry(1, 1, 64 * 1024 * 1024 + 1)]).unwrap_err();
     assert!(matches!(error, LogError::TooLarge { .. }), "{error:?}");
     assert_eq!(log.last_index(A), 0);
 }
@@ -119,24 +102,15 @@ fn ranges_outside_are_refused_by_name() {
     log.append(A, &all).unwrap();
     log.purge(A, position(2, 1)).unwrap();
     let purged = log.entries(A, 2..4, 100).unwrap_err().to_string();
-    assert_eq!(
-        purged,
-        "entry 2 of group 1 was purged, the first one held is 3"
-    );
+    assert_eq!(purged, "entry 2 of group 1 was purged, the first one held is 3");
     let beyond = log.entries(A, 3..7, 100).unwrap_err().to_string();
-    assert_eq!(
-        beyond,
-        "entry 6 of group 1 does not exist, the last one is 5"
-    );
+    assert_eq!(beyond, "entry 6 of group 1 does not exist, the last one is 5");
 }
 
 #[test]
 fn reads_stop_at_the_budget_but_give_one_entry() {
     for cache_bytes in [0, 1 << 20] {
-        let options = LogOptions {
-            cache_bytes,
-            ..small()
-        };
+        let options = LogOptions { cache_bytes, ..small() };
         let (mut log, _) = open_with(&SimDisk::new(0), options).unwrap();
         let all: Vec<_> = (1..=50).map(|index| entry(index, 1, 100)).collect();
         log.append(A, &all).unwrap();
@@ -149,10 +123,7 @@ fn reads_stop_at_the_budget_but_give_one_entry() {
 
 #[test]
 fn entries_not_written_yet_are_readable_without_a_cache() {
-    let options = LogOptions {
-        cache_bytes: 0,
-        ..small()
-    };
+    let options = LogOptions { cache_bytes: 0, ..small() };
     let (mut log, _) = open_with(&SimDisk::new(0), options).unwrap();
     log.append(A, &[entry(1, 1, 30)]).unwrap();
     log.sync().unwrap();
@@ -164,10 +135,7 @@ fn entries_not_written_yet_are_readable_without_a_cache() {
 
 #[test]
 fn cache_stays_within_its_budget_and_index_shrinks() {
-    let options = LogOptions {
-        cache_bytes: 10_000,
-        ..LogOptions::default()
-    };
+    let options = LogOptions { cache_bytes: 10_000, ..LogOptions::default() };
     let (mut log, _) = open_with(&SimDisk::new(0), options).unwrap();
     log.append(B, &[entry(1, 1, 100)]).unwrap();
     for index in 1..=20_000 {
@@ -178,10 +146,7 @@ fn cache_stays_within_its_budget_and_index_shrinks() {
     let backlog = log.stats().index_bytes;
     log.purge(A, position(19_999, 1)).unwrap();
     assert!(log.stats().index_bytes < backlog / 8);
-    assert_eq!(
-        log.entries(A, 20_000..20_001, 0).unwrap(),
-        [entry(20_000, 1, 30)]
-    );
+    assert_eq!(log.entries(A, 20_000..20_001, 0).unwrap(), [entry(20_000, 1, 30)]);
     assert_eq!(log.entries(B, 1..2, 0).unwrap(), [entry(1, 1, 100)]);
 }
 
@@ -191,15 +156,11 @@ fn one_sync_covers_all_groups_with_one_write() {
     let (mut log, _) = open_with(&disk, LogOptions::default()).unwrap();
     let (writes, syncs) = (log.stats().writes, log.stats().syncs);
     for group in 1..=10 {
-        log.append(GroupId(group), &[entry(1, 1, 100), entry(2, 1, 100)])
-            .unwrap();
+        log.append(GroupId(group), &[entry(1, 1, 100), entry(2, 1, 100)]).unwrap();
         log.set_vote(GroupId(group), VOTE).unwrap();
     }
     log.sync().unwrap();
-    assert_eq!(
-        (log.stats().writes, log.stats().syncs),
-        (writes + 1, syncs + 1)
-    );
+    assert_eq!((log.stats().writes, log.stats().syncs), (writes + 1, syncs + 1));
     log.sync().unwrap();
     assert_eq!(log.stats().syncs, syncs + 1, "nothing to sync");
 }
@@ -255,13 +216,8 @@ fn forgotten_group_stays_forgotten() {
 #[test]
 fn open_refuses_file_sizes_out_of_bounds() {
     for file_bytes in [0, 1023, 1 << 31] {
-        let options = LogOptions {
-            file_bytes,
-            ..small()
-        };
-        let error = open_with(&SimDisk::new(0), options)
-            .unwrap_err()
-            .to_string();
+        let options = LogOptions { file_bytes, ..small() };
+        let error = open_with(&SimDisk::new(0), options).unwrap_err().to_string();
         assert!(error.contains("choose 1024 to 1073741824"), "{error}");
     }
 }
@@ -280,25 +236,10 @@ fn foreign_files_in_the_directory_are_left_alone() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Append {
-        group: u64,
-        back: u64,
-        count: u64,
-        term: u64,
-        bytes: usize,
-    },
-    Vote {
-        group: u64,
-        commit: u64,
-    },
-    Purge {
-        group: u64,
-        ahead: u64,
-        term: Option<u64>,
-    },
-    Forget {
-        group: u64,
-    },
+    Append { group: u64, back: u64, count: u64, term: u64, bytes: usize },
+    Vote { group: u64, commit: u64 },
+    Purge { group: u64, ahead: u64, term: Option<u64> },
+    Forget { group: u64 },
     Sync,
     Reopen,
 }
@@ -306,20 +247,10 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let group = 0..4_u64;
     let append = (group.clone(), 0..3_u64, 1..6_u64, 1..3_u64, 0..200_usize).prop_map(
-        |(group, back, count, term, bytes)| Step::Append {
-            group,
-            back,
-            count,
-            term,
-            bytes,
-        },
+        |(group, back, count, term, bytes)| Step::Append { group, back, count, term, bytes },
     );
     let vote = (group.clone(), 0..9_u64).prop_map(|(group, commit)| Step::Vote { group, commit });
-    let purge = (
-        group.clone(),
-        1..8_u64,
-        prop::option::weighted(0.1, 1..4_u64),
-    )
+    let purge = (group.clone(), 1..8_u64, prop::option::weighted(0.1, 1..4_u64))
         .prop_map(|(group, ahead, term)| Step::Purge { group, ahead, term });
     let forget = group.prop_map(|group| Step::Forget { group });
     let step = prop_oneof![
@@ -335,20 +266,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn take(step: Step, log: &mut Log, model: &mut Model) {
     match step {
-        Step::Append {
-            group,
-            back,
-            count,
-            term,
-            bytes,
-        } => {
+        Step::Append { group, back, count, term, bytes } => {
             let held = model.entry(GroupId(group)).or_default();
-            let first = (held.last() + 1)
-                .saturating_sub(back)
-                .max(held.purged.index + 1);
-            let entries: Vec<_> = (first..first + count)
-                .map(|i| entry(i, term, bytes))
-                .collect();
+            let first = (held.last() + 1).saturating_sub(back).max(held.purged.index + 1);
+            let entries: Vec<_> = (first..first + count).map(|i| entry(i, term, bytes)).collect();
             log.append(GroupId(group), &entries).unwrap();
             entries.into_iter().for_each(|entry| held.put(entry));
         }

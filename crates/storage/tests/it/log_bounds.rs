@@ -7,19 +7,14 @@ use vicinal_types::GroupId;
 const MIB: u64 = 1024 * 1024;
 
 fn batch(first: u64, count: u64) -> Vec<LogEntry> {
-    (first..first + count)
-        .map(|index| entry(index, 1, 8))
-        .collect()
+    (first..first + count).map(|index| entry(index, 1, 8)).collect()
 }
 
 #[test]
 fn five_million_entries_in_three_groups_fit_into_a_few_files() {
     let disk = SimDisk::new(1);
     let file_bytes = 4 * MIB;
-    let options = LogOptions {
-        file_bytes,
-        cache_bytes: 1 << 20,
-    };
+    let options = LogOptions { file_bytes, cache_bytes: 1 << 20 };
     let (mut log, _) = open_with(&disk, options.clone()).unwrap();
     let (catalogue, busy, slow) = (GroupId(0), GroupId(1), GroupId(2));
     // Never purged, and as old as can be: it must not pin the first file.
@@ -47,14 +42,8 @@ fn five_million_entries_in_three_groups_fit_into_a_few_files() {
     assert!(appended >= 5_000_000);
     let stats = log.stats();
     assert!(bytes_max <= 6 * file_bytes, "{bytes_max} bytes at most");
-    assert!(
-        used_max <= bytes_max,
-        "what the log says is what the disk has"
-    );
-    assert!(
-        stats.moved_entries >= 100,
-        "the catalogue moved on: {stats:?}"
-    );
+    assert!(used_max <= bytes_max, "what the log says is what the disk has");
+    assert!(stats.moved_entries >= 100, "the catalogue moved on: {stats:?}");
     assert!(stats.freed_bytes > 200 * MIB, "{stats:?}");
     assert!(stats.index_bytes < 4 << 20, "{stats:?}");
     log.sync().unwrap();
@@ -63,20 +52,14 @@ fn five_million_entries_in_three_groups_fit_into_a_few_files() {
     disk.crash();
     let (log, report) = open_with(&disk, options).unwrap();
     assert_eq!(report.torn, None);
-    assert!(
-        contents(&log).unwrap() == before,
-        "a crash changes nothing that was synced"
-    );
+    assert!(contents(&log).unwrap() == before, "a crash changes nothing that was synced");
     assert_eq!(before[&catalogue].entries.len(), 100);
 }
 
 #[test]
 fn group_too_big_to_move_pins_its_files_until_it_is_purged() {
     let disk = SimDisk::new(1);
-    let options = LogOptions {
-        file_bytes: MIB,
-        cache_bytes: 0,
-    };
+    let options = LogOptions { file_bytes: MIB, cache_bytes: 0 };
     let (mut log, _) = open_with(&disk, options).unwrap();
     let (big, busy) = (GroupId(1), GroupId(2));
     log.append(big, &[entry(1, 1, 500_000)]).unwrap();

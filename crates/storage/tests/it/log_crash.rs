@@ -40,11 +40,7 @@ impl Run {
         let held = state.entry(id).or_default().clone();
         match step % 10 {
             3 => {
-                let vote = VoteState {
-                    term: step,
-                    vote: group,
-                    commit: held.last(),
-                };
+                let vote = VoteState { term: step, vote: group, commit: held.last() };
                 state.entry(id).or_default().vote = Some(vote);
                 self.states.push(state);
                 log.set_vote(id, vote)
@@ -93,11 +89,7 @@ impl Run {
 }
 
 fn run(disk: &SimDisk) -> Run {
-    let mut run = Run {
-        states: vec![Model::new()],
-        synced: 0,
-        error: None,
-    };
+    let mut run = Run { states: vec![Model::new()], synced: 0, error: None };
     run.error = run.all(disk).err();
     run
 }
@@ -127,9 +119,7 @@ fn check(disk: &SimDisk, run: &Run, crash_at: Option<u64>) -> Result<(), String>
     let (mut log, _) = open(disk).map_err(|error| error.to_string())?;
     let next = log.last_index(GroupId(9)) + 1;
     let appended = log.append(GroupId(9), &[entry(next, 1, 10)]);
-    appended
-        .and_then(|()| log.sync())
-        .map_err(|error| error.to_string())?;
+    appended.and_then(|()| log.sync()).map_err(|error| error.to_string())?;
     let found = contents(&log).map_err(|error| error.to_string())?;
     drop(log);
     survives_crash(disk, &found, "what is appended must stay")
@@ -139,11 +129,7 @@ fn survives_crash(disk: &SimDisk, before: &Model, claim: &str) -> Result<(), Str
     disk.crash();
     let (log, _) = open(disk).map_err(|error| format!("does not open again: {error}"))?;
     let after = contents(&log).map_err(|error| error.to_string())?;
-    if after == *before {
-        Ok(())
-    } else {
-        Err(format!("{claim}: {before:?} became {after:?}"))
-    }
+    if after == *before { Ok(()) } else { Err(format!("{claim}: {before:?} became {after:?}")) }
 }
 
 fn crash_everywhere(seeds: std::ops::Range<u64>, ignore_syncs: bool) -> Result<u64, String> {
@@ -171,24 +157,13 @@ fn crash_everywhere(seeds: std::ops::Range<u64>, ignore_syncs: bool) -> Result<u
 fn script_reaches_rotation_purge_and_moves() {
     let disk = SimDisk::new(0);
     let (mut log, _) = open(&disk).unwrap();
-    let mut run = Run {
-        states: vec![Model::new()],
-        synced: 0,
-        error: None,
-    };
+    let mut run = Run { states: vec![Model::new()], synced: 0, error: None };
     for step in 0..STEPS {
         run.step(&mut log, step).unwrap();
-        assert_eq!(
-            contents(&log).unwrap_or_default(),
-            prune(run.now()),
-            "step {step}"
-        );
+        assert_eq!(contents(&log).unwrap_or_default(), prune(run.now()), "step {step}");
     }
     let stats = log.stats();
-    assert!(
-        stats.freed_bytes > 3_000 && stats.moved_entries >= 2,
-        "{stats:?}"
-    );
+    assert!(stats.freed_bytes > 3_000 && stats.moved_entries >= 2, "{stats:?}");
 }
 
 /// The model knows a group as soon as it looks at it, the log only with data.
@@ -286,8 +261,7 @@ fn full_disk_stops_the_log_and_a_restart_with_room_goes_on() {
     log.append(GroupId(1), &[entry(1, 1, 10)]).unwrap();
     log.sync().unwrap();
     disk.set_capacity(Some(disk.used_bytes() + 70));
-    log.append(GroupId(1), &[entry(2, 1, 10), entry(3, 1, 10)])
-        .unwrap();
+    log.append(GroupId(1), &[entry(2, 1, 10), entry(3, 1, 10)]).unwrap();
     let error = log.sync().unwrap_err();
     assert_eq!(error.kind(), vicinal_types::ErrorKind::Exhausted);
     drop(log);

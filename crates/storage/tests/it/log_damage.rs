@@ -38,11 +38,7 @@ fn log_cut_at_every_byte_of_its_last_records_opens() {
         let good = places.iter().filter(|place| place.end <= end).count();
         let good_end = places[good - 1].end;
         let (log, torn) = reopen(&disk).unwrap();
-        assert_eq!(
-            log.last_index(G),
-            u64::try_from(good).unwrap(),
-            "cut at byte {end}"
-        );
+        assert_eq!(log.last_index(G), u64::try_from(good).unwrap(), "cut at byte {end}");
         assert_eq!(torn.is_some(), end != good_end, "cut at byte {end}");
         if let Some(torn) = torn {
             let text = torn.to_string();
@@ -52,11 +48,7 @@ fn log_cut_at_every_byte_of_its_last_records_opens() {
         let before = contents(&log).unwrap();
         drop(log);
         let (log, torn) = reopen(&disk).unwrap();
-        assert_eq!(
-            (contents(&log).unwrap(), torn),
-            (before, None),
-            "reopening changes nothing"
-        );
+        assert_eq!((contents(&log).unwrap(), torn), (before, None), "reopening changes nothing");
     }
 }
 
@@ -95,14 +87,8 @@ fn flipped_bit_in_the_middle_is_damage_and_nothing_is_changed() {
             let error = reopen(&disk).unwrap_err();
             let text = error.to_string();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{name}: {text}");
-            let named = format!(
-                "log file log/0000000001.log is damaged at byte {}",
-                place.start
-            );
-            assert!(
-                text.starts_with(&named) && text.contains("restore"),
-                "{name}: {text}"
-            );
+            let named = format!("log file log/0000000001.log is damaged at byte {}", place.start);
+            assert!(text.starts_with(&named) && text.contains("restore"), "{name}: {text}");
             assert_eq!(disk.contents(&path).unwrap(), before, "{name}");
             disk.flip(&path, u64::try_from(at).unwrap(), mask).unwrap();
         });
@@ -119,11 +105,7 @@ fn flipped_bit_in_the_last_record_is_a_torn_write() {
         disk.flip(&path, u64::try_from(at).unwrap(), mask).unwrap();
         let (log, torn) = reopen(&disk).unwrap();
         assert_eq!(log.last_index(G), 3, "{name}");
-        assert_eq!(
-            torn.unwrap().offset,
-            u64::try_from(places[3].start).unwrap(),
-            "{name}"
-        );
+        assert_eq!(torn.unwrap().offset, u64::try_from(places[3].start).unwrap(), "{name}");
     });
 }
 
@@ -134,10 +116,7 @@ fn flipped_bit_anywhere_in_a_closed_log_is_damage() {
     for_every_bit(&places[3], |at, mask, name| {
         disk.flip(&path, u64::try_from(at).unwrap(), mask).unwrap();
         let error = reopen(&disk).unwrap_err();
-        assert!(
-            matches!(error, LogError::Damaged { .. }),
-            "{name}: {error:?}"
-        );
+        assert!(matches!(error, LogError::Damaged { .. }), "{name}: {error:?}");
         disk.flip(&path, u64::try_from(at).unwrap(), mask).unwrap();
     });
 }
@@ -149,10 +128,7 @@ fn flipped_bit_in_the_file_header_is_damage_once_records_follow() {
         for bit in 0..8 {
             disk.flip(&path, at, 1 << bit).unwrap();
             let error = reopen(&disk).unwrap_err();
-            assert!(
-                matches!(error, LogError::Damaged { .. }),
-                "byte {at}: {error:?}"
-            );
+            assert!(matches!(error, LogError::Damaged { .. }), "byte {at}: {error:?}");
             disk.flip(&path, at, 1 << bit).unwrap();
         }
     }
@@ -252,10 +228,7 @@ fn any_flip_or_cut_in_an_older_file_is_damage() {
             let error = open(&disk).unwrap_err();
             let after = disk.contents(path).unwrap();
             assert!(after == flipped, "byte {at}: nothing is changed");
-            assert!(
-                matches!(error, LogError::Damaged { .. }),
-                "byte {at}: {error:?}"
-            );
+            assert!(matches!(error, LogError::Damaged { .. }), "byte {at}: {error:?}");
         }
         for end in (0..whole.len()).step_by(7) {
             disk.set_contents(path, &whole[..end]);
@@ -305,11 +278,7 @@ fn damage_found_while_reading_is_an_error_for_that_read_only() {
 fn votes_and_purged_positions_outlive_the_files_they_came_in() {
     let (disk, _) = long_log();
     let (mut log, _) = open(&disk).unwrap();
-    let vote = VoteState {
-        term: 9,
-        vote: 2,
-        commit: 60,
-    };
+    let vote = VoteState { term: 9, vote: 2, commit: 60 };
     log.set_vote(GroupId(6), vote).unwrap();
     log.purge(GroupId(6), position(60, 1)).unwrap();
     for index in 61..=200 {

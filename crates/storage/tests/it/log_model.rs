@@ -24,9 +24,7 @@ pub(crate) type Model = BTreeMap<GroupId, Group>;
 
 impl Group {
     pub(crate) fn last(&self) -> u64 {
-        self.entries
-            .last()
-            .map_or(self.purged.index, |entry| entry.index)
+        self.entries.last().map_or(self.purged.index, |entry| entry.index)
     }
 
     pub(crate) fn put(&mut self, entry: LogEntry) {
@@ -63,10 +61,7 @@ pub(crate) fn position(index: u64, term: u64) -> LogPosition {
 
 /// Small files, and a cache too small to hide the disk.
 pub(crate) fn small() -> LogOptions {
-    LogOptions {
-        file_bytes: 1024,
-        cache_bytes: 600,
-    }
+    LogOptions { file_bytes: 1024, cache_bytes: 600 }
 }
 
 pub(crate) fn open_with(
@@ -93,14 +88,7 @@ pub(crate) fn contents(log: &Log) -> Result<Model, LogError> {
         let purged = log.purged(id);
         assert_eq!(log.term(id, purged.index)?, Some(purged.term));
         let vote = log.state(id);
-        Ok((
-            id,
-            Group {
-                vote,
-                purged,
-                entries,
-            },
-        ))
+        Ok((id, Group { vote, purged, entries }))
     };
     log.groups().into_iter().map(group).collect()
 }

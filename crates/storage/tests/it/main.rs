@@ -1,9 +1,6 @@
 //! Tests of the crate from outside: every format, every failure, on both disks.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a failed unwrap is a failed test, helpers included"
-)]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, helpers included")]
 
 mod disk;
 mod golden;

@@ -43,9 +43,7 @@ fn commit_until_crash(disk: &SimDisk, n: u64) -> Option<u64> {
     let Ok((mut store, _)) = open(disk) else {
         return None;
     };
-    (1..=4)
-        .map_while(|sequence| store.commit(&body(sequence)).ok())
-        .last()
+    (1..=4).map_while(|sequence| store.commit(&body(sequence)).ok()).last()
 }
 
 /// The body in force after a crash is the acknowledged one or its successor.
@@ -61,9 +59,7 @@ fn survives_crashes(ignore_syncs: bool) -> Result<(), String> {
             let acknowledged = acknowledged.unwrap_or(0);
             let found_sequence = store.sequence();
             if !(acknowledged..=acknowledged + 1).contains(&found_sequence) {
-                return Err(format!(
-                    "{place}: {found_sequence} instead of {acknowledged}"
-                ));
+                return Err(format!("{place}: {found_sequence} instead of {acknowledged}"));
             }
             let expected = (found_sequence > 0).then(|| body(found_sequence));
             if found != expected {
@@ -139,10 +135,7 @@ fn damaged_newest_is_refused_though_an_older_one_is_good() {
             disk.set_contents(&file(2), bytes);
             let error = open(&disk).unwrap_err();
             assert!(matches!(error, ManifestError::Damaged { .. }), "{error:?}");
-            assert!(
-                error.to_string().contains("MANIFEST-00000000000000000002"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("MANIFEST-00000000000000000002"), "{error}");
         }
     }
     disk.set_contents(&file(2), &good);
@@ -162,10 +155,7 @@ fn intact_manifest_under_another_sequence_is_refused() {
 fn too_large_body_is_refused_with_the_limit() {
     let (mut store, _) = open(&SimDisk::new(1)).unwrap();
     let error = store.commit(&vec![0; 64 * 1024 * 1024 + 1]).unwrap_err();
-    assert!(
-        error.to_string().contains("the limit is 67108864"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("the limit is 67108864"), "{error}");
 }
 
 #[test]
@@ -178,10 +168,7 @@ fn golden_manifest_of_version_1_is_read_and_written() {
     let golden = FileDisk.map(&golden_path("manifest-v1.bin")).unwrap();
     disk.create_dir_all(Path::new(DIR)).unwrap();
     disk.set_contents(&file(1), &golden);
-    assert_eq!(
-        open(&disk).unwrap().1.unwrap(),
-        b"the body of a golden manifest"
-    );
+    assert_eq!(open(&disk).unwrap().1.unwrap(), b"the body of a golden manifest");
 }
 
 proptest! {

@@ -13,12 +13,7 @@ const NUMBER: u64 = 7;
 
 fn sections() -> Vec<(u32, u16, Vec<u8>)> {
     let ramp = |bytes: usize| (0..=255).cycle().take(bytes).collect();
-    vec![
-        (1, 1, ramp(5000)),
-        (2, 3, Vec::new()),
-        (0x0103, 1, ramp(4096)),
-        (9, 2, ramp(10)),
-    ]
+    vec![(1, 1, ramp(5000)), (2, 3, Vec::new()), (0x0103, 1, ramp(4096)), (9, 2, ramp(10))]
 }
 
 fn new_disk() -> SimDisk {
@@ -73,10 +68,7 @@ fn sections_come_back_aligned_and_unchanged() {
     assert_eq!(lengths, [5000, 0, 4096, 10]);
     assert!(file.has_section(9) && !file.has_section(8));
     let missing = file.section(8).unwrap_err().to_string();
-    assert!(
-        missing.contains(FILE) && missing.contains("no section 0x8"),
-        "{missing}"
-    );
+    assert!(missing.contains(FILE) && missing.contains("no section 0x8"), "{missing}");
 }
 
 #[test]
@@ -124,10 +116,7 @@ fn intact_sections_are_served_beside_a_damaged_one() {
     disk.flip(Path::new(FILE), 4096 + 100, 1).unwrap();
     let file = open(&disk).unwrap();
     let error = file.section(1).unwrap_err().to_string();
-    assert!(
-        error.contains("section 0x1") && error.contains("restore"),
-        "{error}"
-    );
+    assert!(error.contains("section 0x1") && error.contains("restore"), "{error}");
     file.section(1).unwrap_err();
     file.section(9).unwrap();
     file.verify_all().unwrap_err();
@@ -177,16 +166,10 @@ fn writer_refuses_twins_and_too_many() {
         SectionWriter::create(Arc::new(disk.clone()), Path::new(FILE), NUMBER).unwrap();
     writer.section(3, 1, b"x").unwrap();
     let error = writer.section(3, 1, b"y").unwrap_err().to_string();
-    assert!(
-        error.contains("section 0x3") && error.contains("already"),
-        "{error}"
-    );
+    assert!(error.contains("section 0x3") && error.contains("already"), "{error}");
     for kind in 4.. {
         if let Err(error) = writer.section(kind, 1, b"") {
-            assert!(
-                error.to_string().contains(&SECTIONS_MAX.to_string()),
-                "{error}"
-            );
+            assert!(error.to_string().contains(&SECTIONS_MAX.to_string()), "{error}");
             break;
         }
     }

@@ -38,15 +38,9 @@ fn crash_keeps_synced_bytes_and_any_part_of_the_rest() {
         outcomes.insert(bytes);
     }
     assert!(outcomes.contains(b"synced".as_slice()), "all may be lost");
-    assert!(
-        outcomes.contains(b"synced and more".as_slice()),
-        "all may stay"
-    );
+    assert!(outcomes.contains(b"synced and more".as_slice()), "all may stay");
     let flipped = |bytes: &&Vec<u8>| !b"synced and more".starts_with(bytes);
-    assert!(
-        outcomes.iter().any(|bytes| flipped(&bytes)),
-        "bits may flip"
-    );
+    assert!(outcomes.iter().any(|bytes| flipped(&bytes)), "bits may flip");
     assert!(outcomes.len() > 10, "and anything between");
 }
 
@@ -75,17 +69,10 @@ fn names_not_synced_are_kept_or_undone() {
         disk.crash();
         outcomes.insert(disk.list(Path::new(DIR)).unwrap());
     }
-    let expected = [
-        vec!["file"],
-        vec!["file", "new"],
-        vec!["new", "renamed"],
-        vec!["renamed"],
-    ];
+    let expected = [vec!["file"], vec!["file", "new"], vec!["new", "renamed"], vec!["renamed"]];
     assert_eq!(
         outcomes,
-        expected
-            .map(|names| names.iter().map(|n| n.to_string()).collect())
-            .into()
+        expected.map(|names| names.iter().map(|n| n.to_string()).collect()).into()
     );
 }
 
@@ -166,10 +153,7 @@ fn capacity_is_a_limit_on_all_files() {
     let (disk, mut file) = disk_with_file(3);
     disk.set_capacity(Some(10));
     assert_eq!(disk.available_bytes(Path::new(DIR)).unwrap(), 4);
-    assert_eq!(
-        file.append(b"12345").unwrap_err().kind(),
-        ErrorKind::StorageFull
-    );
+    assert_eq!(file.append(b"12345").unwrap_err().kind(), ErrorKind::StorageFull);
     assert_eq!(disk.used_bytes(), 10);
     disk.remove(&path("file")).unwrap();
     assert_eq!(disk.available_bytes(Path::new(DIR)).unwrap(), 10);
@@ -194,9 +178,8 @@ fn held_syncs_wait_until_released() {
     let (disk, mut file) = disk_with_file(1);
     disk.hold_syncs(true);
     let (done, outcome) = std::sync::mpsc::channel();
-    let syncing = std::thread::Builder::new()
-        .spawn(move || done.send(file.sync()).unwrap())
-        .unwrap();
+    let syncing =
+        std::thread::Builder::new().spawn(move || done.send(file.sync()).unwrap()).unwrap();
     let patience = SystemClock.now() + Duration::from_secs(10);
     while disk.syncs_waiting() == 0 && SystemClock.now() < patience {
         std::thread::yield_now();

@@ -17,7 +17,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let config = vicinal_server::Config::load(args.config.as_deref(), std::env::vars())
+    // A variable that is not UTF-8 cannot be one of ours.
+    let env = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let config = vicinal_server::Config::load(args.config.as_deref(), env)
         .map_err(|error| Failure::new(error.to_string()))?;
     vicinal_server::run(config).map_err(|error| Failure::new(error.to_string()))
 }

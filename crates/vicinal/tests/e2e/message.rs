@@ -28,9 +28,7 @@ pub(crate) fn collections_stub(channel: &Channel) -> CollectionsClient<Channel> 
 /// Integer ids.
 pub(crate) fn ids(values: impl IntoIterator<Item = i64>) -> Option<proto::Ids> {
     let values = values.into_iter().collect();
-    Some(proto::Ids {
-        kind: Some(proto::ids::Kind::Ints(proto::IntIds { values })),
-    })
+    Some(proto::Ids { kind: Some(proto::ids::Kind::Ints(proto::IntIds { values })) })
 }
 
 /// The integers of ids.
@@ -45,9 +43,7 @@ pub(crate) fn ints(ids: Option<proto::Ids>) -> Vec<i64> {
 /// String ids.
 pub(crate) fn names(values: &[&str]) -> Option<proto::Ids> {
     let values = values.iter().map(ToString::to_string).collect();
-    Some(proto::Ids {
-        kind: Some(proto::ids::Kind::Strings(proto::StringIds { values })),
-    })
+    Some(proto::Ids { kind: Some(proto::ids::Kind::Strings(proto::StringIds { values })) })
 }
 
 /// Little-endian floats.
@@ -70,11 +66,7 @@ pub(crate) fn floats(vectors: &proto::Vectors) -> Vec<f32> {
 
 /// A column without nulls.
 pub(crate) fn column(name: &str, values: Values) -> proto::ColumnValues {
-    proto::ColumnValues {
-        name: name.to_owned(),
-        values: Some(values),
-        nulls: Vec::new(),
-    }
+    proto::ColumnValues { name: name.to_owned(), values: Some(values), nulls: Vec::new() }
 }
 
 /// Strings of a column.
@@ -90,7 +82,11 @@ pub(crate) fn int_values(values: impl IntoIterator<Item = i64>) -> Values {
 }
 
 /// A vector column.
-pub(crate) fn vector_column(name: &str, dimension: u32, metric: proto::Metric) -> proto::VectorColumn {
+pub(crate) fn vector_column(
+    name: &str,
+    dimension: u32,
+    metric: proto::Metric,
+) -> proto::VectorColumn {
     proto::VectorColumn {
         name: name.to_owned(),
         dimension,
@@ -102,11 +98,7 @@ pub(crate) fn vector_column(name: &str, dimension: u32, metric: proto::Metric) -
 
 /// A scalar column without nulls.
 pub(crate) fn scalar_column(name: &str, scalar: proto::ScalarType) -> proto::ScalarColumn {
-    proto::ScalarColumn {
-        name: name.to_owned(),
-        r#type: scalar.into(),
-        nullable: false,
-    }
+    proto::ScalarColumn { name: name.to_owned(), r#type: scalar.into(), nullable: false }
 }
 
 /// Asserts that a call failed with that code and a sentence that says `words`.

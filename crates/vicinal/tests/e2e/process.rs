@@ -18,7 +18,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const POLL: Duration = Duration::from_millis(5);
 
 /// A command line of the binary, without settings of whoever runs the tests.
-pub(crate) fn vicinal<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
+pub(crate) fn vicinal<S: AsRef<std::ffi::OsStr>>(
+    arguments: impl IntoIterator<Item = S>,
+) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vicinal"));
     command.args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
@@ -75,10 +77,7 @@ impl Setup {
     /// A server with its data below `directory`, free ports, few threads and
     /// any free space on the disk.
     pub(crate) fn new(directory: &Path) -> Self {
-        let setup = Self {
-            directory: directory.join("data"),
-            settings: Vec::new(),
-        };
+        let setup = Self { directory: directory.join("data"), settings: Vec::new() };
         setup
             .with("SERVER__ADDRESS", "127.0.0.1:0")
             .with("HTTP__ADDRESS", "127.0.0.1:0")
@@ -146,11 +145,7 @@ impl Starting {
         };
         let reader = std::thread::Builder::new().name("stderr".into()).spawn(read);
         reader.expect("a thread");
-        Self {
-            child,
-            lines,
-            seen: Vec::new(),
-        }
+        Self { child, lines, seen: Vec::new() }
     }
 
     /// Waits for a line with these words; none if the process ends before.
@@ -182,11 +177,7 @@ impl Starting {
             address.parse().expect("an address")
         };
         let (grpc, http) = (address("serves ", " (gRPC)"), address("(gRPC) and ", " (HTTP)"));
-        Ok(Server {
-            process: self,
-            grpc,
-            http,
-        })
+        Ok(Server { process: self, grpc, http })
     }
 
     /// SIGKILL.
@@ -203,9 +194,8 @@ impl Starting {
     /// Waits for the end of the process, which is near.
     #[track_caller]
     pub(crate) fn ended(mut self) -> Ended {
-        let status = until("the end of the process", || {
-            self.child.try_wait().expect("a process of ours")
-        });
+        let status =
+            until("the end of the process", || self.child.try_wait().expect("a process of ours"));
         let mut lines = std::mem::take(&mut self.seen);
         lines.extend(self.lines.iter());
         Ended { status, lines }
@@ -234,7 +224,8 @@ impl Server {
 
     /// A client that reports every failure at once.
     pub(crate) async fn client(&self) -> Client {
-        let client = Client::builder().retry(Retry::NEVER).connect(&self.address());
+        let address = self.address();
+        let client = Client::builder().retry(Retry::NEVER).connect(&address);
         client.await.expect("the server answers")
     }
 
@@ -258,11 +249,8 @@ impl Server {
     /// Runs a client command to its end; gives what it wrote to standard output.
     #[track_caller]
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = self.command(arguments).output().expect("the binary starts");
+        let Output { status, stdout, stderr } =
+            self.command(arguments).output().expect("the binary starts");
         let stderr = String::from_utf8_lossy(&stderr);
         assert!(status.success(), "vicinal {arguments:?}: {status}: {stderr}");
         String::from_utf8(stdout).expect("UTF-8")

@@ -73,10 +73,6 @@ impl Faults {
             strikes |= fault.left == 0;
             fault.left > 0
         });
-        if strikes {
-            Verdict::Fail
-        } else {
-            Verdict::Proceed
-        }
+        if strikes { Verdict::Fail } else { Verdict::Proceed }
     }
 }

@@ -26,11 +26,7 @@ pub(super) struct Inode {
 impl Inode {
     /// A file whose contents are durable.
     pub(super) fn durable(bytes: Vec<u8>) -> Self {
-        Self {
-            synced: bytes.len(),
-            bytes,
-            ..Self::default()
-        }
+        Self { synced: bytes.len(), bytes, ..Self::default() }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

@@ -95,10 +95,7 @@ impl Volume {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let inode = SharedInode::default();
-        let change = Change::Create {
-            path: path.to_owned(),
-            inode: Arc::clone(&inode),
-        };
+        let change = Change::Create { path: path.to_owned(), inode: Arc::clone(&inode) };
         self.change(change, [dir, dir]);
         Ok(inode)
     }
@@ -114,10 +111,7 @@ impl Volume {
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         self.file(from)?;
         self.need_dir(parent_of(to))?;
-        let change = Change::Rename {
-            from: from.to_owned(),
-            to: to.to_owned(),
-        };
+        let change = Change::Rename { from: from.to_owned(), to: to.to_owned() };
         self.change(change, [parent_of(from), parent_of(to)]);
         Ok(())
     }
