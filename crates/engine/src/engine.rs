@@ -167,6 +167,14 @@ impl Engine {
         })
     }
 
+    /// How long a write should wait before it is handed in, so that segments are
+    /// not filled faster than their files are written. Zero while they keep up.
+    pub fn write_delay(&self, database: &str, collection: &str) -> Duration {
+        let live = self.live(database, collection);
+        let shard = live.as_ref().ok().and_then(|live| live.shard().ok());
+        shard.map_or(Duration::ZERO, |shard| shard.write_delay())
+    }
+
     /// Seals what is growing and waits until it is in files, and indexed if
     /// asked for; returns the number of sealed segments.
     ///
@@ -183,6 +191,7 @@ impl Engine {
         let shard = live.shard()?;
         shard.view().check_whole()?;
         shard.freeze();
+        shard.forget_flush_failure();
         loop {
             if self.inner.is_closed.load(Ordering::Acquire) {
                 return Err(Error::unavailable(

@@ -36,6 +36,15 @@ use vicinal_types::{
 /// is slower than the writers must not fill the memory.
 const FROZEN_SEGMENTS_MAX: usize = 8;
 
+/// Segments that may wait for their files before writes are slowed down.
+const FROZEN_SEGMENTS_EASY: usize = 2;
+
+/// What writes wait for each time the number of waiting segments doubles it: the
+/// last step before refusal is 3.2 s, in which any disk writes a segment.
+const WRITE_DELAY: Duration = Duration::from_millis(50);
+
+const _: () = assert!(FROZEN_SEGMENTS_EASY < FROZEN_SEGMENTS_MAX, "slow down before refusing");
+
 /// What of a collection's declaration may change while it lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
@@ -131,6 +140,14 @@ impl Shard {
         )))
     }
 
+    /// How long a write should wait: nothing while few segments wait for their
+    /// files, then twice as long for each more, up to where writes are refused.
+    pub(crate) fn write_delay(&self) -> Duration {
+        let frozen = self.view.load().frozen_count();
+        let beyond = frozen.min(FROZEN_SEGMENTS_MAX).saturating_sub(FROZEN_SEGMENTS_EASY);
+        if beyond == 0 { Duration::ZERO } else { WRITE_DELAY * (1 << beyond) }
+    }
+
     /// Freezes the growing segment if it is older than its limit; says whether
     /// there is something to flush.
     pub(crate) fn freeze_if_due(&self) -> bool {
@@ -161,6 +178,11 @@ impl Shard {
     /// Whether a frozen segment waits for its file.
     pub(crate) fn has_frozen(&self) -> bool {
         self.view.load().frozen_count() > 0
+    }
+
+    /// Lets a failure be told from one that was before.
+    pub(crate) fn forget_flush_failure(&self) {
+        *self.flush_failure.lock() = None;
     }
 
     /// Why the last flush failed, if it did.

@@ -41,6 +41,13 @@ const SEND_BUFFER_BYTES: usize = 1024 * 1024;
 /// Wait after accept failed (too many open files), so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Between two looks whether requests are in flight while the server stops.
+const QUIET_LOOK: Duration = Duration::from_millis(100);
+
+/// Looks without any request after which connections are closed: peers that live
+/// have hung up by then.
+const QUIET_LOOKS: u32 = 10;
+
 /// Serves the port until told to stop, then finishes what is in flight.
 pub(crate) struct Edge {
     gate: Arc<Gate>,
@@ -98,14 +105,31 @@ impl Edge {
         }
         drop(listener);
         let finish = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.grace, finish).await.is_err() {
-            let (connections, grace_ms) = (tasks.len(), self.grace.as_millis());
-            tracing::warn!(
-                connections,
-                grace_ms,
-                "requests were cut off: server.shutdown_grace_ms is over"
-            );
-            tasks.shutdown().await;
+        tokio::select! {
+            () = finish => {}
+            () = self.quiet() => {
+                let connections = tasks.len();
+                tracing::info!(connections, "connections without requests were closed");
+            }
+            () = tokio::time::sleep(self.grace) => {
+                let (connections, grace_ms) = (tasks.len(), self.grace.as_millis());
+                tracing::warn!(
+                    connections,
+                    grace_ms,
+                    "requests were cut off: server.shutdown_grace_ms is over"
+                );
+            }
+        }
+        tasks.shutdown().await;
+    }
+
+    /// Returns when no request has been in flight for a while. A peer that hangs
+    /// would otherwise hold up the shutdown for all of the grace.
+    async fn quiet(&self) {
+        let mut looks = 0;
+        while looks < QUIET_LOOKS {
+            tokio::time::sleep(QUIET_LOOK).await;
+            looks = if self.gate.is_idle() { looks + 1 } else { 0 };
         }
     }
 

@@ -87,6 +87,11 @@ impl Gate {
         }
     }
 
+    /// Whether no request is in flight; watching health is none.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight.available_permits() == self.limits.requests
+    }
+
     /// Answers a request; every failure is an answer, too.
     pub(crate) async fn answer(&self, request: http::Request<Incoming>) -> HeldResponse {
         let start = self.clock.now();

@@ -188,6 +188,12 @@ impl ManifestStore {
         Ok(sequence)
     }
 
+    /// Why no commit succeeds until a restart; `None` while they may.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.poisoned.as_deref()
+    }
+
     /// The sequence in force; 0 before the first commit.
     #[must_use]
     pub fn sequence(&self) -> u64 {

@@ -154,6 +154,7 @@ impl Shard {
         let IndexPlan::Hnsw { m, ef_construction } = build.choice.kind else {
             return self.install_index(view.sealed.id, column, None);
         };
+        self.check_manifest()?;
         let part = view.sealed.rows.vectors(column);
         let seed = self.group.0 << 32 | view.sealed.id.0;
         let params = IndexParams::Hnsw(HnswParams { m, ef_construction, seed });
@@ -178,7 +179,11 @@ impl Shard {
         drop(index);
         let (index, file_bytes) = open_index(&*self.disk, &path, file, part)?;
         let built = BuiltIndex { column, index, calibration, file_bytes };
-        self.install_index(view.sealed.id, column, Some((file, built)))
+        let installed = self.install_index(view.sealed.id, column, Some((file, built)));
+        if installed.is_err() && self.check_manifest().is_ok() {
+            self.remove_files(&[path]);
+        }
+        installed
     }
 
     /// Names the index in the manifest, then lets searches see it; `None` takes

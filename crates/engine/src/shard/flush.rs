@@ -16,11 +16,11 @@ use super::manifest::{Body, FileKind, SegmentEntry, TombstonesEntry, file_path};
 use super::requests::Remembered;
 use super::state::SealedState;
 use crate::segment::{MemoryView, Sealed, SealedView, Tombstone, write_segment, write_tombstones};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use vicinal_storage::LogPosition;
-use vicinal_types::{Result, SegmentId};
+use vicinal_types::{Error, Result, SegmentId};
 
 /// What of the state a flush writes: everything up to `at`.
 struct Batch {
@@ -72,7 +72,46 @@ impl Shard {
         let Some(batch) = self.batch() else {
             return Ok(());
         };
-        let (written, sealed, obsolete) = self.write_files(&batch)?;
+        self.check_manifest()?;
+        let mut written = Written::default();
+        let files = self.write_files(&batch, &mut written);
+        let named = files.and_then(|files| {
+            self.name_files(&batch, &written)?;
+            Ok(files)
+        });
+        let (sealed, obsolete) = match named {
+            Ok(files) => files,
+            Err(error) => {
+                // Unless the manifest may name them by now, they go: the next
+                // attempt writes its own, and a full disk needs the space.
+                if self.check_manifest().is_ok() {
+                    self.remove_files(&written.paths(&self.dir));
+                }
+                return Err(error);
+            }
+        };
+        self.install(sealed, &batch.kept);
+        if let Some(maintenance) = self.maintenance.upgrade() {
+            maintenance.purge(self.group, batch.at);
+        }
+        self.remove_files(&obsolete);
+        metrics::counter!("vicinal_flushes_total").increment(1);
+        Ok(())
+    }
+
+    /// Refuses to write files that no manifest could name.
+    pub(super) fn check_manifest(&self) -> Result<()> {
+        match self.manifest.lock().store.failure() {
+            None => Ok(()),
+            Some(reason) => Err(Error::unavailable(format!(
+                "the manifest of group {} failed and takes nothing until a restart: {reason}",
+                self.group
+            ))),
+        }
+    }
+
+    /// One manifest edit makes durable everything up to the batch's position.
+    fn name_files(&self, batch: &Batch, written: &Written) -> Result<()> {
         let mut manifest = self.manifest.lock();
         // Index builds may have named files since; only what is ours is changed.
         let mut body = manifest.body.clone();
@@ -81,13 +120,6 @@ impl Shard {
         written.enter(&mut body);
         manifest.store.commit(&body.encode())?;
         manifest.body = body;
-        drop(manifest);
-        self.install(sealed, &batch.kept);
-        if let Some(maintenance) = self.maintenance.upgrade() {
-            maintenance.purge(self.group, batch.at);
-        }
-        self.remove_files(&obsolete);
-        metrics::counter!("vicinal_flushes_total").increment(1);
         Ok(())
     }
 
@@ -108,8 +140,13 @@ impl Shard {
         Some(Batch { at, view, kept, tombstones, requests })
     }
 
-    fn write_files(&self, batch: &Batch) -> Result<(Written, Option<Sealed>, Vec<PathBuf>)> {
-        let mut written = Written::default();
+    /// Writes the batch's files; returns the sealed segment and the files that
+    /// they replace.
+    fn write_files(
+        &self,
+        batch: &Batch,
+        written: &mut Written,
+    ) -> Result<(Option<Sealed>, Vec<PathBuf>)> {
         let mut obsolete = Vec::new();
         let before = self.manifest.lock().body.clone();
         let sealed = if batch.kept.is_empty() {
@@ -118,8 +155,9 @@ impl Shard {
             let file = self.take_file();
             let path = file_path(&self.dir, FileKind::Rows, file);
             write_segment(&self.disk, &path, file, &batch.view, &batch.kept)?;
+            let rows = u32::try_from(batch.kept.len()).expect("rows have 32-bit offsets");
+            written.segment = Some((batch.view.id, file, rows));
             let sealed = Sealed::open(&*self.disk, &path, file, batch.view.id, &self.schema)?;
-            written.segment = Some((batch.view.id, file, sealed.rows.len()));
             Some(sealed)
         };
         for (segment, tombstones) in &batch.tombstones {
@@ -143,7 +181,7 @@ impl Shard {
             let old = before.requests_file;
             obsolete.extend(old.map(|old| file_path(&self.dir, FileKind::Requests, old)));
         }
-        Ok((written, sealed, obsolete))
+        Ok((sealed, obsolete))
     }
 
     /// Lets searches see the sealed segment in place of the oldest frozen one.
@@ -193,10 +231,20 @@ struct Written {
 }
 
 impl Written {
-    fn enter(self, body: &mut Body) {
-        for (segment, tombstones) in self.tombstones {
-            if let Some(entry) = body.segment(segment) {
-                entry.tombstones = Some(tombstones);
+    /// The files' paths.
+    fn paths(&self, dir: &Path) -> Vec<PathBuf> {
+        let rows = self.segment.iter().map(|(_, file, _)| (FileKind::Rows, *file));
+        let tombstones =
+            self.tombstones.iter().map(|(_, entry)| (FileKind::Tombstones, entry.file));
+        let requests = self.requests.iter().map(|file| (FileKind::Requests, *file));
+        let files = rows.chain(tombstones).chain(requests);
+        files.map(|(kind, file)| file_path(dir, kind, file)).collect()
+    }
+
+    fn enter(&self, body: &mut Body) {
+        for (segment, tombstones) in &self.tombstones {
+            if let Some(entry) = body.segment(*segment) {
+                entry.tombstones = Some(*tombstones);
             }
         }
         if let Some((id, file, rows)) = self.segment {

@@ -114,3 +114,36 @@ fn get_gives_rows_in_the_order_asked_for_from_every_segment() {
     assert_eq!(crate::fixture::forms(&got), [(20, 1), (7, 0), (3, 1)]);
     engine.close();
 }
+
+#[test]
+fn writers_that_outrun_the_disk_are_slowed_down_then_refused_and_nothing_is_lost() {
+    let disk = vicinal_storage::SimDisk::new(6);
+    let engine = open(&disk).expect("an empty disk");
+    let mut spec = crate::fixture::spec(vicinal_types::Metric::L2);
+    spec.segments.max_rows = 1;
+    engine.create_collection("", spec, None).expect("a right declaration");
+    // A segment's file, with its sections on pages, does not fit any more; the
+    // log's few records do.
+    disk.set_capacity(Some(disk.used_bytes() + 20_000));
+    let mut delays = vec![engine.write_delay("", "points")];
+    let mut written = 0;
+    let refused = loop {
+        match insert(&engine, &[written], 0) {
+            Ok(_) => written += 1,
+            Err(error) => break error,
+        }
+        delays.push(engine.write_delay("", "points"));
+        assert!(written < 100, "writes were never refused");
+    };
+    assert_eq!(refused.kind(), vicinal_types::ErrorKind::Exhausted, "{refused}");
+    assert!(refused.to_string().contains("8 full segments wait for their files"), "{refused}");
+    assert!(delays.is_sorted(), "{delays:?}");
+    assert_eq!((delays[0].as_millis(), delays[8].as_millis()), (0, 3_200), "{delays:?}");
+    assert_eq!(contents(&engine).len(), 8, "reads go on");
+    disk.set_capacity(None);
+    flush(&engine);
+    assert_eq!(engine.write_delay("", "points").as_millis(), 0);
+    insert(&engine, &[100], 0).expect("there is space again");
+    assert_eq!(contents(&engine).len(), 9);
+    engine.close();
+}

@@ -33,6 +33,12 @@ impl Api {
         let cancel = self.0.cancel(call, options.map_or(0, |options| options.timeout_ms));
         let collection = call.collection(&self.0.engine, &place.database, &place.collection)?;
         let write = parse(&collection)?;
+        // A disk that is slower than the writers slows them down, before it fails them.
+        let delay = self.0.engine.write_delay(&place.database, &place.collection);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+            cancel.cancel().check()?;
+        }
         let outcome = self.0.called_back(call, &cancel, |engine, done| {
             engine.write(&place.database, &place.collection, write, request_id, done);
         });

@@ -12,8 +12,8 @@ use std::sync::Arc;
 const GATHERED_BYTES_MAX: usize = 1024 * 1024;
 
 /// Writes a section file beside its final name; [`SectionWriter::finish`] gives
-/// it the name. Dropping the writer leaves a `.tmp` file, which the next writer
-/// of that path replaces.
+/// it the name. Dropping the writer before removes what it has written; a crash
+/// leaves a `.tmp` file, which the next writer of that path replaces.
 #[derive(Debug)]
 pub struct SectionWriter {
     disk: Arc<dyn Disk>,
@@ -27,6 +27,8 @@ pub struct SectionWriter {
     lines: Vec<Line>,
     /// Whether the last line is still being written.
     is_open: bool,
+    /// Whether the file has its final name.
+    is_named: bool,
 }
 
 impl SectionWriter {
@@ -58,6 +60,7 @@ impl SectionWriter {
             gathered,
             lines: Vec::new(),
             is_open: false,
+            is_named: false,
         })
     }
 
@@ -148,6 +151,7 @@ impl SectionWriter {
         self.file.sync().map_err(SegmentError::io("sync", &self.temporary))?;
         let renamed = self.disk.rename(&self.temporary, &self.path);
         renamed.map_err(SegmentError::io("rename", &self.temporary))?;
+        self.is_named = true;
         let dir = parent_of(&self.path);
         self.disk.sync_dir(dir).map_err(SegmentError::io("sync", dir))?;
         Ok(self.offset)
@@ -173,5 +177,15 @@ impl SectionWriter {
             self.gathered.clear();
         }
         Ok(())
+    }
+}
+
+impl Drop for SectionWriter {
+    fn drop(&mut self) {
+        if !self.is_named {
+            // A half-written file is no use, and a full disk needs its space. If
+            // it cannot be removed now, it is a leftover that its owner removes.
+            let _ = self.disk.remove(&self.temporary);
+        }
     }
 }

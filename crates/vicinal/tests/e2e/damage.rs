@@ -114,7 +114,7 @@ async fn serves(client: &Client, name: &str, count: u64) {
     collection.delete([1_000_i64]).await.expect("deleted");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_server_on_one_directory_is_refused_in_one_line() {
     let (_directory, setup) = setup();
     let server = setup.start();
@@ -129,7 +129,7 @@ async fn a_second_server_on_one_directory_is_refused_in_one_line() {
     setup.start().stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flipped_byte_in_a_segment_is_data_loss_and_spares_the_others() {
     let (_directory, setup) = setup();
     filled(&setup).await;
@@ -141,7 +141,8 @@ async fn a_flipped_byte_in_a_segment_is_data_loss_and_spares_the_others() {
         let flipped = whole != std::fs::read(&rows).expect("a file");
         assert!(flipped);
         let ended = first_is_damaged(setup.start(), &name(&rows)).await;
-        let logged = ended.lines.iter().any(|line| line.contains("ERROR") && line.contains(&name(&rows)));
+        let logged =
+            ended.lines.iter().any(|line| line.contains("ERROR") && line.contains(&name(&rows)));
         assert!(logged, "{ended:#?}");
         write_file(&rows, whole);
     }
@@ -150,7 +151,7 @@ async fn a_flipped_byte_in_a_segment_is_data_loss_and_spares_the_others() {
     server.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_or_shortened_file_of_a_segment_is_data_loss() {
     let (directory, setup) = setup();
     filled(&setup).await;
@@ -179,7 +180,7 @@ fn move_file(from: &Path, to: &Path) {
     std::fs::rename(from, to).expect("a file that moves");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_manifest_spares_other_collections() {
     let (_directory, setup) = setup();
     filled(&setup).await;
@@ -195,7 +196,7 @@ async fn a_damaged_manifest_spares_other_collections() {
     server.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_catalogue_or_identity_is_refused() {
     let (_directory, setup) = setup();
     filled(&setup).await;
@@ -210,7 +211,7 @@ async fn a_damaged_catalogue_or_identity_is_refused() {
     server.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_index_costs_nothing_but_its_building() {
     let (_directory, setup) = setup();
     let setup = setup.with("INDEX__FLAT_BELOW_ROWS", 1);
@@ -230,7 +231,9 @@ async fn a_damaged_index_costs_nothing_but_its_building() {
     let first = client.collection("first");
     first.flush(FlushUntil::Indexed).await.expect("indexed again");
     let described = first.describe().await.expect("a description");
-    assert!(described.segments.iter().any(|of| of.indexes.iter().any(|of| of.index.contains("HNSW"))));
+    assert!(
+        described.segments.iter().any(|of| of.indexes.iter().any(|of| of.index.contains("HNSW")))
+    );
     serves(&client, "first", 500).await;
     let ended = server.stop();
     let warned = ended.lines.iter().filter(|line| line.contains(&name(&index)));
@@ -251,7 +254,7 @@ async fn logged(setup: &Setup) -> PathBuf {
     file(&setup.data().join("log"), ".log")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_torn_tail_of_the_log_is_cut_off_and_said() {
     let (_directory, setup) = setup();
     let log = logged(&setup).await;
@@ -277,7 +280,7 @@ async fn a_torn_tail_of_the_log_is_cut_off_and_said() {
     server.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flipped_byte_inside_the_log_is_refused_with_file_and_offset() {
     let (_directory, setup) = setup();
     let log = logged(&setup).await;
@@ -295,7 +298,7 @@ async fn a_flipped_byte_inside_the_log_is_refused_with_file_and_offset() {
     server.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_file_of_the_log_is_refused() {
     let (directory, setup) = setup();
     let server = setup.start();
@@ -323,7 +326,7 @@ async fn a_missing_file_of_the_log_is_refused() {
     server.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_what_adds_and_takes_what_makes_room() {
     let (_directory, setup) = setup();
     filled(&setup).await;
@@ -350,7 +353,7 @@ async fn a_full_disk_refuses_what_adds_and_takes_what_makes_room() {
     server.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_that_cannot_be_used_is_refused_in_one_line() {
     let (directory, setup) = setup();
     write_file(setup.data(), "a file");

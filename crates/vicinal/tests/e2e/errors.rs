@@ -176,7 +176,7 @@ impl Docs {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_vectors_are_refused_and_not_written() {
     let docs = Docs::start().await;
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
@@ -209,7 +209,7 @@ async fn wrong_vectors_are_refused_and_not_written() {
     docs.is_unchanged().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_rows_are_refused_and_not_written() {
     let docs = Docs::start().await;
     docs.refuses(batch([21, 22, 21]), "id 21 is in rows 0 and 2 of one batch").await;
@@ -258,7 +258,7 @@ async fn wrong_rows_are_refused_and_not_written() {
     docs.is_unchanged().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_string_ids_are_refused_and_not_written() {
     let docs = Docs::start().await;
     let keys = |ids: &[&str]| proto::RowBatch {
@@ -280,7 +280,7 @@ async fn wrong_string_ids_are_refused_and_not_written() {
     docs.is_unchanged().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_searches_and_reads_are_refused() {
     use proto::search_params::EffortKind;
     let docs = Docs::start().await;
@@ -336,7 +336,7 @@ async fn wrong_searches_and_reads_are_refused() {
     docs.is_unchanged().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unknown_names_are_not_found() {
     let docs = Docs::start().await;
     let name = || "nowhere".to_owned();
@@ -378,7 +378,7 @@ async fn unknown_names_are_not_found() {
     docs.is_unchanged().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_declarations_are_refused() {
     let docs = Docs::start().await;
     let check = async |change: &dyn Fn(&mut proto::CollectionSpec), code, words| {
@@ -411,7 +411,7 @@ async fn wrong_declarations_are_refused() {
     docs.is_unchanged().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn giant_messages_and_wrong_options_are_refused() {
     let docs = Docs::start().await;
     // A row beyond what a message may hold; the limit and both sizes are named.

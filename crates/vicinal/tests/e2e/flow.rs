@@ -111,7 +111,10 @@ fn a_collection_is_declared_filled_searched_changed_and_dropped() {
     assert!(desk.server.fails(&["count", "-c", "points"]).contains("`points`"), "a dry run");
     assert_eq!(desk.json(&apply)[0]["created"], true);
     let again = desk.json(&apply).remove(0);
-    assert_eq!((&again["created"], again["changes"].as_array().map(Vec::len)), (&false.into(), Some(0)));
+    assert_eq!(
+        (&again["created"], again["changes"].as_array().map(Vec::len)),
+        (&false.into(), Some(0))
+    );
 
     let imported = desk.json(&["import", "-c", "points", "--wait-indexed", &data]).remove(0);
     assert_eq!((&imported["rows"], &imported["already_there"]), (&ROWS.into(), &0.into()));

@@ -182,8 +182,10 @@ impl Run {
             lines.push(format!("{:<16} {aimed:>5} {hit:>5}", format!("{aim:?}")));
         }
         let writes: u64 = self.writers.iter().map(|writer| writer.acknowledged).sum();
+        let put_off: u64 = self.writers.iter().map(|writer| writer.put_off).sum();
         let (log, slowest) = (self.log_bytes_max, self.starts_ms.iter().max());
-        lines.push(format!("{writes} writes acknowledged; the log had at most {log} bytes; the slowest start took {slowest:?} ms"));
+        lines.push(format!("{writes} writes acknowledged, {put_off} put off"));
+        lines.push(format!("at most {log} bytes of log; slowest start {slowest:?} ms"));
         lines.join("\n")
     }
 }

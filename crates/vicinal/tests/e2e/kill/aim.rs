@@ -79,13 +79,13 @@ impl Watch {
         let started = SystemClock.now();
         let elapsed = || SystemClock.now().saturating_duration_since(started);
         let mut before = self.look();
-        let is_met = loop {
+        let (is_met, now) = loop {
             let now = self.look();
             if elapsed() > run && is_moment(aim, &before, &now) {
-                break true;
+                break (true, now);
             }
             if elapsed() > PATIENCE {
-                break false;
+                break (false, now);
             }
             before = now;
             std::thread::park_timeout(LOOK);
@@ -93,12 +93,12 @@ impl Watch {
         let ended = server.kill();
         let left = self.look();
         let is_hit = match aim {
-            Aim::AnyTime | Aim::StartUp => is_met,
+            Aim::AnyTime | Aim::StartUp | Aim::LogPurge => is_met,
+            // A dead server's directory proves what it was about.
             Aim::Sealing => left.is_sealing,
-            Aim::ManifestChange => is_met,
-            Aim::LogPurge => is_met,
+            Aim::ManifestChange => is_met && (left.is_changing || left.newest == now.newest),
         };
-        Killed { is_hit, left, lines: ended.lines, log_bytes_max: self.log_bytes_max }
+        Killed { is_hit, lines: ended.lines, log_bytes_max: self.log_bytes_max }
     }
 }
 
@@ -115,8 +115,6 @@ fn is_moment(aim: Aim, before: &Sight, now: &Sight) -> bool {
 pub(super) struct Killed {
     /// The moment that was aimed at.
     pub(super) is_hit: bool,
-    /// The directory as the dead server left it.
-    pub(super) left: Sight,
     /// The log of the server.
     pub(super) lines: Vec<String>,
     pub(super) log_bytes_max: u64,

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::ops::Range;
 use std::time::Duration;
-use tonic::Status;
 use tonic::transport::Channel;
+use tonic::{Code, Status};
 use vicinal_client::proto;
 use vicinal_client::proto::column_values::Values;
 
@@ -18,6 +18,9 @@ pub(super) const DIM: usize = 16;
 
 /// Bytes of a row's text, about: the log shall be written fast.
 const TEXT_BYTES: usize = 500;
+
+/// Before a refused write is sent again.
+const PUT_OFF: Duration = Duration::from_millis(20);
 
 /// Rows of a write.
 const WRITE_ROWS: Range<usize> = 1..33;
@@ -62,6 +65,8 @@ pub(super) struct Writer {
     /// The write that was sent and not acknowledged: done as a whole, or not at all.
     pub(super) pending: Option<Write>,
     pub(super) acknowledged: u64,
+    /// Writes that were refused, and sent again, as too much waited to be sealed.
+    pub(super) put_off: u64,
     /// The form of the last write.
     forms: i64,
 }
@@ -163,6 +168,7 @@ impl Writer {
             model: Model::new(),
             pending: None,
             acknowledged: 0,
+            put_off: 0,
             forms: 0,
         }
     }
@@ -185,14 +191,21 @@ impl Writer {
 
     /// Writes until the connection breaks.
     pub(super) async fn run(mut self, to: Channel) -> Self {
+        let mut write = self.draw();
         loop {
-            let write = self.draw();
             match write.send(&to, self.collection).await {
-                Ok(outcome) => self.acknowledge(&write, &outcome),
+                Ok(outcome) => {
+                    self.acknowledge(&write, &outcome);
+                    write = self.draw();
+                }
                 // Only a status that tonic made up has a cause: the connection's.
                 Err(status) if status.source().is_some() => {
                     self.pending = Some(write);
                     return self;
+                }
+                Err(status) if status.code() == Code::ResourceExhausted => {
+                    self.put_off += 1;
+                    tokio::time::sleep(PUT_OFF).await;
                 }
                 Err(status) => panic!("{write:?} was refused: {status}"),
             }
