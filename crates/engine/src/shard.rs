@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use vicinal_storage::Disk;
 use vicinal_types::{
     Cancel, Clock, CollectionId, ColumnId, Error, GroupId, IndexSpec, Result, Schema, SegmentLimits,
@@ -44,6 +44,10 @@ const FROZEN_SEGMENTS_EASY: usize = 2;
 const WRITE_DELAY: Duration = Duration::from_millis(50);
 
 const _: () = assert!(FROZEN_SEGMENTS_EASY < FROZEN_SEGMENTS_MAX, "slow down before refusing");
+
+/// After a failed flush or build the next attempt waits this long: each writes a
+/// whole file or takes minutes of CPU.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// What of a collection's declaration may change while it lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,8 +86,8 @@ pub(crate) struct Shard {
     view: ArcSwap<View>,
     /// A flush of this shard is queued or runs; there is one at a time.
     is_flushing: AtomicBool,
-    /// The last flush failed; cleared by one that succeeds.
-    flush_failure: Mutex<Option<String>>,
+    /// When and why the last flush failed; cleared by one that succeeds. Rank: a leaf.
+    flush_failure: Mutex<Option<(Instant, String)>>,
     /// Columns of segments whose index is queued or being built.
     builds: Mutex<build::Builds>,
     /// Set when the shard is dropped or the node stops: builds end early.
@@ -132,7 +136,7 @@ impl Shard {
         if frozen < FROZEN_SEGMENTS_MAX {
             return Ok(());
         }
-        let failure = self.flush_failure.lock().clone();
+        let failure = self.flush_failure();
         let reason =
             failure.map_or(String::new(), |failure| format!(": the last flush failed, {failure}"));
         Err(Error::exhausted(format!(
@@ -180,14 +184,15 @@ impl Shard {
         self.view.load().frozen_count() > 0
     }
 
-    /// Lets a failure be told from one that was before.
+    /// Forgets an earlier failure: the next flush is tried at once, and if it
+    /// fails, that is news.
     pub(crate) fn forget_flush_failure(&self) {
         *self.flush_failure.lock() = None;
     }
 
     /// Why the last flush failed, if it did.
     pub(crate) fn flush_failure(&self) -> Option<String> {
-        self.flush_failure.lock().clone()
+        self.flush_failure.lock().as_ref().map(|(_, reason)| reason.clone())
     }
 
     /// Bytes of the maps from ids to rows, and of tombstones and request ids.

@@ -5,9 +5,12 @@ use super::open::open_index;
 use super::{SegmentView, Shard};
 use crate::maintenance::Maintenance;
 use crate::segment::{BuiltIndex, SealedView};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 use vicinal_index::{HnswParams, Index, IndexParams, Progress, calibrate};
 use vicinal_planner::{IndexChoice, IndexPlan, choose_index};
 use vicinal_storage::SectionWriter;
@@ -28,6 +31,8 @@ pub(crate) struct Build {
     choice: IndexChoice,
     progress: Progress,
     is_running: AtomicBool,
+    /// When it failed, if it did; it is tried again after a while. Rank: a leaf.
+    failed_at: Mutex<Option<Instant>>,
     /// Bytes that the graph will take, estimated.
     bytes: u64,
 }
@@ -69,7 +74,8 @@ impl Shard {
 
     /// What is queued or being built for a column of a segment.
     pub(crate) fn build_of(&self, segment: SegmentId, column: ColumnId) -> Option<Arc<Build>> {
-        self.builds.lock().get(&(segment, column)).cloned()
+        let build = self.builds.lock().get(&(segment, column)).cloned();
+        build.filter(|build| build.failed_at.lock().is_none())
     }
 
     /// Bytes that running builds take.
@@ -101,12 +107,21 @@ impl Shard {
     ) {
         let key = (view.sealed.id, column);
         let mut builds = self.builds.lock();
-        if builds.contains_key(&key) {
-            return;
+        if let Some(known) = builds.get(&key) {
+            let failed_at = *known.failed_at.lock();
+            if failed_at.is_none() || self.is_soon_after(failed_at) {
+                return;
+            }
         }
         let bytes = u64::from(view.sealed.rows.len()) * graph_row_bytes(choice.kind);
         let progress = Progress::default();
-        let build = Arc::new(Build { choice, progress, is_running: AtomicBool::new(false), bytes });
+        let build = Arc::new(Build {
+            choice,
+            progress,
+            is_running: AtomicBool::new(false),
+            failed_at: Mutex::default(),
+            bytes,
+        });
         let (shard, view, job) = (Arc::clone(self), view.clone(), Arc::clone(&build));
         let pools = Arc::clone(maintenance.pools());
         let submitted = maintenance
@@ -126,9 +141,16 @@ impl Shard {
     ) {
         build.is_running.store(true, Ordering::Relaxed);
         let started = self.clock.now();
-        let outcome = self.build(view, column, build, pool);
+        // A panic of the build would leave it "running" for ever.
+        let build_it = AssertUnwindSafe(|| self.build(view, column, build, pool));
+        let outcome = catch_unwind(build_it)
+            .unwrap_or_else(|_| Err(Error::internal("the index build ended with a panic")));
         let seconds = self.clock.now().saturating_duration_since(started).as_secs_f64();
-        self.builds.lock().remove(&(view.sealed.id, column));
+        build.is_running.store(false, Ordering::Relaxed);
+        match &outcome {
+            Ok(()) => drop(self.builds.lock().remove(&(view.sealed.id, column))),
+            Err(_) => *build.failed_at.lock() = Some(self.clock.now()),
+        }
         match outcome {
             Ok(()) => {
                 metrics::histogram!("vicinal_index_build_seconds").record(seconds);

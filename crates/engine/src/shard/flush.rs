@@ -11,14 +11,15 @@
 //! Only what was written up to the frozen segment's position goes into the
 //! files: later tombstones come again from the log, with the writes they are of.
 
-use super::Shard;
 use super::manifest::{Body, FileKind, SegmentEntry, TombstonesEntry, file_path};
 use super::requests::Remembered;
 use super::state::SealedState;
+use super::{RETRY_PAUSE, Shard};
 use crate::segment::{MemoryView, Sealed, SealedView, Tombstone, write_segment, write_tombstones};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 use vicinal_storage::LogPosition;
 use vicinal_types::{Error, Result, SegmentId};
 
@@ -40,7 +41,8 @@ impl Shard {
         let Some(maintenance) = self.maintenance.upgrade() else {
             return;
         };
-        if self.is_flushing.swap(true, Ordering::AcqRel) {
+        let failed_at = self.flush_failure.lock().as_ref().map(|(at, _)| *at);
+        if self.is_soon_after(failed_at) || self.is_flushing.swap(true, Ordering::AcqRel) {
             return;
         }
         let shard = Arc::clone(self);
@@ -48,6 +50,11 @@ impl Shard {
         if submitted.is_err() {
             self.is_flushing.store(false, Ordering::Release);
         }
+    }
+
+    /// Whether something failed so recently that it should not be tried again yet.
+    pub(super) fn is_soon_after(&self, failed_at: Option<Instant>) -> bool {
+        failed_at.is_some_and(|at| self.clock.now().saturating_duration_since(at) < RETRY_PAUSE)
     }
 
     fn run_flushes(self: &Arc<Self>) {
@@ -62,7 +69,8 @@ impl Shard {
         if let Err(error) = &outcome {
             tracing::warn!(group = %self.group, "a flush failed and is tried again: {error}");
         }
-        *self.flush_failure.lock() = outcome.err().map(|error| error.to_string());
+        let failed_at = self.clock.now();
+        *self.flush_failure.lock() = outcome.err().map(|error| (failed_at, error.to_string()));
         self.is_flushing.store(false, Ordering::Release);
         self.request_builds();
     }
