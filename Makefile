@@ -16,7 +16,7 @@ help: ## Lists these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile \
 		| while IFS='|' read -r command text; do printf '%-20s%s\n' "$$command" "$$text"; done
 
-deps: ## Installs what building needs (libhwloc-dev, pkg-config, the pinned Rust)
+deps: ## Installs what building needs (libhwloc-dev, libudev-dev, pkg-config, the pinned Rust)
 	@deploy/install-deps.sh
 
 build: deps ## Builds the release binary

@@ -166,7 +166,7 @@ impl<S: StateMachine> Node<S> {
     }
 
     /// Lets the log drop the group's entries up to a position whose effects are
-    /// durable elsewhere; done in the background.
+    /// durable elsewhere; done in the background, once they are applied.
     pub fn purge(&self, group: GroupId, up_to: LogPosition) {
         self.inner.inbox.push(Command::Purge { group, up_to });
     }

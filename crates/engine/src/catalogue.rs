@@ -88,6 +88,21 @@ impl Catalogue {
         self.shards.read().values().filter_map(|shard| shard.as_ref().ok().cloned()).collect()
     }
 
+    /// Freezes the segment that has grown longest when the log is longer than it
+    /// should be: a log file goes only when no group needs it any more.
+    pub(crate) fn shorten_log(&self, bytes_max: u64) {
+        let maintenance = self.maintenance.upgrade();
+        let log = maintenance.as_ref().and_then(|maintenance| maintenance.node());
+        if log.is_none_or(|node| node.log_stats().bytes <= bytes_max) {
+            return;
+        }
+        let growing =
+            self.shards().into_iter().filter_map(|shard| Some((shard.growing_since()?, shard)));
+        if let Some((_, oldest)) = growing.min_by_key(|(since, _)| *since) {
+            oldest.freeze();
+        }
+    }
+
     /// The groups that there should be, the catalogue's own included.
     pub(crate) fn groups(&self) -> Vec<GroupId> {
         let state = self.state.read();

@@ -83,7 +83,7 @@ impl Engine {
         let node = start_node(&options, identity.node_id)?;
         maintenance.set_node(node.clone());
         replay(&node, &catalogue)?;
-        let ticker = Ticker::start(Arc::clone(&catalogue), disk, directory)?;
+        let ticker = Ticker::start(Arc::clone(&catalogue), &options)?;
         let inner = Inner {
             admission: Admission::new(options.searches_waiting_max),
             options,

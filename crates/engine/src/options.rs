@@ -27,6 +27,9 @@ pub struct EngineOptions {
     pub searches_waiting_max: usize,
     /// Bytes after which the log goes on in a new file.
     pub log_file_bytes: u64,
+    /// Bytes of the whole log from which the segment that has grown longest is
+    /// sealed early: it is what keeps the oldest log file needed.
+    pub log_max_bytes: u64,
     /// Bytes of recent log entries kept in memory.
     pub log_cache_bytes: usize,
     /// Writes are refused while less is free on the data directory's disk.
@@ -48,6 +51,7 @@ impl EngineOptions {
             pin_threads: true,
             searches_waiting_max: 1_024,
             log_file_bytes: 64 * 1024 * 1024,
+            log_max_bytes: 1024 * 1024 * 1024,
             log_cache_bytes: 32 * 1024 * 1024,
             disk_reserve_bytes: 512 * 1024 * 1024,
             seed: 0,

@@ -170,6 +170,13 @@ impl Shard {
         self.has_frozen()
     }
 
+    /// When the first row came that only the log holds, if there is one and no
+    /// segment is on its way to its file already.
+    pub(crate) fn growing_since(&self) -> Option<Instant> {
+        let state = self.state.read();
+        state.first_change.filter(|_| state.memory.len() == 1)
+    }
+
     /// Freezes what is growing now, whatever its size.
     pub(crate) fn freeze(&self) {
         let mut state = self.state.write();

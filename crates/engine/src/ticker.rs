@@ -1,14 +1,13 @@
 //! The thread that looks after what is due: segments to freeze, flushes and
-//! builds to queue again, free disk space.
+//! builds to queue again, a log that grows too long, free disk space.
 
 use crate::catalogue::Catalogue;
-use parking_lot::{Condvar, Mutex};
-use std::path::PathBuf;
+use crate::options::EngineOptions;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use vicinal_storage::Disk;
 use vicinal_types::{Error, Result};
 
 /// Between two looks. Intervals of segments are whole seconds.
@@ -32,22 +31,19 @@ impl Ticker {
     ///
     /// # Errors
     /// `Exhausted` if the operating system gives no thread.
-    pub(crate) fn start(
-        catalogue: Arc<Catalogue>,
-        disk: Arc<dyn Disk>,
-        dir: PathBuf,
-    ) -> Result<Self> {
+    pub(crate) fn start(catalogue: Arc<Catalogue>, options: &EngineOptions) -> Result<Self> {
         let shared = Arc::new(Shared {
-            available_bytes: AtomicU64::new(disk.available_bytes(&dir).unwrap_or(u64::MAX)),
+            available_bytes: AtomicU64::new(u64::MAX),
             is_stopping: Mutex::new(false),
             changed: Condvar::new(),
         });
-        let of_thread = Arc::clone(&shared);
+        shared.look_at_disk(options);
+        let (of_thread, options) = (Arc::clone(&shared), options.clone());
         let builder = std::thread::Builder::new().name("ticker".into());
-        let thread =
-            builder.spawn(move || run(&of_thread, &catalogue, &*disk, &dir)).map_err(|error| {
-                Error::exhausted("no thread could be started for the ticker").caused_by(error)
-            })?;
+        let thread = builder.spawn(move || of_thread.run(&catalogue, &options));
+        let thread = thread.map_err(|error| {
+            Error::exhausted("no thread could be started for the ticker").caused_by(error)
+        })?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
@@ -68,24 +64,31 @@ impl Ticker {
     }
 }
 
-fn run(shared: &Shared, catalogue: &Catalogue, disk: &dyn Disk, dir: &std::path::Path) {
-    let mut is_stopping = shared.is_stopping.lock();
-    while !*is_stopping {
-        shared.changed.wait_for(&mut is_stopping, PERIOD);
-        if *is_stopping {
-            break;
-        }
-        parking_lot::MutexGuard::unlocked(&mut is_stopping, || {
-            for shard in catalogue.shards() {
-                if shard.freeze_if_due() {
-                    shard.request_flush();
+impl Shared {
+    fn run(&self, catalogue: &Catalogue, options: &EngineOptions) {
+        let mut is_stopping = self.is_stopping.lock();
+        loop {
+            self.changed.wait_for(&mut is_stopping, PERIOD);
+            if *is_stopping {
+                return;
+            }
+            MutexGuard::unlocked(&mut is_stopping, || {
+                catalogue.shorten_log(options.log_max_bytes);
+                for shard in catalogue.shards() {
+                    if shard.freeze_if_due() {
+                        shard.request_flush();
+                    }
+                    shard.request_builds();
                 }
-                shard.request_builds();
-            }
-            // A disk that cannot say what is free is not refused for that.
-            if let Ok(bytes) = disk.available_bytes(dir) {
-                shared.available_bytes.store(bytes, Ordering::Relaxed);
-            }
-        });
+                self.look_at_disk(options);
+            });
+        }
+    }
+
+    /// A disk that cannot say what is free is not refused for that.
+    fn look_at_disk(&self, options: &EngineOptions) {
+        if let Ok(bytes) = options.disk.available_bytes(&options.directory) {
+            self.available_bytes.store(bytes, Ordering::Relaxed);
+        }
     }
 }

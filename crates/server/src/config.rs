@@ -84,6 +84,8 @@ pub struct StorageConfig {
     pub directory: PathBuf,
     /// Size from which the log goes on in a new file.
     pub log_file_bytes: u64,
+    /// Size of the whole log from which segments are sealed early.
+    pub log_max_bytes: u64,
     /// Recent log entries kept in memory.
     pub log_cache_bytes: usize,
     /// Free disk space below which writes are refused.
@@ -197,6 +199,7 @@ impl Default for StorageConfig {
         Self {
             directory: PathBuf::from("data"),
             log_file_bytes: 64 * 1024 * 1024,
+            log_max_bytes: 1024 * 1024 * 1024,
             log_cache_bytes: 32 * 1024 * 1024,
             disk_reserve_bytes: 512 * 1024 * 1024,
         }

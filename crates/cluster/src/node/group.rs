@@ -17,11 +17,19 @@ pub(super) struct Group<O> {
     pub(super) waiting: VecDeque<Proposal<O>>,
     /// In the log, not yet committed, by position.
     pub(super) proposed: VecDeque<(LogPosition, Reply<O>)>,
+    /// Up to where entries may go as soon as they are applied.
+    pub(super) purge_later: Option<LogPosition>,
 }
 
 impl<O> Group<O> {
     pub(super) fn new(replica: Replica, shared: Arc<GroupShared>) -> Self {
-        Self { replica, shared, waiting: VecDeque::new(), proposed: VecDeque::new() }
+        let (waiting, proposed) = (VecDeque::new(), VecDeque::new());
+        Self { replica, shared, waiting, proposed, purge_later: None }
+    }
+
+    /// The purge that waited for entries that are applied now.
+    pub(super) fn due_purge(&self) -> Option<LogPosition> {
+        self.purge_later.filter(|up_to| up_to.index <= self.shared.applied())
     }
 
     /// Moves waiting commands into the log, as many as the round and raft take but

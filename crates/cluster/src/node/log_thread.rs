@@ -212,15 +212,17 @@ impl<S: StateMachine> LogThread<S> {
         }));
     }
 
+    /// Purges what is applied. A state machine that asks while it applies is ahead
+    /// of what is known here; that waits for a later tick.
     fn purge(&mut self, id: GroupId, up_to: LogPosition) {
-        let Some(group) = self.groups.get(&id) else {
+        let Some(group) = self.groups.get_mut(&id) else {
             return;
         };
-        let applied = group.shared.applied();
-        if up_to.index > applied {
-            tracing::error!(group = %id, up_to = up_to.index, applied, "purge refused: entries not applied yet are still needed");
+        if up_to.index > group.shared.applied() {
+            group.purge_later = group.purge_later.max(Some(up_to));
             return;
         }
+        group.purge_later.take_if(|later| later.index <= up_to.index);
         let purged = self.log.borrow_mut().purge(id, up_to);
         match purged {
             Ok(bytes) => {
@@ -294,6 +296,9 @@ impl<S: StateMachine> LogThread<S> {
         self.next_tick = now + self.options.tick;
         let ids: Vec<_> = self.groups.keys().copied().collect();
         for id in ids {
+            if let Some(up_to) = self.groups.get(&id).and_then(Group::due_purge) {
+                self.purge(id, up_to);
+            }
             let has_ready = self.with_group(id, |group| {
                 group.replica.tick();
                 group.replica.has_ready()

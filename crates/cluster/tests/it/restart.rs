@@ -103,6 +103,19 @@ fn entries_that_are_not_applied_are_not_purged() {
 }
 
 #[test]
+fn a_purge_waits_until_its_entries_are_applied() {
+    let disk = SimDisk::new(1);
+    let node = start(&disk);
+    add(&node, ONE);
+    put(&node, ONE, "c1").expect("a good disk");
+    let up_to = node.status(ONE).expect("it runs").applied + 1;
+    node.purge(ONE, LogPosition { index: up_to, term: 1 });
+    put(&node, ONE, "c2").expect("a good disk");
+    until("the purge", || node.status(ONE).expect("it runs").first == up_to + 1);
+    node.stop();
+}
+
+#[test]
 fn a_state_ahead_of_its_log_is_refused() {
     let (_, before) = ten_commands();
     let node = start(&SimDisk::new(2));

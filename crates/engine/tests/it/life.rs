@@ -147,3 +147,39 @@ fn writers_that_outrun_the_disk_are_slowed_down_then_refused_and_nothing_is_lost
     assert_eq!(contents(&engine).len(), 9);
     engine.close();
 }
+
+#[test]
+fn a_long_log_seals_the_segment_that_keeps_it() {
+    let disk = vicinal_storage::SimDisk::new(7);
+    let engine = vicinal_engine::Engine::open(vicinal_engine::EngineOptions {
+        log_file_bytes: 32 * 1024,
+        log_max_bytes: 128 * 1024,
+        ..crate::fixture::options(std::sync::Arc::new(disk))
+    })
+    .expect("an empty disk");
+    // Both would keep their rows in memory for a minute.
+    engine
+        .create_collection("", crate::fixture::spec(vicinal_types::Metric::L2), None)
+        .expect("right");
+    let busy = vicinal_types::CollectionSpec {
+        name: "busy".into(),
+        ..crate::fixture::spec(vicinal_types::Metric::L2)
+    };
+    engine.create_collection("", busy, None).expect("right");
+    insert(&engine, &range(0..200), 0).expect("an insert that keeps the first log file");
+    for batch in 0..40 {
+        let rows = crate::fixture::rows(&range(batch * 100..batch * 100 + 100), 0);
+        let write = vicinal_engine::Write::Insert(rows);
+        engine.write_blocking("", "busy", write, None).expect("an insert");
+    }
+    let log_bytes = || engine.stats().log.bytes;
+    for _ in 0..1_000 {
+        if log_bytes() <= 128 * 1024 {
+            break;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(10));
+    }
+    assert!(log_bytes() <= 128 * 1024, "the log still has {} bytes", log_bytes());
+    assert_eq!(contents(&engine).len(), 200);
+    engine.close();
+}

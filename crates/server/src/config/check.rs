@@ -78,6 +78,7 @@ impl Config {
         within("http.max_connections", http.max_connections, &(1..=65_536))?;
         // Above: what the log itself takes. Below: a file is made every few writes.
         within("storage.log_file_bytes", storage.log_file_bytes, &(MIB as u64..=1 << 30))?;
+        within("storage.log_max_bytes", storage.log_max_bytes, &(4 * MIB as u64..=1 << 40))?;
         within("storage.log_cache_bytes", storage.log_cache_bytes, &(0..=64 << 30))?;
         if storage.directory.as_os_str().is_empty() {
             let reason = "is empty; name the directory for the data".to_owned();

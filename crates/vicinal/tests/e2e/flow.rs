@@ -116,7 +116,9 @@ fn a_collection_is_declared_filled_searched_changed_and_dropped() {
         (&false.into(), Some(0))
     );
 
-    let imported = desk.json(&["import", "-c", "points", "--wait-indexed", &data]).remove(0);
+    let imported = desk
+        .json(&["import", "-c", "points", "--batch-rows", "1000", "--wait-indexed", &data])
+        .remove(0);
     assert_eq!((&imported["rows"], &imported["already_there"]), (&ROWS.into(), &0.into()));
     assert!(imported["rows_per_s"].as_f64().expect("a rate") > 0.0);
     assert_eq!(desk.count("points"), ROWS);
