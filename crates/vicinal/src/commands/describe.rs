@@ -6,8 +6,9 @@ use crate::output::{self, Align, Grid};
 use serde_json::json;
 use vicinal_client::proto::{
     CollectionSpec, DescribeCollectionResponse, IdType, IndexSpec, SegmentDescription,
-    SegmentIndex, SegmentState,
+    SegmentIndex, SegmentState, VectorColumn,
 };
+use vicinal_client::vector_type;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -34,6 +35,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 /// The lower-case name behind a message's enum: `ELEMENT_TYPE_F16` is `f16`.
 fn short(name: &str, prefix: &str) -> String {
     name.trim_start_matches(prefix).to_ascii_lowercase()
+}
+
+/// The metric by the name that flags and declarations use.
+fn metric(column: &VectorColumn) -> &'static str {
+    vector_type(column).map_or("unknown", |kind| kind.metric().name())
 }
 
 fn state(segment: &SegmentDescription) -> String {
@@ -63,7 +69,7 @@ fn print_json(described: &DescribeCollectionResponse) -> Result<(), Failure> {
             "name": column.name,
             "dimension": column.dimension,
             "element": short(column.element().as_str_name(), "ELEMENT_TYPE_"),
-            "metric": short(column.metric().as_str_name(), "METRIC_"),
+            "metric": metric(column),
             "index": declared(column.index.as_ref()),
         })
     });
@@ -136,8 +142,7 @@ fn print_columns(spec: &CollectionSpec) -> Result<(), Failure> {
     grid.row(["id".to_owned(), id.to_owned(), String::new()]);
     for column in &spec.vectors {
         let element = short(column.element().as_str_name(), "ELEMENT_TYPE_");
-        let metric = short(column.metric().as_str_name(), "METRIC_");
-        let kind = format!("{element} × {}, {metric}", column.dimension);
+        let kind = format!("{element} × {}, {}", column.dimension, metric(column));
         grid.row([column.name.clone(), kind, declared(column.index.as_ref())]);
     }
     for column in &spec.columns {

@@ -91,15 +91,14 @@ fn says<T: std::fmt::Debug>(outcome: Result<T, Error>, code: Code, words: &[&str
 /// `first` cannot be read or written and says which file it is; `second` serves.
 async fn first_is_damaged(server: Server, file: &str) -> Ended {
     let client = server.client().await;
-    let (first, words) = (client.collection("first"), &["first", file][..]);
-    let lost = Code::DataLoss;
-    says(first.count().await, lost, &words[1..]);
-    says(first.get([1_i64], &[]).await, lost, &words[1..]);
-    says(first.search(&[0.0; 4]).k(1).send().await, lost, &words[1..]);
-    says(first.scroll().next_page().await, lost, &words[1..]);
-    says(first.insert(rows([99])).await, lost, &words[1..]);
-    says(first.upsert(rows([1])).await, lost, &words[1..]);
-    says(first.delete([1_i64]).await, lost, &words[1..]);
+    let (first, lost, words) = (client.collection("first"), Code::DataLoss, &[file][..]);
+    says(first.count().await, lost, words);
+    says(first.get([1_i64], &[]).await, lost, words);
+    says(first.search(&[0.0; 4]).k(1).send().await, lost, words);
+    says(first.scroll().next_page().await, lost, words);
+    says(first.insert(rows([99])).await, lost, words);
+    says(first.upsert(rows([1])).await, lost, words);
+    says(first.delete([1_i64]).await, lost, words);
     serves(&client, "second", 19).await;
     server.stop()
 }

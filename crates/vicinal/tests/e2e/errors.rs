@@ -156,14 +156,13 @@ impl Docs {
     }
 
     /// Both ways of writing rows refuse these.
-    #[track_caller]
     async fn refuses(&self, rows: proto::RowBatch, words: &str) {
         refused(self.insert(rows.clone()).await, INVALID, words);
         refused(self.upsert(rows).await, INVALID, words);
     }
 
     /// Nothing was written since the start.
-    async fn is_unchanged(self) {
+    async fn unchanged(self) {
         let client = self.server.client().await;
         for (name, rows) in [("docs", 10), ("keys", 0)] {
             assert_eq!(client.collection(name).count().await.expect("a count"), rows, "{name}");
@@ -206,7 +205,7 @@ async fn wrong_vectors_are_refused_and_not_written() {
     let halves = proto::Vectors { element, ..packed(&[1.0; 4]) };
     let halves = with(column("v", Values::Vectors(halves)));
     docs.refuses(halves, "packed vectors are f16, column `v` of collection `docs` takes f32").await;
-    docs.is_unchanged().await;
+    docs.unchanged().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -255,7 +254,7 @@ async fn wrong_rows_are_refused_and_not_written() {
     docs.refuses(missing.clone(), "column `word` is missing").await;
     missing.columns.push(missing.columns[0].clone());
     docs.refuses(missing, "column `v` is there twice").await;
-    docs.is_unchanged().await;
+    docs.unchanged().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -277,7 +276,7 @@ async fn wrong_string_ids_are_refused_and_not_written() {
         ..Default::default()
     };
     refused(rows_stub(&docs.channel).get(request).await, INVALID, "513 bytes");
-    docs.is_unchanged().await;
+    docs.unchanged().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -333,7 +332,7 @@ async fn wrong_searches_and_reads_are_refused() {
     refused(rows.scroll(scroll(16_385, vec![])).await, INVALID, "limit 16385 is not between");
     refused(rows.scroll(scroll(1, vec![7; 3])).await, INVALID, "cursor");
     refused(rows.scroll(scroll(1, vec![0xff; 64])).await, INVALID, "cursor");
-    docs.is_unchanged().await;
+    docs.unchanged().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -375,7 +374,7 @@ async fn unknown_names_are_not_found() {
         options: None,
     };
     refused(rows.count(request).await, Code::NotFound, "`docs` in database `other`");
-    docs.is_unchanged().await;
+    docs.unchanged().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -408,19 +407,15 @@ async fn wrong_declarations_are_refused() {
     check(&|s| s.segments = Some(limits), INVALID, words).await;
     let index = proto::IndexSpec { m: 1, ..Default::default() };
     check(&|s| s.vectors[0].index = Some(index), INVALID, "m 1 is not between 2 and 256").await;
-    docs.is_unchanged().await;
+    docs.unchanged().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn giant_messages_and_wrong_options_are_refused() {
     let docs = Docs::start().await;
-    // A row beyond what a message may hold; the limit and both sizes are named.
-    let words = format!("{MESSAGE_BYTES}");
-    let giant = || strings(["x".repeat(MESSAGE_BYTES + 1), "y".to_owned()]);
-    let outcome = docs.insert(with(column("word", giant()))).await;
-    let status = outcome.expect_err("too large");
-    assert!(matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted), "{status}");
-    assert!(status.message().contains(&words), "{status}");
+    let giant = strings(["x".repeat(MESSAGE_BYTES + 1), "y".to_owned()]);
+    let outcome = docs.insert(with(column("word", giant))).await;
+    refused(outcome, Code::OutOfRange, &format!("the limit is: {MESSAGE_BYTES} bytes"));
     let name = "n".repeat(MESSAGE_BYTES / 2);
     let outcome = docs.insert_into(&name, batch([21])).await;
     let status = outcome.expect_err("no such collection");
@@ -438,5 +433,51 @@ async fn giant_messages_and_wrong_options_are_refused() {
     let options = Some(proto::ReadOptions { consistency: 9, ..Default::default() });
     let request = proto::SearchRequest { options, ..search(&[0.0; 4], 1) };
     refused(docs.search(request).await, INVALID, "9 is no Consistency");
-    docs.is_unchanged().await;
+    docs.unchanged().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_and_answers_too_large_for_a_record_or_a_message_are_refused() {
+    let docs = Docs::start().await;
+    // Each batch fits into a message, both together do not.
+    let texts = |ids: std::ops::Range<i64>| {
+        let text = strings(ids.clone().map(|_| "x".repeat(60_000)));
+        let mut rows = batch(ids);
+        rows.columns[1] = column("word", text);
+        rows
+    };
+    docs.insert(texts(100..110)).await.expect("it fits");
+    docs.insert(texts(110..120)).await.expect("it fits");
+    let columns = || vec!["word".to_owned()];
+    let words = format!("more than the {MESSAGE_BYTES} of one message; ask for fewer");
+    let get = proto::GetRequest {
+        collection: "docs".to_owned(),
+        ids: ids(100..120),
+        columns: columns(),
+        ..Default::default()
+    };
+    let exhausted = Code::ResourceExhausted;
+    refused(rows_stub(&docs.channel).get(get).await, exhausted, &words);
+    let wanted = proto::SearchRequest { columns: columns(), ..search(&[110.0, 1.0, 2.0, 3.0], 20) };
+    refused(docs.search(wanted.clone()).await, exhausted, &words);
+    let fewer = proto::SearchRequest { k: 10, ..wanted };
+    assert_eq!(docs.search(fewer).await.expect("it fits").len(), 10);
+    docs.server.stop();
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Setup::new(directory.path()).start();
+    let docs = Docs { channel: server.channel(), server, _directory: directory };
+    docs.create(spec("docs")).await.expect("a collection");
+    let rows = |count: i64| {
+        let mut rows = batch(0..count);
+        rows.columns[1] = column("word", strings((0..count).map(|_| "x".repeat(60_000))));
+        rows
+    };
+    let outcome = docs.insert(rows(840)).await;
+    refused(outcome, exhausted, "the limit is 50331648; split the batch");
+    let outcome = docs.insert(rows(1_200)).await;
+    refused(outcome, Code::OutOfRange, "the limit is: 67108864 bytes");
+    let docs_now = docs.server.client().await.collection("docs").count().await;
+    assert_eq!(docs_now.expect("a count"), 0);
+    docs.server.stop();
 }

@@ -6,6 +6,8 @@ use crate::process::{
     PATIENCE, POLL, Setup, Starting, free_address, http, until, vicinal, write_file,
 };
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -130,6 +132,21 @@ async fn a_shutdown_ends_after_its_grace_and_at_once_at_a_second_signal() {
     }
 }
 
+#[test]
+fn a_peer_that_hangs_does_not_hold_up_a_shutdown() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Setup::new(directory.path()).with("SERVER__SHUTDOWN_GRACE_MS", 60_000).start();
+    // HTTP/2's preface and empty settings, and never a word again.
+    let mut silent = TcpStream::connect(server.address()).expect("a connection");
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    silent.write_all(preface).expect("sent");
+    silent.read_exact(&mut [0; 9]).expect("the server's settings");
+    let started = SystemClock.now();
+    server.stop();
+    let took = SystemClock.now().saturating_duration_since(started);
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readiness_comes_when_the_log_is_replayed_and_not_before() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -159,6 +176,34 @@ async fn readiness_comes_when_the_log_is_replayed_and_not_before() {
     let Ok(server) = starting.up() else { panic!("it was ready") };
     let count = server.client().await.collection("docs").count().await;
     assert_eq!(count.expect("it is ready"), 20_000);
+    server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_rides_out_restarts_and_writes_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let setup = Setup::new(directory.path()).with("SERVER__ADDRESS", free_address());
+    let mut server = setup.start();
+    let client = Client::connect(&server.address()).await.expect("it serves");
+    create(&client, "docs").await;
+    let docs = client.collection("docs");
+    let writing = tokio::spawn(async move {
+        for start in (0..6_000).step_by(10) {
+            let answer = docs.insert(rows(start..start + 10)).await.expect("sent again until done");
+            // Sent twice, done once: the second attempt hears of the first.
+            assert_eq!((answer.inserted, answer.already_exists), (10, vec![]));
+        }
+    });
+    let mut restarts = 0;
+    while !writing.is_finished() {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        server.kill();
+        server = setup.start();
+        restarts += 1;
+    }
+    writing.await.expect("every write was done once");
+    assert_eq!(client.collection("docs").count().await.expect("a count"), 6_000);
+    assert!(restarts > 1, "{restarts} restarts");
     server.stop();
 }
 
