@@ -1,7 +1,7 @@
 //! The life of a server: its start, its pages, its orderly end; and the help of
 //! every command.
 
-use crate::message::{column, ids, packed, rows_stub};
+use crate::message::{column, ids, packed};
 use crate::process::{
     PATIENCE, POLL, Setup, Starting, free_address, http, until, vicinal, write_file,
 };
@@ -15,7 +15,7 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Channel;
 use vicinal_client::proto;
 use vicinal_client::proto::column_values::Values;
-use vicinal_client::{Client, Code, CollectionSpec, ElementType, Metric, Rows, VectorType};
+use vicinal_client::{Client, Code, CollectionSpec, ElementType, Metric, Retry, Rows, VectorType};
 use vicinal_types::{Clock as _, SystemClock};
 
 const DIM: usize = 256;
@@ -90,9 +90,12 @@ async fn sigterm_finishes_what_is_in_flight_and_takes_nothing_new() {
         let (status, reason) = http(page, "/readyz")?;
         (status == 503 && reason.contains("shutting down")).then_some(())
     });
-    let late = proto::CountRequest { collection: "docs".to_owned(), ..Default::default() };
-    let late = rows_stub(&server.channel()).count(late).await;
-    assert_eq!(late.expect_err("nothing new is taken").code(), Code::Unavailable);
+    let late = async {
+        let client = Client::builder().retry(Retry::NEVER).connect(&server.address()).await?;
+        client.collection("docs").count().await
+    };
+    let late = late.await.expect_err("nothing new is taken");
+    assert_eq!(late.code(), Code::Unavailable, "{late}");
     send.send(request).await.expect("a server that listens");
     drop(send);
     let answered = answer.await.expect("no panic").expect("what was in flight is finished");
