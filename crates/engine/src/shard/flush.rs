@@ -16,6 +16,7 @@ use super::requests::Remembered;
 use super::state::SealedState;
 use super::{RETRY_PAUSE, Shard};
 use crate::segment::{MemoryView, Sealed, SealedView, Tombstone, write_segment, write_tombstones};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -46,7 +47,7 @@ impl Shard {
             return;
         }
         let shard = Arc::clone(self);
-        let submitted = maintenance.flushers().submit(move || shard.run_flushes());
+        let submitted = maintenance.flushers().submit(move || shard.run_flush());
         if submitted.is_err() {
             self.is_flushing.store(false, Ordering::Release);
         }
@@ -57,22 +58,31 @@ impl Shard {
         failed_at.is_some_and(|at| self.clock.now().saturating_duration_since(at) < RETRY_PAUSE)
     }
 
-    fn run_flushes(self: &Arc<Self>) {
-        let mut outcome = Ok(());
-        while outcome.is_ok() && self.has_frozen() && self.view().damaged.is_empty() {
+    /// Seals one segment and queues behind the other shards for the next: those
+    /// that are written to all the time must not keep the workers for themselves,
+    /// or the log, which goes on where the slowest shard is, never ends.
+    fn run_flush(self: &Arc<Self>) {
+        if self.has_frozen() && self.view().damaged.is_empty() {
             let started = self.clock.now();
-            outcome = self.flush_oldest();
-            let seconds = self.clock.now().saturating_duration_since(started).as_secs_f64();
+            // A panic would leave the shard "flushing" for ever.
+            let flush = catch_unwind(AssertUnwindSafe(|| self.flush_oldest()));
+            let outcome =
+                flush.unwrap_or_else(|_| Err(Error::internal("the flush ended with a panic")));
+            let now = self.clock.now();
+            let seconds = now.saturating_duration_since(started).as_secs_f64();
             metrics::histogram!("vicinal_flush_seconds").record(seconds);
+            let failures = metrics::counter!("vicinal_flush_failures_total");
+            failures.increment(u64::from(outcome.is_err()));
+            if let Err(error) = &outcome {
+                tracing::warn!(group = %self.group, "a flush failed and is tried again: {error}");
+            }
+            *self.flush_failure.lock() = outcome.err().map(|error| (now, error.to_string()));
         }
-        metrics::counter!("vicinal_flush_failures_total").increment(u64::from(outcome.is_err()));
-        if let Err(error) = &outcome {
-            tracing::warn!(group = %self.group, "a flush failed and is tried again: {error}");
-        }
-        let failed_at = self.clock.now();
-        *self.flush_failure.lock() = outcome.err().map(|error| (failed_at, error.to_string()));
         self.is_flushing.store(false, Ordering::Release);
         self.request_builds();
+        if self.has_frozen() && self.view().damaged.is_empty() {
+            self.request_flush();
+        }
     }
 
     /// Seals the oldest frozen segment.

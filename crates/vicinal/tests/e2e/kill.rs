@@ -49,9 +49,13 @@ const COLLECTIONS: [&str; 2] = ["busy", "calm"];
 /// Rows of a segment: a few dozen writes.
 const SEGMENT_ROWS: u64 = 400;
 
-/// What the log may hold at any time. The run writes several times as much: what
-/// the clients manage in the second for which the calm collection grows, at most.
-const LOG_BYTES_MAX: u64 = 32 << 20;
+/// From here on the server seals early to let go of its log.
+const LOG_BYTES: u64 = 8 << 20;
+
+/// What the log may hold at any time: beyond that limit what the clients manage
+/// between two looks of the server and while a segment is sealed. Without the
+/// limit, kills that come faster than segments are due would let it grow for ever.
+const LOG_BYTES_MAX: u64 = 3 * LOG_BYTES;
 
 /// The server, the clients, and what happened so far.
 struct Run {
@@ -205,7 +209,9 @@ async fn fifty_kills_lose_nothing_acknowledged_and_bring_nothing_back() {
     let seed = seed.unwrap_or_else(|| SystemClock.unix_micros());
     println!("SEED={seed}");
     let directory = tempfile::tempdir().expect("a directory");
-    let setup = Setup::new(directory.path()).with("STORAGE__LOG_CACHE_BYTES", 1 << 20);
+    let setup = Setup::new(directory.path())
+        .with("STORAGE__LOG_CACHE_BYTES", 1 << 20)
+        .with("STORAGE__LOG_MAX_BYTES", LOG_BYTES);
     let mut run = Run::new(setup, seed);
     for kill in 0..KILLS {
         run.round(kill).await;

@@ -3,7 +3,7 @@
 
 use crate::message::{column, ids, packed};
 use crate::process::{
-    PATIENCE, POLL, Setup, Starting, free_address, http, until, vicinal, write_file,
+    PATIENCE, POLL, Server, Setup, Starting, free_address, http, until, vicinal, write_file,
 };
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Channel;
+use tonic_prost::ProstCodec;
 use vicinal_client::proto;
 use vicinal_client::proto::column_values::Values;
 use vicinal_client::{Client, Code, CollectionSpec, ElementType, Metric, Retry, Rows, VectorType};
@@ -20,10 +21,11 @@ use vicinal_types::{Clock as _, SystemClock};
 
 const DIM: usize = 256;
 
-fn rows(ids: std::ops::Range<i64>) -> Rows {
-    let vectors: Vec<f32> =
-        ids.clone().flat_map(|id| (0..DIM).map(move |at| (id + at as i64) as f32)).collect();
-    Rows::new(ids.collect::<Vec<_>>()).vectors("v", &vectors)
+fn rows(ids: impl IntoIterator<Item = i64>) -> Rows {
+    let ids: Vec<i64> = ids.into_iter().collect();
+    let vector = |id: &i64| (0..DIM).map(|at| (*id + at as i64) as f32).collect::<Vec<_>>();
+    let vectors: Vec<f32> = ids.iter().flat_map(vector).collect();
+    Rows::new(ids).vectors("v", &vectors)
 }
 
 async fn create(client: &Client, name: &str) {
@@ -32,46 +34,69 @@ async fn create(client: &Client, name: &str) {
     client.create(CollectionSpec::new(name).vector("v", vector)).await.expect("a collection");
 }
 
-/// One row, as a request that is on its way until the message is sent.
-async fn insert_in_flight(
-    channel: &Channel,
-    id: i64,
-) -> (mpsc::Sender<proto::InsertRequest>, proto::InsertRequest, InFlight) {
-    let mut stub = tonic::client::Grpc::new(channel.clone());
-    stub.ready().await.expect("a connection");
-    let (sender, messages) = mpsc::channel(1);
-    let request = proto::InsertRequest {
-        collection: "docs".to_owned(),
-        rows: Some(proto::RowBatch {
-            ids: ids([id]),
-            columns: vec![column("v", Values::Vectors(packed(&[1.0; DIM])))],
-        }),
-        ..Default::default()
-    };
-    let path = PathAndQuery::from_static("/vicinal.v1.Rows/Insert");
-    let call = async move {
-        let codec =
-            tonic_prost::ProstCodec::<proto::InsertRequest, proto::InsertResponse>::default();
-        let messages = tonic::Request::new(ReceiverStream::new(messages));
-        stub.client_streaming(messages, path, codec).await.map(tonic::Response::into_inner)
-    };
-    (sender, request, tokio::spawn(call))
+/// A write of one row that the server has begun to take and whose message is
+/// still to be sent.
+struct InFlight {
+    send: mpsc::Sender<proto::InsertRequest>,
+    answer: tokio::task::JoinHandle<Result<proto::InsertResponse, tonic::Status>>,
 }
 
-/// Waits until the one request that a server takes is there: others are refused.
-async fn full(client: &Client) {
-    loop {
-        match client.list().await {
-            Ok(_) => tokio::time::sleep(POLL).await,
-            Err(error) => {
-                assert_eq!(error.code(), Code::ResourceExhausted, "{error}");
-                return;
+impl InFlight {
+    /// Begins it at a server that takes one request at a time.
+    async fn begin(server: &Server) -> Self {
+        let client = server.client().await;
+        let begun = async {
+            loop {
+                let call = Self::open(&server.channel()).await;
+                if call.has_arrived(&client).await {
+                    return call;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, begun).await.expect("the server takes one request")
+    }
+
+    async fn open(channel: &Channel) -> Self {
+        let mut stub = tonic::client::Grpc::new(channel.clone());
+        stub.ready().await.expect("a connection");
+        let (send, messages) = mpsc::channel(1);
+        let path = PathAndQuery::from_static("/vicinal.v1.Rows/Insert");
+        let call = async move {
+            let codec = ProstCodec::<proto::InsertRequest, proto::InsertResponse>::default();
+            let messages = tonic::Request::new(ReceiverStream::new(messages));
+            stub.client_streaming(messages, path, codec).await.map(tonic::Response::into_inner)
+        };
+        Self { send, answer: tokio::spawn(call) }
+    }
+
+    /// Waits until others are refused, and not because of one another; false if
+    /// this call is the one that was.
+    async fn has_arrived(&self, client: &Client) -> bool {
+        let mut refusals = 0;
+        while refusals < 5 && !self.answer.is_finished() {
+            tokio::time::sleep(POLL).await;
+            match client.list().await {
+                Ok(_) => refusals = 0,
+                Err(error) => {
+                    assert_eq!(error.code(), Code::ResourceExhausted, "{error}");
+                    refusals += 1;
+                }
             }
         }
+        !self.answer.is_finished()
+    }
+
+    /// Sends the message and waits for the answer.
+    async fn finish(self, id: i64) -> proto::InsertResponse {
+        let vectors = column("v", Values::Vectors(packed(&[1.0; DIM])));
+        let rows = Some(proto::RowBatch { ids: ids([id]), columns: vec![vectors] });
+        let collection = "docs".to_owned();
+        let request = proto::InsertRequest { collection, rows, ..Default::default() };
+        self.send.send(request).await.expect("a server that listens");
+        drop(self.send);
+        self.answer.await.expect("no panic").expect("what was in flight is finished")
     }
 }
-
-type InFlight = tokio::task::JoinHandle<Result<proto::InsertResponse, tonic::Status>>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_finishes_what_is_in_flight_and_takes_nothing_new() {
@@ -82,9 +107,7 @@ async fn sigterm_finishes_what_is_in_flight_and_takes_nothing_new() {
     let server = setup.start();
     create(&server.client().await, "docs").await;
     server.client().await.collection("docs").insert(rows(0..100)).await.expect("rows");
-    let (channel, page) = (server.channel(), server.http_address());
-    let (send, request, answer) = insert_in_flight(&channel, 1_000).await;
-    full(&server.client().await).await;
+    let (page, call) = (server.http_address(), InFlight::begin(&server).await);
     server.terminate();
     until("the end of readiness", || {
         let (status, reason) = http(page, "/readyz")?;
@@ -96,9 +119,7 @@ async fn sigterm_finishes_what_is_in_flight_and_takes_nothing_new() {
     };
     let late = late.await.expect_err("nothing new is taken");
     assert_eq!(late.code(), Code::Unavailable, "{late}");
-    send.send(request).await.expect("a server that listens");
-    drop(send);
-    let answered = answer.await.expect("no panic").expect("what was in flight is finished");
+    let answered = call.finish(1_000).await;
     assert_eq!(answered.inserted, 1);
     let ended = server.ended();
     assert!(ended.status.success(), "{ended:#?}");
@@ -119,8 +140,7 @@ async fn a_shutdown_ends_after_its_grace_and_at_once_at_a_second_signal() {
             .with("LIMITS__MAX_REQUESTS", 1);
         let server = setup.start();
         create(&server.client().await, "docs").await;
-        let (_send, _, _answer) = insert_in_flight(&server.channel(), 1).await;
-        full(&server.client().await).await;
+        let call = InFlight::begin(&server).await;
         let started = SystemClock.now();
         server.terminate();
         if signals == 2 {
@@ -132,6 +152,7 @@ async fn a_shutdown_ends_after_its_grace_and_at_once_at_a_second_signal() {
         let took = SystemClock.now().saturating_duration_since(started);
         assert!(ended.status.success(), "{ended:#?}");
         assert!(took < Duration::from_secs(8), "{took:?} with {signals} signals");
+        assert!(call.answer.await.expect("no panic").is_err(), "it was cut off");
     }
 }
 
