@@ -267,7 +267,7 @@ impl Prepared {
         let vectors = &sealed.sealed.rows.vectors(self.column.id).vectors;
         let live = sealed.live.as_deref();
         if let (SearchPlan::Index { effort }, Some(built)) = (plan, sealed.index(self.column.id)) {
-            let search = IndexSearch { k, effort, allowed: live };
+            let search = IndexSearch { allowed: live, ..IndexSearch::new(k, effort) };
             return SCRATCH.with_borrow_mut(|scratch| {
                 built.index.search(vectors, query, &search, scratch, &self.cancel)
             });

@@ -53,7 +53,7 @@ pub fn calibrate(
         let bounds = truth(vectors, &queries, k, cancel)?;
         let mut points = Vec::new();
         for effort in EFFORTS {
-            let search = Search { k, effort: effort as usize, allowed: None };
+            let search = Search::new(k, effort as usize);
             let found = |(&query, &(bound, count)): (&u32, &(f32, usize)),
                          scratch: &mut HnswScratch| {
                 let found = hnsw.search_without(vectors, query, &search, scratch, cancel)?;

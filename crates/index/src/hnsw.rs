@@ -121,7 +121,7 @@ impl Hnsw {
         let passing = search.allowed.map_or(self.rows as usize, Bitmap::count);
         let allowed = search.allowed.filter(|_| passing < self.rows as usize);
         let k = search.k.min(passing);
-        let search = Search { k, effort: search.effort.max(k), allowed };
+        let search = Search { k, effort: search.effort.max(k), allowed, ..*search };
         let mut work = Work::default();
         if k == 0 {
             return Ok(Found { neighbors: Vec::new(), work });

@@ -37,6 +37,8 @@ pub struct Search<'a> {
     pub effort: usize,
     /// The rows that may be found; all if there is no mask.
     pub allowed: Option<&'a Bitmap>,
+    /// Only rows whose key is at most this are found; infinity for all.
+    pub within: f32,
 }
 
 /// What a search found.
@@ -86,6 +88,13 @@ pub(crate) const FLAT: u32 = 1;
 /// The first word of the header of an HNSW index.
 pub(crate) const HNSW: u32 = 2;
 
+impl Search<'_> {
+    /// The `k` nearest of all rows.
+    pub fn new(k: usize, effort: usize) -> Self {
+        Self { k, effort, allowed: None, within: f32::INFINITY }
+    }
+}
+
 impl Index {
     /// Builds an index over all rows, on all threads of `pool`.
     ///
@@ -132,10 +141,13 @@ impl Index {
         if let Some(allowed) = search.allowed {
             assert_eq!(allowed.len(), vectors.len() as usize, "a mask has one bit a row");
         }
-        match self {
+        let mut found = match self {
             Self::Flat(flat) => flat.search(vectors, query, search, cancel),
             Self::Hnsw(hnsw) => hnsw.search(vectors, query, search, &mut scratch.hnsw, cancel),
-        }
+        }?;
+        let within = found.neighbors.partition_point(|found| found.key <= search.within);
+        found.neighbors.truncate(within);
+        Ok(found)
     }
 
     /// The index as sections to store; [`open`](Self::open) takes them back.

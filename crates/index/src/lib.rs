@@ -27,7 +27,7 @@
 //! let never = Cancel::never();
 //! let index = Index::build(&IndexParams::Flat, &vectors, &pool, &Progress::default(), &never)?;
 //!
-//! let search = Search { k: 2, effort: 2, allowed: None };
+//! let search = Search::new(2, 2);
 //! let found = index.search(&vectors, &[1, 1], &search, &mut Scratch::default(), &never)?;
 //! let rows: Vec<_> = found.neighbors.iter().map(|neighbor| neighbor.row).collect();
 //! assert_eq!(rows, [0, 2]);

@@ -18,6 +18,8 @@ pub struct Work {
     pub distances: u64,
     /// Graph vertices whose links were followed.
     pub expanded: u64,
+    /// Lists of an IVF index that were probed.
+    pub lists: u64,
 }
 
 /// The `k` nearest rows seen so far; of equally near ones the lower row.

@@ -112,10 +112,10 @@ fn a_walk_with_heaps_finds_what_the_sorted_array_finds() {
 fn effort_for_every_row_is_answered_by_a_scan() {
     let vectors = vectors(4, noise(4 * 300, 8));
     let index = Index::Hnsw(Box::new(build(&vectors, 4, 1)));
-    let search = Search { k: 5, effort: 300, allowed: None };
+    let search = Search::new(5, 300);
     let found =
         index.search(&vectors, vectors.row(0), &search, &mut Scratch::default(), &Cancel::never());
-    assert_eq!(found.expect("not stopped").work, Work { distances: 300, expanded: 0 });
+    assert_eq!(found.expect("not stopped").work, Work { distances: 300, ..Work::default() });
     assert_eq!(
         index.params(),
         IndexParams::Hnsw(HnswParams { m: 4, ef_construction: 32, seed: 1 })

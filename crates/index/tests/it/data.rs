@@ -100,7 +100,7 @@ pub(crate) fn search(
     effort: usize,
     allowed: Option<&Bitmap>,
 ) -> Found {
-    let search = Search { k, effort, allowed };
+    let search = Search { allowed, ..Search::new(k, effort) };
     index
         .search(vectors, query, &search, &mut Scratch::default(), &Cancel::never())
         .expect("not stopped")

@@ -89,7 +89,7 @@ fn cancelled_work_stops() {
         let built = Index::build(&params, &vectors, &pool(threads), &Progress::default(), &cancel);
         assert!(matches!(built, Err(IndexError::Stopped(Stopped::Cancelled))));
     }
-    let search = Search { k: 10, effort: 200, allowed: None };
+    let search = Search::new(10, 200);
     let found = index.search(&vectors, vectors.row(0), &search, &mut Scratch::default(), &cancel);
     assert_eq!(found.expect_err("cancelled"), Stopped::Cancelled);
     let points = vicinal_index::calibrate(&index, &vectors, &pool(1), 10, 10, 0, &cancel);
@@ -104,7 +104,7 @@ fn one_scratch_serves_indexes_of_all_sizes() {
         let index = build(&vectors, 8, 32, 2);
         let query = [0; 32];
         let own = search(&index, &vectors, &query, 7, 20, None);
-        let asked = Search { k: 7, effort: 20, allowed: None };
+        let asked = Search::new(7, 20);
         let shared = index.search(&vectors, &query, &asked, &mut scratch, &Cancel::never());
         assert_eq!(shared.expect("not stopped"), own);
     }

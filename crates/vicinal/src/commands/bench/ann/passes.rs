@@ -50,7 +50,7 @@ impl Searched<'_> {
         truth: &[Vec<f32>],
         pool: &rayon::ThreadPool,
     ) -> Result<Measured, Failure> {
-        let search = Search { k, effort, allowed: None };
+        let search = Search::new(k, effort);
         let mut best: Option<(Duration, f64)> = None;
         for _ in 0..PASSES {
             let (took, recalls) = if pool.current_num_threads() == 1 {
