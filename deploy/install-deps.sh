@@ -1,12 +1,23 @@
 #!/usr/bin/env bash
 # Installs what building Vicinal needs beside Rust, on Debian 12, Ubuntu 22.04 and
 # later. Does nothing, quickly, when everything is there. Run by `make deps`.
+#
+#   deploy/install-deps.sh [--faiss]
+#
+# --faiss: also what the feature `faiss` needs, on Debian 12, Ubuntu 24.04 and later.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # What each is for: a C compiler and linker (zstd, the final link), make (this
 # tree's commands), pkg-config (finds hwloc), hwloc and libudev (which cores share a memory).
 packages=(gcc libc6-dev make pkg-config libhwloc-dev libudev-dev)
+# faiss: a C++ compiler with OpenMP, cmake 3.24 and BLAS.
+faiss_packages=(g++ cmake libopenblas-dev)
+case ${1:-} in
+    '') ;;
+    --faiss) packages+=("${faiss_packages[@]}") ;;
+    *) printf 'deps: unknown option %s; there is --faiss\n' "$1" >&2; exit 1 ;;
+esac
 
 say() { printf 'deps: %s\n' "$*"; }
 fail() { printf 'deps: %s\n' "$*" >&2; exit 1; }
@@ -60,5 +71,7 @@ if command -v dpkg-query >/dev/null; then
     ((${#missing[@]} == 0)) || install_packages "${missing[@]}"
 elif ! pkg-config --exists hwloc 2>/dev/null; then
     fail "not a Debian or Ubuntu system: install gcc, make, pkg-config and the headers of hwloc 2 by hand"
+elif [[ ${1:-} == --faiss ]]; then
+    say "not a Debian or Ubuntu system: faiss also needs g++, cmake 3.24 and OpenBLAS"
 fi
 install_toolchain

@@ -1,9 +1,10 @@
 //! The words of `vicinal-types` as the messages of proto/, and back.
 
+mod indexes;
+
+pub(crate) use indexes::{index, index_back};
 use vicinal_api::v1 as proto;
-use vicinal_types::{
-    ElementType, IdType, Ids, IndexKind, IndexSpec, Metric, Nearer, ScalarType, SegmentLimits,
-};
+use vicinal_types::{ElementType, IdType, Ids, Metric, Nearer, ScalarType, SegmentLimits};
 
 pub(crate) fn metric(metric: Metric) -> proto::Metric {
     match metric {
@@ -11,6 +12,7 @@ pub(crate) fn metric(metric: Metric) -> proto::Metric {
         Metric::InnerProduct => proto::Metric::InnerProduct,
         Metric::Cosine => proto::Metric::Cosine,
         Metric::Hamming => proto::Metric::Hamming,
+        Metric::Jaccard => proto::Metric::Jaccard,
     }
 }
 
@@ -46,6 +48,7 @@ pub(crate) fn metric_back(metric: proto::Metric) -> Option<Metric> {
         proto::Metric::InnerProduct => Some(Metric::InnerProduct),
         proto::Metric::Cosine => Some(Metric::Cosine),
         proto::Metric::Hamming => Some(Metric::Hamming),
+        proto::Metric::Jaccard => Some(Metric::Jaccard),
     }
 }
 
@@ -64,20 +67,6 @@ pub(crate) fn scalar_type(scalar: ScalarType) -> proto::ScalarType {
         ScalarType::String => proto::ScalarType::String,
         ScalarType::Timestamp => proto::ScalarType::Timestamp,
         ScalarType::Json => proto::ScalarType::Json,
-    }
-}
-
-pub(crate) fn index(index: IndexSpec) -> proto::IndexSpec {
-    let kind = match index.kind {
-        IndexKind::Auto => proto::IndexKind::Auto,
-        IndexKind::Flat => proto::IndexKind::Flat,
-        IndexKind::Hnsw => proto::IndexKind::Hnsw,
-    };
-    proto::IndexSpec {
-        kind: kind.into(),
-        m: index.m,
-        ef_construction: index.ef_construction,
-        flat_below_rows: index.flat_below_rows,
     }
 }
 

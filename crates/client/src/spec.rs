@@ -122,3 +122,17 @@ pub fn vector_type(column: &proto::VectorColumn) -> Result<VectorType> {
     VectorType::new(column.dimension, element, metric)
         .map_err(|error| Error::Invalid(format!("vector column `{name}`: {error}")))
 }
+
+/// The index parameters of a vector column as a description of its collection
+/// has them.
+///
+/// # Errors
+/// [`Error::Invalid`] for parameters that this client does not know.
+pub fn index_spec(column: &proto::VectorColumn) -> Result<IndexSpec> {
+    let index = column.index.unwrap_or_default();
+    convert::index_back(&index).ok_or_else(|| {
+        let name = &column.name;
+        let reason = "has index parameters that this client does not know";
+        Error::Invalid(format!("vector column `{name}` {reason}; use a newer one"))
+    })
+}

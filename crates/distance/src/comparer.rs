@@ -1,6 +1,7 @@
 //! Comparing stored vectors of a column's type.
 
 use crate::kernels::{Kernel, Kernels};
+use crate::tiles::{self, Job, order};
 use vicinal_types::{ElementType, Metric, VectorType};
 
 /// Compares stored vectors: little-endian bytes in the column's element type,
@@ -8,7 +9,7 @@ use vicinal_types::{ElementType, Metric, VectorType};
 ///
 /// A *key* is smaller for nearer vectors, whatever the metric: the squared
 /// distance for L2, the negated inner product for inner product and cosine, the
-/// number of differing bits for Hamming. A key is never NaN: what has no order
+/// number of differing bits for Hamming, the distance itself for Jaccard. A key is never NaN: what has no order
 /// (an overflowed sum minus another) counts as infinitely far.
 #[derive(Clone, Copy)]
 pub struct Comparer {
@@ -33,6 +34,7 @@ impl Comparer {
             Metric::L2 => (l2, 1.0),
             Metric::InnerProduct | Metric::Cosine => (dot, -1.0),
             Metric::Hamming => (kernels.hamming, 1.0),
+            Metric::Jaccard => (kernels.jaccard, 1.0),
         };
         Self { vector, row_bytes: vector.row_bytes(), kernel, sign }
     }
@@ -51,7 +53,7 @@ impl Comparer {
         let expected = self.row_bytes;
         assert!(a.len() == expected && b.len() == expected, "a stored vector has {expected} bytes");
         // SAFETY: the instruction set is present, by the invariant of `Kernels`.
-        self.order(unsafe { (self.kernel.pair)(a, b) })
+        order(self.sign, unsafe { (self.kernel.pair)(a, b) })
     }
 
     /// The keys of `query` and every one of the contiguous `rows`.
@@ -67,8 +69,50 @@ impl Comparer {
         // SAFETY: the instruction set is present, by the invariant of `Kernels`.
         unsafe { (self.kernel.rows)(query, rows, out) };
         for key in out {
-            *key = self.order(*key);
+            *key = order(self.sign, *key);
         }
+    }
+
+    /// The keys of `query` and those of the contiguous `rows` that `at` numbers;
+    /// rows are asked for some ahead of their turn.
+    ///
+    /// # Panics
+    /// If `query` is not [`VectorType::row_bytes`] long, `at` and `out` differ in
+    /// length, or a row is not there.
+    #[inline]
+    pub fn keys_at(&self, query: &[u8], rows: &[u8], at: &[u32], out: &mut [f32]) {
+        let expected = self.row_bytes;
+        assert_eq!(query.len(), expected, "a stored vector has {expected} bytes");
+        assert_eq!(at.len(), out.len(), "each row has one result");
+        // SAFETY: the instruction set is present, by the invariant of `Kernels`.
+        unsafe { (self.kernel.scattered)(query, rows, at, out) };
+        for key in out {
+            *key = order(self.sign, *key);
+        }
+    }
+
+    /// The keys of every one of the contiguous `queries` and every one of the
+    /// contiguous `rows`: `out[q * rows + r]` is the key of query q and row r.
+    ///
+    /// Floats are summed in another order than by [`Self::key`]. From four
+    /// queries on, this costs less than asking for each query's keys. Many rows
+    /// are best cut into pieces whose keys fit the cache.
+    ///
+    /// # Panics
+    /// If `queries` or `rows` do not hold whole vectors or `out` has not one place
+    /// for each pair of them.
+    pub fn keys_many(&self, queries: &[u8], rows: &[u8], out: &mut [f32]) {
+        let row_bytes = self.row_bytes;
+        assert!(
+            queries.len().is_multiple_of(row_bytes) && rows.len().is_multiple_of(row_bytes),
+            "a stored vector has {row_bytes} bytes"
+        );
+        let (query_count, row_count) = (queries.len() / row_bytes, rows.len() / row_bytes);
+        assert_eq!(out.len(), query_count * row_count, "each query meets each row once");
+        let job = Job { queries, rows, row_bytes, sign: self.sign };
+        // SAFETY: the instruction set is present, by the invariant of `Kernels`; the
+        // lengths were checked above.
+        unsafe { tiles::compare(&self.kernel, job, out) }
     }
 
     /// The metric's own score of a key: what users see.
@@ -76,12 +120,6 @@ impl Comparer {
     pub fn score(&self, key: f32) -> f32 {
         // Adding zero turns the -0.0 of a negated product into 0.0.
         self.sign * key + 0.0
-    }
-
-    /// NaN becomes infinity and -0.0 becomes 0.0, so that keys are ordered.
-    #[inline]
-    fn order(&self, raw: f32) -> f32 {
-        (self.sign * raw).min(f32::INFINITY) + 0.0
     }
 }
 

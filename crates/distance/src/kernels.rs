@@ -1,6 +1,16 @@
 //! The kernel table, and which one this process uses.
 
+mod codes;
+mod order;
+mod signs;
+mod transform;
+
+pub use signs::{Estimate, Way};
+
+#[cfg(target_arch = "aarch64")]
+use crate::aarch64;
 use crate::scalar;
+use crate::tiles::Tiles;
 #[cfg(target_arch = "x86_64")]
 use crate::x86_64;
 use half::{bf16, f16};
@@ -13,6 +23,8 @@ use zerocopy::IntoBytes;
 pub enum Isa {
     /// Plain Rust; runs everywhere and defines what the others compute.
     Scalar,
+    /// aarch64 with NEON.
+    Neon,
     /// x86-64 with AVX2, FMA, F16C and POPCNT (Haswell, Zen and later).
     Avx2,
     /// x86-64 with AVX-512 F, BW, DQ, VL, VNNI and VPOPCNTDQ (Ice Lake, Zen 4
@@ -26,11 +38,24 @@ pub(crate) type Pair = unsafe fn(&[u8], &[u8]) -> f32;
 /// Compares a stored vector with as many rows as there are results.
 pub(crate) type Rows = unsafe fn(&[u8], &[u8], &mut [f32]);
 
+/// Compares a stored vector with those rows that the third argument numbers.
+pub(crate) type Scattered = unsafe fn(&[u8], &[u8], &[u32], &mut [f32]);
+
+/// How many scattered rows are asked for before the one that is compared.
+pub(crate) const ROWS_AHEAD: usize = 6;
+
+/// Turns sums of signs into estimated keys.
+pub(crate) type Estimates =
+    unsafe fn(&[u32; 32], &[f32; 32], &[f32; 32], Estimate, &mut [f32; 32]) -> u32;
+
 /// One distance in both call shapes.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernel {
     pub(crate) pair: Pair,
     pub(crate) rows: Rows,
+    pub(crate) scattered: Scattered,
+    /// Many with many; without tiles each query meets the rows by itself.
+    pub(crate) tiles: Option<&'static Tiles>,
 }
 
 /// The distance kernels of one instruction set.
@@ -55,7 +80,27 @@ pub struct Kernels {
     pub(crate) l2_u8: Kernel,
     pub(crate) dot_u8: Kernel,
     pub(crate) hamming: Kernel,
+    pub(crate) jaccard: Kernel,
+    pub(crate) l2_u4: Kernel,
+    pub(crate) dot_u4: Kernel,
+    pub(crate) bit_dot: unsafe fn(&[u8], &[u8]) -> u32,
+    pub(crate) bit_dot_rows: unsafe fn(&[u8], &[u8], &mut [u32]),
+    pub(crate) table_sum: unsafe fn(&[f32], &[u8]) -> f32,
+    pub(crate) table_sum_rows: unsafe fn(&[f32], &[u8], &mut [f32]),
+    pub(crate) fastscan: unsafe fn(&[u8], &[u8], &mut [u32; 32]),
+    pub(crate) subset_sums: unsafe fn(&[f32], &mut [f32]),
+    pub(crate) rotate_fht: unsafe fn(&mut [f32]),
+    pub(crate) quantise_u8: unsafe fn(&[f32], f32, f32, &mut [u8]),
+    pub(crate) min_max: unsafe fn(&[f32]) -> (f32, f32),
+    pub(crate) way: unsafe fn(&[f32], &[f32], &mut [u8]) -> Way,
+    pub(crate) estimates: Estimates,
+    pub(crate) insert_sorted: unsafe fn(&mut [u64], u64) -> usize,
 }
+
+const _: () = assert!(
+    2 * 15 * 15 * limits::DIM_MAX < 1 << 24,
+    "sums over 4-bit levels, two a byte, are exact in binary32"
+);
 
 const _: () = assert!(
     255 * 255 * limits::DIM_MAX as u64 <= i32::MAX as u64,
@@ -64,6 +109,8 @@ const _: () = assert!(
 
 /// Best first; scalar runs everywhere and therefore ends the list.
 static ALL: &[&Kernels] = &[
+    #[cfg(target_arch = "aarch64")]
+    &aarch64::neon::KERNELS,
     #[cfg(target_arch = "x86_64")]
     &x86_64::avx512::KERNELS,
     #[cfg(target_arch = "x86_64")]
@@ -79,7 +126,7 @@ pub const ISA_VARIABLE: &str = "VICINAL_ISA";
 pub enum SelectError {
     /// The name is not one of ours.
     #[error(
-        "instruction set `{0}` is unknown; use `scalar`, `avx2` or `avx512`, or leave VICINAL_ISA unset"
+        "instruction set `{0}` is unknown; use `scalar`, `neon`, `avx2` or `avx512`, or leave VICINAL_ISA unset"
     )]
     Unknown(String),
     /// The name is ours, but this CPU or build cannot run it.
@@ -137,12 +184,13 @@ pub fn kernels() -> &'static Kernels {
 }
 
 impl Isa {
-    const ALL: [Self; 3] = [Self::Avx512, Self::Avx2, Self::Scalar];
+    const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Scalar];
 
     /// The name in [`ISA_VARIABLE`], logs and messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
+            Self::Neon => "neon",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
         }
@@ -158,6 +206,10 @@ impl Isa {
             Self::Avx512 => x86_64::avx512::is_detected(),
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 => false,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => aarch64::neon::is_detected(),
+            #[cfg(not(target_arch = "aarch64"))]
+            Self::Neon => false,
         }
     }
 }
@@ -208,6 +260,15 @@ impl Kernels {
         dot_u8(u8);
         /// Differing bits.
         hamming(u8);
+        /// The part of the bits in either vector that is not in both; 0 if
+        /// there are none.
+        jaccard(u8);
+        /// Squared Euclidean distance of packed 4-bit levels, two a byte, the
+        /// first in the low half; exact.
+        l2_u4(u8);
+        /// Inner product of packed 4-bit levels, two a byte, the first in the low
+        /// half; exact.
+        dot_u4(u8);
     }
 }
 

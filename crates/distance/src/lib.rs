@@ -26,15 +26,19 @@
 #[cfg(target_endian = "big")]
 compile_error!("vectors are stored little-endian and the kernels read them as they lie");
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod comparer;
 mod kernels;
 mod prefetch;
 mod scalar;
+mod tiles;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
 pub use comparer::Comparer;
 pub use kernels::{
-    ISA_VARIABLE, Isa, Kernels, SelectError, available, from_environment, kernels, select,
+    Estimate, ISA_VARIABLE, Isa, Kernels, SelectError, Way, available, from_environment, kernels,
+    select,
 };
-pub use prefetch::prefetch;
+pub use prefetch::{prefetch, prefetch_far};

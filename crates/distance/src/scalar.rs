@@ -1,26 +1,66 @@
 //! The definition: plain loops, one element after the other.
 
+pub(crate) mod codes;
+pub(crate) mod fastscan;
+pub(crate) mod order;
+pub(crate) mod signs;
+pub(crate) mod transform;
+
 use crate::kernels::{Isa, Kernel, Kernels};
 use half::{bf16, f16};
 
 pub(crate) static KERNELS: Kernels = Kernels {
     isa: Isa::Scalar,
-    l2_f32: Kernel { pair: l2_f32, rows: |query, rows, out| each(l2_f32, query, rows, out) },
-    dot_f32: Kernel { pair: dot_f32, rows: |query, rows, out| each(dot_f32, query, rows, out) },
-    l2_f16: Kernel { pair: l2_f16, rows: |query, rows, out| each(l2_f16, query, rows, out) },
-    dot_f16: Kernel { pair: dot_f16, rows: |query, rows, out| each(dot_f16, query, rows, out) },
-    l2_bf16: Kernel { pair: l2_bf16, rows: |query, rows, out| each(l2_bf16, query, rows, out) },
-    dot_bf16: Kernel { pair: dot_bf16, rows: |query, rows, out| each(dot_bf16, query, rows, out) },
-    l2_i8: Kernel { pair: l2_i8, rows: |query, rows, out| each(l2_i8, query, rows, out) },
-    dot_i8: Kernel { pair: dot_i8, rows: |query, rows, out| each(dot_i8, query, rows, out) },
-    l2_u8: Kernel { pair: l2_u8, rows: |query, rows, out| each(l2_u8, query, rows, out) },
-    dot_u8: Kernel { pair: dot_u8, rows: |query, rows, out| each(dot_u8, query, rows, out) },
-    hamming: Kernel { pair: hamming, rows: |query, rows, out| each(hamming, query, rows, out) },
+    l2_f32: kernel!(l2_f32),
+    dot_f32: kernel!(dot_f32),
+    l2_f16: kernel!(l2_f16),
+    dot_f16: kernel!(dot_f16),
+    l2_bf16: kernel!(l2_bf16),
+    dot_bf16: kernel!(dot_bf16),
+    l2_i8: kernel!(l2_i8),
+    dot_i8: kernel!(dot_i8),
+    l2_u8: kernel!(l2_u8),
+    dot_u8: kernel!(dot_u8),
+    hamming: kernel!(hamming),
+    jaccard: kernel!(codes::jaccard),
+    l2_u4: kernel!(codes::l2_u4),
+    dot_u4: kernel!(codes::dot_u4),
+    bit_dot: codes::bit_dot,
+    bit_dot_rows: codes::bit_dot_rows,
+    table_sum: codes::table_sum,
+    table_sum_rows: codes::table_sum_rows,
+    fastscan: fastscan::fastscan,
+    subset_sums: fastscan::subset_sums,
+    rotate_fht: transform::rotate_fht,
+    quantise_u8: transform::quantise_u8,
+    min_max: transform::min_max,
+    way: signs::way,
+    estimates: signs::estimates,
+    insert_sorted: order::insert_sorted,
 };
+
+/// All call shapes of a pair kernel.
+macro_rules! kernel {
+    ($pair:path) => {
+        Kernel {
+            pair: $pair,
+            rows: |query, rows, out| each($pair, query, rows, out),
+            scattered: |query, rows, at, out| each_at($pair, query, rows, (at, out)),
+            tiles: None,
+        }
+    };
+}
+use kernel;
 
 fn each(pair: fn(&[u8], &[u8]) -> f32, query: &[u8], rows: &[u8], out: &mut [f32]) {
     for (row, key) in rows.chunks_exact(query.len()).zip(out) {
         *key = pair(query, row);
+    }
+}
+
+fn each_at(pair: fn(&[u8], &[u8]) -> f32, query: &[u8], rows: &[u8], at: (&[u32], &mut [f32])) {
+    for (row, key) in at.0.iter().zip(at.1) {
+        *key = pair(query, &rows[*row as usize * query.len()..][..query.len()]);
     }
 }
 

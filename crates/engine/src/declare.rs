@@ -7,10 +7,13 @@ use crate::command::{self, Header};
 use crate::engine::Engine;
 use crate::machine::Outcome;
 use crate::request::Applied;
-use crate::shard::{SegmentView, plan_of};
+use crate::shard::{SegmentView, params_of};
 use std::sync::mpsc;
-use vicinal_planner::{IndexPlan, choose_index};
-use vicinal_types::{CollectionId, CollectionSpec, DatabaseId, Error, GroupId, RequestId, Result};
+use vicinal_planner::choose_index;
+use vicinal_types::{
+    CollectionId, CollectionSpec, DatabaseId, Error, GroupId, IndexEngine, IndexSpec, RequestId,
+    Result,
+};
 
 impl Engine {
     /// Creates a collection and waits until it is durable.
@@ -23,6 +26,7 @@ impl Engine {
         spec: CollectionSpec,
         request: Option<RequestId>,
     ) -> Result<CollectionId> {
+        check_engines(&spec)?;
         let database = database_name(database).to_owned();
         let outcome = self.change(CatalogueCommand::Create { database, spec }, request)?;
         if let CatalogueOutcome::Created(id) = outcome {
@@ -45,6 +49,7 @@ impl Engine {
         request: Option<RequestId>,
     ) -> Result<Applied> {
         spec.check()?;
+        check_engines(&spec)?;
         let database = database_name(database).to_owned();
         let live = match self.live(&database, &spec.name) {
             Ok(live) => live,
@@ -166,6 +171,19 @@ impl Engine {
     }
 }
 
+/// Refuses indexes of engines that this build does not have.
+fn check_engines(spec: &CollectionSpec) -> Result<()> {
+    let is_missing =
+        |index: &IndexSpec| index.engine == IndexEngine::Faiss && !cfg!(feature = "faiss");
+    match spec.indexes.iter().find(|(_, index)| is_missing(index)) {
+        Some((column, index)) => Err(Error::invalid(format!(
+            "index of `{column}`: engine {} is not in this build; use native, or a server built with `--features faiss`",
+            index.engine
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn segments_to_reindex(live: &LiveCollection, spec: &CollectionSpec) -> Result<u64> {
     let shard = live.shard()?;
     let differs = |segment: &&SegmentView| {
@@ -174,9 +192,8 @@ fn segments_to_reindex(live: &LiveCollection, spec: &CollectionSpec) -> Result<u
         };
         live.info.spec.schema.vectors().any(|(column, kind)| {
             let rows = u64::from(sealed.sealed.rows.len());
-            let wanted = choose_index(rows, kind, &spec.index(&column.name)).kind;
-            let is = sealed.index(column.id).map(|built| plan_of(&built.index));
-            is.unwrap_or(IndexPlan::Flat) != wanted
+            let wanted = choose_index(rows, kind, &spec.index(&column.name)).params;
+            params_of(sealed.index(column.id)) != wanted
         })
     };
     Ok(shard.view().segments.iter().filter(differs).count() as u64)

@@ -7,8 +7,7 @@ use crate::request::{
     SegmentState, Stats, Summary,
 };
 use crate::segment::SealedView;
-use crate::shard::{SegmentView, Shard, View, plan_name, plan_of};
-use vicinal_planner::IndexPlan;
+use crate::shard::{SegmentView, Shard, View, params_of};
 use vicinal_types::{Column, Result, VectorType};
 
 impl Engine {
@@ -84,6 +83,7 @@ impl Engine {
                 ("id maps", id_maps),
                 ("tombstones and request ids", history),
                 ("index builds", builds),
+                ("index copies in large pages", self.hot_memory_bytes()),
                 ("log cache and index", log_memory as u64),
                 ("writes on their way", waiting_bytes as u64),
             ],
@@ -141,7 +141,7 @@ fn describe_index(
     let building = shard.build_of(sealed.sealed.id, column.id);
     SegmentIndexDescription {
         column: column.name.clone(),
-        index: plan_name(built.map_or(IndexPlan::Flat, |built| plan_of(&built.index))),
+        index: params_of(built).to_string(),
         building: building.map(|build| (build.name(), build.progress())),
         bytes: built.map_or(0, |built| built.file_bytes),
         reason: shard.choose(column.id, kind, sealed.sealed.rows.len()).reason,

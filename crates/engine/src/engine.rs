@@ -2,6 +2,7 @@
 
 use crate::catalogue::{Catalogue, LiveCollection};
 use crate::command::{self, Header, format::Kind};
+use crate::hot::HotMemory;
 use crate::machine::{Machine, Outcome};
 use crate::maintenance::Maintenance;
 use crate::options::EngineOptions;
@@ -71,7 +72,11 @@ impl Engine {
             Error::exhausted("the worker threads could not be started").caused_by(error)
         })?);
         let flush_workers = options.flush_workers(topology.core_count());
-        let maintenance = Arc::new(Maintenance::new(flush_workers, Arc::clone(&pools))?);
+        let maintenance = Arc::new(Maintenance::new(
+            flush_workers,
+            Arc::clone(&pools),
+            HotMemory::new(options.hot_index_bytes),
+        )?);
         let groups_dir = directory.join("groups");
         disk.create_dir_all(&groups_dir).map_err(io)?;
         let catalogue = Arc::new(Catalogue::open(
@@ -231,6 +236,10 @@ impl Engine {
 
     pub(crate) fn catalogue(&self) -> &Catalogue {
         &self.inner.catalogue
+    }
+
+    pub(crate) fn hot_memory_bytes(&self) -> u64 {
+        self.inner.maintenance.hot_memory().used()
     }
 
     pub(crate) fn node(&self) -> &Node<Machine> {

@@ -49,6 +49,7 @@ mod declare;
 mod describe;
 mod engine;
 mod fetch;
+mod hot;
 mod machine;
 mod maintenance;
 mod options;

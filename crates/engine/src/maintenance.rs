@@ -1,5 +1,6 @@
 //! Work that nobody waits for: flushes, index builds, purging the log.
 
+use crate::hot::HotMemory;
 use crate::machine::Machine;
 use std::sync::{Arc, OnceLock};
 use vicinal_cluster::Node;
@@ -15,6 +16,7 @@ pub(crate) struct Maintenance {
     flushers: Workers,
     builders: Workers,
     pools: Arc<Pools>,
+    hot_memory: Arc<HotMemory>,
     node: OnceLock<Node<Machine>>,
 }
 
@@ -24,7 +26,11 @@ impl Maintenance {
     ///
     /// # Errors
     /// `Exhausted` if the operating system gives no thread.
-    pub(crate) fn new(flush_workers: usize, pools: Arc<Pools>) -> Result<Self> {
+    pub(crate) fn new(
+        flush_workers: usize,
+        pools: Arc<Pools>,
+        hot_memory: Arc<HotMemory>,
+    ) -> Result<Self> {
         let failed = |error: std::io::Error| {
             Error::exhausted("no thread could be started for maintenance").caused_by(error)
         };
@@ -32,6 +38,7 @@ impl Maintenance {
             flushers: Workers::new("flush", flush_workers, QUEUE_MAX).map_err(failed)?,
             builders: Workers::new("build", 1, QUEUE_MAX).map_err(failed)?,
             pools,
+            hot_memory,
             node: OnceLock::new(),
         })
     }
@@ -59,6 +66,11 @@ impl Maintenance {
     /// The pools.
     pub(crate) fn pools(&self) -> &Arc<Pools> {
         &self.pools
+    }
+
+    /// Where copies of indexes lie.
+    pub(crate) fn hot_memory(&self) -> &Arc<HotMemory> {
+        &self.hot_memory
     }
 
     /// Lets the log forget what is durable elsewhere.

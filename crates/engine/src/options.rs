@@ -25,6 +25,9 @@ pub struct EngineOptions {
     pub pin_threads: bool,
     /// Searches that may wait for or run on the search pool.
     pub searches_waiting_max: usize,
+    /// Bytes that copies of indexes in memory with large pages may take, and at
+    /// most a quarter of the machine's memory; 0: none are made.
+    pub hot_index_bytes: u64,
     /// Bytes after which the log goes on in a new file.
     pub log_file_bytes: u64,
     /// Bytes of the whole log from which the segment that has grown longest is
@@ -50,6 +53,7 @@ impl EngineOptions {
             flush_workers: 0,
             pin_threads: true,
             searches_waiting_max: 1_024,
+            hot_index_bytes: 4 * 1024 * 1024 * 1024,
             log_file_bytes: 64 * 1024 * 1024,
             log_max_bytes: 1024 * 1024 * 1024,
             log_cache_bytes: 32 * 1024 * 1024,

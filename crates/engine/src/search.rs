@@ -12,7 +12,9 @@ use std::cell::RefCell;
 use std::sync::{Arc, mpsc};
 use vicinal_distance::{Comparer, kernels};
 use vicinal_index::{Found, Neighbor, Scratch, Search as IndexSearch, TopK, Work, scan};
-use vicinal_planner::{Calibration, SearchPlan, choose_effort, estimate_nanos};
+use vicinal_planner::{
+    Calibration, EffortUnit, Indexed, SearchPlan, choose_effort, estimate_nanos,
+};
 use vicinal_types::{
     Cancel, Column, Error, Nearer, Result, Stopped, VectorInput, VectorType, limits,
 };
@@ -176,7 +178,9 @@ fn plan(segment: &SegmentView, column: &Column, search: &Search) -> SearchPlan {
     };
     let calibration =
         Calibration { k: CALIBRATION_K, samples: CALIBRATION_SAMPLES, points: &built.calibration };
-    choose_effort(search.effort, search.k, sealed.live_count(), Some(&calibration)).plan
+    let unit = EffortUnit::of(&built.index().params());
+    let indexed = Indexed { rows: sealed.live_count(), unit, calibration: Some(calibration) };
+    choose_effort(search.effort, search.k, &indexed).plan
 }
 
 impl Prepared {
@@ -266,10 +270,12 @@ impl Prepared {
     ) -> Result<Found, Stopped> {
         let vectors = &sealed.sealed.rows.vectors(self.column.id).vectors;
         let live = sealed.live.as_deref();
-        if let (SearchPlan::Index { effort }, Some(built)) = (plan, sealed.index(self.column.id)) {
+        if let (SearchPlan::Index { effort, .. }, Some(built)) =
+            (plan, sealed.index(self.column.id))
+        {
             let search = IndexSearch { allowed: live, ..IndexSearch::new(k, effort) };
             return SCRATCH.with_borrow_mut(|scratch| {
-                built.index.search(vectors, query, &search, scratch, &self.cancel)
+                built.index().search(vectors, query, &search, scratch, &self.cancel)
             });
         }
         let (mut top, mut work) = (TopK::new(k), Work::default());

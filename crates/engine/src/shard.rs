@@ -14,7 +14,7 @@ mod requests;
 mod state;
 mod view;
 
-pub(crate) use build::{CALIBRATION_K, CALIBRATION_SAMPLES, plan_name, plan_of};
+pub(crate) use build::{CALIBRATION_K, CALIBRATION_SAMPLES, params_of};
 pub(crate) use state::State;
 pub(crate) use view::{SegmentView, View};
 
@@ -86,6 +86,8 @@ pub(crate) struct Shard {
     view: ArcSwap<View>,
     /// A flush of this shard is queued or runs; there is one at a time.
     is_flushing: AtomicBool,
+    /// Whether a job that copies indexes is on its way.
+    is_copying: AtomicBool,
     /// When and why the last flush failed; cleared by one that succeeds. Rank: a leaf.
     flush_failure: Mutex<Option<(Instant, String)>>,
     /// Columns of segments whose index is queued or being built.

@@ -79,6 +79,7 @@ impl Shared {
                         shard.request_flush();
                     }
                     shard.request_builds();
+                    shard.request_copies();
                 }
                 self.look_at_disk(options);
             });

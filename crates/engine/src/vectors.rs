@@ -47,7 +47,7 @@ pub(crate) fn encode(
         Metric::Cosine => Some(normalise(&mut floats, dim).map_err(|row| {
             fault(row, "has length zero, for which cosine is not defined".into())
         })?),
-        Metric::L2 | Metric::InnerProduct | Metric::Hamming => None,
+        Metric::L2 | Metric::InnerProduct | Metric::Hamming | Metric::Jaccard => None,
     };
     let bytes = from_floats(element, &floats)
         .map_err(|at| {

@@ -1,12 +1,15 @@
 //! Measuring which effort gives which recall.
 
-use crate::hnsw::{Hnsw, HnswScratch, mix};
-use crate::{Index, Neighbor, Search, TopK, Vectors};
+use crate::hnsw::mix;
+use crate::{Index, Neighbor, Scratch, Search, TopK, Vectors};
 use rayon::prelude::*;
-use vicinal_types::{Cancel, Stopped};
+use vicinal_types::{Cancel, FaissParams, Stopped};
 
 /// The efforts measured, until one reaches [`RECALL_ENOUGH`].
 const EFFORTS: [u32; 12] = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512];
+
+/// The same for lists probed, of which fewer do.
+const LIST_EFFORTS: [u32; 16] = [1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512];
 
 /// Beyond this, more effort would measure the sample's luck.
 const RECALL_ENOUGH: f32 = 0.999;
@@ -41,22 +44,28 @@ pub fn calibrate(
     seed: u64,
     cancel: &Cancel,
 ) -> Result<Vec<CalibrationPoint>, Stopped> {
-    let hnsw = match index {
-        Index::Flat(_) => return Ok(Vec::new()),
-        Index::Hnsw(hnsw) => hnsw,
+    let efforts = match index {
+        Index::Flat(_) | Index::FlatCoded(_) => return Ok(Vec::new()),
+        Index::Ivf(_) => &LIST_EFFORTS[..],
+        Index::Graph(_) | Index::Hnsw(_) | Index::Paged(_) | Index::HnswRs(_) => &EFFORTS[..],
+        Index::Faiss(faiss) => match faiss.params() {
+            FaissParams::Flat => return Ok(Vec::new()),
+            FaissParams::Hnsw(_) => &EFFORTS[..],
+            FaissParams::IvfPq(_) => &LIST_EFFORTS[..],
+        },
     };
-    let queries = queries(hnsw, vectors.len(), sample, seed);
+    let queries = queries(index, vectors.len(), sample, seed);
     if queries.is_empty() || k == 0 {
         return Ok(Vec::new());
     }
     pool.install(|| {
         let bounds = truth(vectors, &queries, k, cancel)?;
         let mut points = Vec::new();
-        for effort in EFFORTS {
+        for &effort in efforts {
             let search = Search::new(k, effort as usize);
             let found = |(&query, &(bound, count)): (&u32, &(f32, usize)),
-                         scratch: &mut HnswScratch| {
-                let found = hnsw.search_without(vectors, query, &search, scratch, cancel)?;
+                         scratch: &mut Scratch| {
+                let found = search_without(index, vectors, query, &search, scratch, cancel)?;
                 let right = found.iter().filter(|neighbor| neighbor.key <= bound).count();
                 Ok((right.min(count), count))
             };
@@ -64,7 +73,7 @@ pub fn calibrate(
                 .par_iter()
                 .zip(&bounds)
                 .with_min_len(16)
-                .map_init(HnswScratch::default, |scratch, query| found(query, scratch))
+                .map_init(Scratch::default, |scratch, query| found(query, scratch))
                 .try_reduce(|| (0, 0), |a, b| Ok((a.0 + b.0, a.1 + b.1)))?;
             let recall = right as f32 / count.max(1) as f32;
             points.push(CalibrationPoint { effort, recall });
@@ -76,9 +85,30 @@ pub fn calibrate(
     })
 }
 
-/// At most `sample` different rows that share their vector with no other,
-/// ascending.
-fn queries(hnsw: &Hnsw, rows: u32, sample: usize, seed: u64) -> Vec<u32> {
+/// The neighbours of a row as if it were not there.
+fn search_without(
+    index: &Index,
+    vectors: &Vectors,
+    without: u32,
+    search: &Search<'_>,
+    scratch: &mut Scratch,
+    cancel: &Cancel,
+) -> Result<Vec<Neighbor>, Stopped> {
+    if let Index::Graph(graph) = index {
+        return graph.search_without(vectors, without, search, &mut scratch.graph, cancel);
+    }
+    if let Index::Hnsw(hnsw) = index {
+        return hnsw.search_without(vectors, without, search, &mut scratch.hnsw, cancel);
+    }
+    let search = Search { k: search.k + 1, ..*search };
+    let found = index.search(vectors, vectors.row(without), &search, scratch, cancel)?;
+    let others = found.neighbors.into_iter().filter(|neighbor| neighbor.row != without);
+    Ok(others.take(search.k - 1).collect())
+}
+
+/// At most `sample` different rows, ascending; of a graph, whose copies share a
+/// vertex, only those that share it with no other.
+fn queries(index: &Index, rows: u32, sample: usize, seed: u64) -> Vec<u32> {
     let mut queries: Vec<u32> = if sample >= rows as usize {
         (0..rows).collect()
     } else {
@@ -91,7 +121,13 @@ fn queries(hnsw: &Hnsw, rows: u32, sample: usize, seed: u64) -> Vec<u32> {
     };
     queries.sort_unstable();
     queries.dedup();
-    queries.retain(|&row| !hnsw.is_duplicated(row));
+    if let Index::Hnsw(hnsw) = index {
+        queries.retain(|&row| !hnsw.is_duplicated(row));
+    } else if let Index::Graph(graph) = index {
+        queries.retain(|&row| !graph.is_duplicated(row));
+    } else if let Index::Paged(graph) = index {
+        queries.retain(|&row| !graph.is_duplicated(row));
+    }
     queries
 }
 

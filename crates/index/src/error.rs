@@ -1,6 +1,6 @@
 //! Why an index could not be made.
 
-use vicinal_types::{Error, Stopped};
+use vicinal_types::{ElementType, Error, ErrorKind, HnswCodes, Stopped};
 
 /// Why an index could not be built or opened.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,25 @@ pub enum IndexError {
         /// Its largest value.
         max: u32,
     },
+    /// Codes that such vectors cannot have.
+    #[error("codes {codes} do not go with {element} vectors; use none")]
+    Codes {
+        /// The codes asked for.
+        codes: HnswCodes,
+        /// What the vectors are made of.
+        element: ElementType,
+    },
+    /// More memory than the system has.
+    #[error(
+        "{bytes} bytes for an index are more memory than the system has free; build smaller segments"
+    )]
+    NoMemory {
+        /// Bytes asked for.
+        bytes: usize,
+    },
+    /// Lists or FLAT codes of vectors that have no means.
+    #[error("binary vectors have neither centroids nor codes; use HNSW or FLAT without codes")]
+    BinaryLists,
     /// A stored section could not be read.
     #[error("index section {section} could not be read")]
     Unreadable {
@@ -64,6 +83,34 @@ pub enum IndexError {
         /// What is wrong.
         reason: String,
     },
+    /// A foreign engine that this build does not have.
+    #[error(
+        "this build does not have the engine {engine}; build it with `--features {engine}`, or declare the index with another engine"
+    )]
+    EngineMissing {
+        /// The engine.
+        engine: &'static str,
+    },
+    /// Vectors or parameters that a foreign engine does not take.
+    #[error("the engine {engine} does not take {what}; {way_out}")]
+    EngineRefuses {
+        /// The engine.
+        engine: &'static str,
+        /// What it does not take.
+        what: String,
+        /// What it takes instead.
+        way_out: &'static str,
+    },
+    /// A foreign engine failed.
+    #[error("the engine {engine} could not {task}: {reason}")]
+    EngineFailed {
+        /// The engine.
+        engine: &'static str,
+        /// What it was asked to do.
+        task: &'static str,
+        /// What it said.
+        reason: String,
+    },
     /// The work was stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -74,13 +121,20 @@ impl From<IndexError> for Error {
         match error {
             IndexError::PartialVector { .. }
             | IndexError::TooManyRows { .. }
-            | IndexError::Parameter { .. } => Self::invalid(error.to_string()),
+            | IndexError::Parameter { .. }
+            | IndexError::BinaryLists
+            | IndexError::Codes { .. }
+            | IndexError::EngineRefuses { .. } => Self::invalid(error.to_string()),
+            IndexError::EngineMissing { .. } | IndexError::EngineFailed { .. } => {
+                Self::unavailable(error.to_string())
+            }
             IndexError::Unreadable { ref source, .. } => {
                 Self::new(source.kind(), format!("{error}: {source}"))
             }
             IndexError::Version { .. } | IndexError::Damaged { .. } => {
                 Self::corrupt(error.to_string())
             }
+            IndexError::NoMemory { .. } => Self::new(ErrorKind::Exhausted, error.to_string()),
             IndexError::Stopped(stopped) => stopped.into(),
         }
     }

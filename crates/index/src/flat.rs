@@ -7,10 +7,15 @@
 //! |      0 |     4 | index kind, 1: FLAT |
 //! |      4 |     4 | rows                |
 
+mod coded;
+
 use crate::index::{FLAT, VERSION, section};
 use crate::{Found, IndexError, Search, Section, TopK, Vectors, Work, scan};
 use bytes::Bytes;
 use vicinal_types::{Cancel, Stopped};
+
+pub use coded::FlatCoded;
+pub(crate) use coded::FlatScratch;
 
 /// An index that compares with every row; always exact.
 #[derive(Clone, Debug)]

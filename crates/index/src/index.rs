@@ -1,20 +1,16 @@
 //! One index of a segment's vector column, whatever its kind.
 
-use crate::flat::Flat;
-use crate::hnsw::{Hnsw, HnswParams, HnswScratch};
+use crate::engines::{Faiss, HnswRs};
+use crate::flat::{Flat, FlatCoded, FlatScratch};
+use crate::graph::{Graph, GraphScratch};
+use crate::hnsw::{Hnsw, HnswScratch};
+use crate::ivf::{Ivf, IvfScratch};
+use crate::paged::{Paged, PagedScratch};
 use crate::{IndexError, Neighbor, Vectors, Work};
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
+pub use vicinal_types::IndexParams;
 use vicinal_types::{Bitmap, Cancel, Error, IndexKind, Stopped};
-
-/// Which index to build, with its parameters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IndexParams {
-    /// Compare with every row.
-    Flat,
-    /// A navigable small-world graph.
-    Hnsw(HnswParams),
-}
 
 /// An index of one vector column of one segment.
 ///
@@ -26,6 +22,18 @@ pub enum Index {
     Flat(Flat),
     /// A navigable small-world graph.
     Hnsw(Box<Hnsw>),
+    /// A graph whose vertices carry codes of their neighbours.
+    Graph(Box<Graph>),
+    /// Looks at the codes of every row.
+    FlatCoded(Box<FlatCoded>),
+    /// Lists of near rows.
+    Ivf(Box<Ivf>),
+    /// A navigable small-world graph in pages, for disk.
+    Paged(Box<Paged>),
+    /// A navigable small-world graph by the crate `hnsw_rs`.
+    HnswRs(Box<HnswRs>),
+    /// An index by the library faiss; only in builds with the feature `faiss`.
+    Faiss(Box<Faiss>),
 }
 
 /// What to search for.
@@ -61,7 +69,11 @@ pub struct Progress {
 /// largest index searched with it.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    pub(crate) graph: GraphScratch,
     pub(crate) hnsw: HnswScratch,
+    pub(crate) paged: PagedScratch,
+    pub(crate) ivf: IvfScratch,
+    pub(crate) flat: FlatScratch,
 }
 
 /// A stored part of an index: its kind, its format version, its bytes.
@@ -77,6 +89,38 @@ pub mod section {
     pub const HNSW_UPPER: u32 = 3;
     /// HNSW: rows whose vector another row has as well.
     pub const HNSW_DUPLICATES: u32 = 4;
+    /// Graph: the record of every vertex.
+    pub const GRAPH_RECORDS: u32 = 10;
+    /// Graph: the row of every vertex.
+    pub const GRAPH_ORDER: u32 = 11;
+    /// Graph: the mean of the rows.
+    pub const GRAPH_MEAN: u32 = 12;
+    /// Graph: the landmarks that searches begin at.
+    pub const GRAPH_LANDMARKS: u32 = 13;
+    /// IVF: how many rows each list has and how far they reach.
+    pub const IVF_LISTS: u32 = 20;
+    /// IVF: the centroids of the lists.
+    pub const IVF_CENTROIDS: u32 = 21;
+    /// IVF: the codewords of product codes.
+    pub const IVF_CODEBOOK: u32 = 22;
+    /// IVF: the rows and codes of the lists.
+    pub const IVF_BLOCKS: u32 = 23;
+    /// FLAT over codes: what the codes are relative to.
+    pub const FLAT_CENTER: u32 = 30;
+    /// FLAT over codes: the codes.
+    pub const FLAT_BLOCKS: u32 = 31;
+    /// `hnsw_rs`: the levels and links of the vertices.
+    pub const HNSW_RS_LINKS: u32 = 50;
+    /// faiss: the index as faiss writes it.
+    pub const FAISS_FILE: u32 = 51;
+    /// HNSW: the codes of all rows, if it has any.
+    pub const HNSW_CODES: u32 = 40;
+    /// HNSW: the centre of 1-bit codes.
+    pub const HNSW_CENTRE: u32 = 41;
+    /// Paged graph: the records of the vertices, links and row.
+    pub const PAGED_RECORDS: u32 = 44;
+    /// Paged graph: the row of every vertex.
+    pub const PAGED_ROWS: u32 = 45;
 }
 
 /// The format version of all sections so far.
@@ -87,6 +131,24 @@ pub(crate) const FLAT: u32 = 1;
 
 /// The first word of the header of an HNSW index.
 pub(crate) const HNSW: u32 = 2;
+
+/// The first word of the header of a graph of records.
+pub(crate) const GRAPH: u32 = 3;
+
+/// The first word of the header of an IVF index.
+pub(crate) const IVF: u32 = 4;
+
+/// The first word of the header of a FLAT index over codes.
+pub(crate) const FLAT_CODED: u32 = 5;
+
+/// The first word of the header of a graph by `hnsw_rs`.
+pub(crate) const HNSW_RS: u32 = 6;
+
+/// The first word of the header of an index by faiss.
+pub(crate) const FAISS: u32 = 7;
+
+/// The first word of the header of a graph in pages.
+pub(crate) const PAGED: u32 = 8;
 
 impl Search<'_> {
     /// The `k` nearest of all rows.
@@ -116,6 +178,24 @@ impl Index {
             IndexParams::Hnsw(params) => {
                 Self::Hnsw(Box::new(Hnsw::build(*params, vectors, pool, progress, cancel)?))
             }
+            IndexParams::FlatCodes(codes) => Self::FlatCoded(Box::new(FlatCoded::build(
+                *codes, vectors, pool, progress, cancel,
+            )?)),
+            IndexParams::Graph(params) => {
+                Self::Graph(Box::new(Graph::build(*params, vectors, pool, progress, cancel)?))
+            }
+            IndexParams::Ivf(params) => {
+                Self::Ivf(Box::new(Ivf::build(*params, vectors, pool, progress, cancel)?))
+            }
+            IndexParams::Paged(params) => {
+                Self::Paged(Box::new(Paged::build(*params, vectors, pool, progress, cancel)?))
+            }
+            IndexParams::HnswRs(params) => {
+                Self::HnswRs(Box::new(HnswRs::build(*params, vectors, pool, progress, cancel)?))
+            }
+            IndexParams::Faiss(params) => {
+                Self::Faiss(Box::new(Faiss::build(*params, vectors, pool, progress, cancel)?))
+            }
         };
         progress.finish();
         Ok(index)
@@ -144,6 +224,12 @@ impl Index {
         let mut found = match self {
             Self::Flat(flat) => flat.search(vectors, query, search, cancel),
             Self::Hnsw(hnsw) => hnsw.search(vectors, query, search, &mut scratch.hnsw, cancel),
+            Self::Graph(graph) => graph.search(vectors, query, search, &mut scratch.graph, cancel),
+            Self::FlatCoded(flat) => flat.search(vectors, query, search, &mut scratch.flat, cancel),
+            Self::Ivf(ivf) => ivf.search(vectors, query, search, &mut scratch.ivf, cancel),
+            Self::Paged(graph) => graph.search(vectors, query, search, &mut scratch.paged, cancel),
+            Self::HnswRs(graph) => graph.search(vectors, query, search, cancel),
+            Self::Faiss(faiss) => faiss.search(vectors, query, search, cancel),
         }?;
         let within = found.neighbors.partition_point(|found| found.key <= search.within);
         found.neighbors.truncate(within);
@@ -155,6 +241,12 @@ impl Index {
         match self {
             Self::Flat(flat) => flat.sections(),
             Self::Hnsw(hnsw) => hnsw.sections(),
+            Self::Graph(graph) => graph.sections(),
+            Self::FlatCoded(flat) => flat.sections(),
+            Self::Ivf(ivf) => ivf.sections(),
+            Self::Paged(graph) => graph.sections(),
+            Self::HnswRs(graph) => graph.sections(),
+            Self::Faiss(faiss) => faiss.sections(),
         }
     }
 
@@ -182,7 +274,17 @@ impl Index {
         let kind = header.first_chunk().map(|word| u32::from_le_bytes(*word));
         match kind {
             Some(FLAT) => Ok(Self::Flat(Flat::open(&header, vectors)?)),
+            Some(FLAT_CODED) => {
+                Ok(Self::FlatCoded(Box::new(FlatCoded::open(&header, &mut checked, vectors)?)))
+            }
+            Some(GRAPH) => Ok(Self::Graph(Box::new(Graph::open(&header, &mut checked, vectors)?))),
+            Some(IVF) => Ok(Self::Ivf(Box::new(Ivf::open(&header, &mut checked, vectors)?))),
             Some(HNSW) => Ok(Self::Hnsw(Box::new(Hnsw::open(&header, &mut checked, vectors)?))),
+            Some(PAGED) => Ok(Self::Paged(Box::new(Paged::open(&header, &mut checked, vectors)?))),
+            Some(HNSW_RS) => {
+                Ok(Self::HnswRs(Box::new(HnswRs::open(&header, &mut checked, vectors)?)))
+            }
+            Some(FAISS) => Ok(Self::Faiss(Box::new(Faiss::open(&header, &mut checked, vectors)?))),
             Some(_) | None => {
                 let reason = format!("index kind {kind:?} is unknown");
                 Err(IndexError::Damaged { section: section::HEADER, reason })
@@ -195,6 +297,42 @@ impl Index {
         match self {
             Self::Flat(_) => 0,
             Self::Hnsw(hnsw) => hnsw.bytes(),
+            Self::Graph(graph) => graph.bytes(),
+            Self::FlatCoded(flat) => flat.bytes(),
+            Self::Ivf(ivf) => ivf.bytes(),
+            Self::Paged(graph) => graph.bytes(),
+            Self::HnswRs(graph) => graph.bytes(),
+            Self::Faiss(faiss) => faiss.bytes(),
+        }
+    }
+
+    /// Bytes that a copy in memory with large pages takes; 0 if a copy would be of
+    /// no use.
+    pub fn hot_bytes(&self) -> usize {
+        match self {
+            Self::Graph(graph) => graph.hot_bytes(),
+            Self::Flat(_)
+            | Self::Hnsw(_)
+            | Self::FlatCoded(_)
+            | Self::Ivf(_)
+            | Self::Paged(_)
+            | Self::HnswRs(_)
+            | Self::Faiss(_) => 0,
+        }
+    }
+
+    /// A copy that lies in memory of its own, with large pages where the system has
+    /// them; `None` if it would be of no use or there is no memory.
+    pub fn hot_copy(&self) -> Option<Self> {
+        match self {
+            Self::Graph(graph) => Some(Self::Graph(Box::new(graph.hot_copy()?))),
+            Self::Flat(_)
+            | Self::Hnsw(_)
+            | Self::FlatCoded(_)
+            | Self::Ivf(_)
+            | Self::Paged(_)
+            | Self::HnswRs(_)
+            | Self::Faiss(_) => None,
         }
     }
 
@@ -203,6 +341,12 @@ impl Index {
         match self {
             Self::Flat(_) => IndexKind::Flat,
             Self::Hnsw(_) => IndexKind::Hnsw,
+            Self::Graph(_) => IndexKind::Hnsw,
+            Self::FlatCoded(_) => IndexKind::Flat,
+            Self::Ivf(ivf) => ivf.params().codes.kind(),
+            Self::Paged(_) => IndexKind::Hnsw,
+            Self::HnswRs(_) => IndexKind::Hnsw,
+            Self::Faiss(faiss) => faiss.params().kind(),
         }
     }
 
@@ -211,6 +355,12 @@ impl Index {
         match self {
             Self::Flat(_) => IndexParams::Flat,
             Self::Hnsw(hnsw) => IndexParams::Hnsw(hnsw.params()),
+            Self::Graph(graph) => IndexParams::Graph(graph.params()),
+            Self::FlatCoded(flat) => IndexParams::FlatCodes(flat.codes()),
+            Self::Ivf(ivf) => IndexParams::Ivf(ivf.params()),
+            Self::Paged(graph) => IndexParams::Paged(graph.params()),
+            Self::HnswRs(graph) => IndexParams::HnswRs(graph.params()),
+            Self::Faiss(faiss) => IndexParams::Faiss(faiss.params()),
         }
     }
 }
@@ -224,6 +374,10 @@ impl Progress {
     /// Rows in all; 0 before the build has begun.
     pub fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, rows: u64) {
+        self.done.store(rows, Ordering::Relaxed);
     }
 
     pub(crate) fn add(&self, rows: u64) {

@@ -35,19 +35,30 @@
 //! ```
 
 mod calibrate;
+mod engines;
 mod error;
 mod flat;
+mod graph;
 mod hnsw;
+mod hot;
 mod index;
+mod ivf;
+mod kmeans;
 mod neighbors;
+mod paged;
+mod quantise;
 mod scan;
 mod vectors;
 
 pub use calibrate::{CalibrationPoint, calibrate};
+pub use engines::{Faiss, HnswRs};
 pub use error::IndexError;
-pub use flat::Flat;
-pub use hnsw::{Hnsw, HnswParams};
+pub use flat::{Flat, FlatCoded};
+pub use graph::Graph;
+pub use hnsw::{GrowingHnsw, Hnsw, HnswParams};
 pub use index::{Found, Index, IndexParams, Progress, Scratch, Search, Section, section};
+pub use ivf::Ivf;
 pub use neighbors::{Neighbor, TopK, Work};
+pub use paged::Paged;
 pub use scan::scan;
 pub use vectors::Vectors;

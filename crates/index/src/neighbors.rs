@@ -1,6 +1,7 @@
 //! Rows with their keys, the nearest of them, and the work it took.
 
 use std::collections::BinaryHeap;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// A row and how near it is: a smaller key is nearer, whatever the metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,8 +19,12 @@ pub struct Work {
     pub distances: u64,
     /// Graph vertices whose links were followed.
     pub expanded: u64,
+    /// Vectors whose key was estimated from a code.
+    pub estimates: u64,
     /// Lists of an IVF index that were probed.
     pub lists: u64,
+    /// Different pages of 4 KiB that a graph in pages was read from.
+    pub pages: u64,
 }
 
 /// The `k` nearest rows seen so far; of equally near ones the lower row.
@@ -34,12 +39,34 @@ pub struct TopK {
 ///
 /// The upper half is the key's bits with the sign bit flipped, or all bits where
 /// it was set, which orders like the floats. Keys are never NaN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, FromBytes, IntoBytes, Immutable)]
+#[repr(transparent)]
 pub(crate) struct Ranked(u64);
 
 const SIGN: u32 = 1 << 31;
 
 impl Ranked {
+    /// Behind everything that has a key.
+    pub(crate) const FARTHEST: Self = Self(u64::MAX);
+
+    /// The integers themselves.
+    #[inline]
+    pub(crate) fn numbers(ranked: &mut [Self]) -> &mut [u64] {
+        zerocopy::transmute_mut!(ranked)
+    }
+
+    /// The integer itself.
+    #[inline]
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+
+    /// Sets the lowest bit of the number.
+    #[inline]
+    pub(crate) fn mark(&mut self) {
+        self.0 |= 1;
+    }
+
     #[inline]
     pub(crate) fn new(key: f32, id: u32) -> Self {
         let bits = key.to_bits();

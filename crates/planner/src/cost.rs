@@ -6,7 +6,7 @@
 //! the machine replaces them later.
 
 use crate::SearchPlan;
-use vicinal_types::VectorType;
+use vicinal_types::{FaissParams, FlatCodes, HnswCodes, IndexParams, IvfCodes, VectorType};
 
 /// Entering a search: the query's set-up, the first misses, the answer.
 const SEARCH_NANOS: u64 = 2_000;
@@ -17,49 +17,137 @@ const ROW_NANOS: u64 = 4;
 /// Bytes that a scan streams from memory in a nanosecond.
 const SCAN_BYTES_PER_NANO: u64 = 20;
 
-/// Comparisons of a walk for each candidate kept.
-const COMPARISONS_PER_CANDIDATE: u64 = 16;
-
 /// A row that is somewhere in memory: a miss, mostly hidden by asking early.
 const FAR_ROW_NANOS: u64 = 25;
 
 /// Bytes of such a row compared in a nanosecond once they arrive.
 const FAR_BYTES_PER_NANO: u64 = 10;
 
+/// Bytes of a row's number, list and factors beside its code.
+const CODE_FACTS_BYTES: u64 = 16;
+
+/// Rows for each list that centroids are learnt from.
+const LEARNT_ROWS_PER_LIST: u64 = 256;
+
+/// How much larger than ours the links of `hnsw_rs` are: counted pointers.
+const FOREIGN_GRAPH_FACTOR: u64 = 6;
+
 /// The estimated time of one search on one thread.
 pub fn estimate_nanos(rows: u64, vector: VectorType, plan: SearchPlan) -> u64 {
     let row_bytes = vector.row_bytes() as u64;
     let work = match plan {
         SearchPlan::Scan => rows.saturating_mul(ROW_NANOS.max(row_bytes / SCAN_BYTES_PER_NANO)),
-        SearchPlan::Index { effort } => {
-            let comparisons = (effort as u64 * COMPARISONS_PER_CANDIDATE).min(rows);
+        SearchPlan::Index { comparisons, .. } => {
+            let comparisons = comparisons.min(rows);
             comparisons.saturating_mul(FAR_ROW_NANOS + row_bytes / FAR_BYTES_PER_NANO)
         }
     };
     SEARCH_NANOS.saturating_add(work)
 }
 
+/// The memory that a build takes beside the rows, roughly: what is kept of each
+/// row, and the rows that codes are learnt from.
+pub fn estimate_build_bytes(rows: u64, vector: VectorType, params: &IndexParams) -> u64 {
+    let dim = vector.dim() as u64;
+    let floats = dim * 4;
+    let graph = |m: u32| u64::from(m) * 2 * 4 + 16;
+    let (row_bytes, learnt_rows) = match params {
+        IndexParams::Flat => (0, 0),
+        IndexParams::Hnsw(params) => (graph(params.m) + hnsw_code_bytes(params.codes, dim), 0),
+        IndexParams::Graph(params) => (graph_build_row_bytes(params.m, dim, vector), 0),
+        IndexParams::Paged(params) => {
+            let code = hnsw_code_bytes(params.codes, dim);
+            (2 * graph(params.m) + code + vector.row_bytes() as u64, 0)
+        }
+        IndexParams::FlatCodes(FlatCodes::Sq8) => (dim, 0),
+        IndexParams::FlatCodes(FlatCodes::Rabitq) => (dim / 8 + CODE_FACTS_BYTES, 0),
+        IndexParams::Ivf(params) => {
+            let row_bytes = ivf_row_bytes(params.codes, vector) + CODE_FACTS_BYTES;
+            (row_bytes, u64::from(params.lists) * LEARNT_ROWS_PER_LIST)
+        }
+        IndexParams::HnswRs(params) => (floats + graph(params.m) * FOREIGN_GRAPH_FACTOR, 0),
+        IndexParams::Faiss(FaissParams::Flat) => (floats, 0),
+        IndexParams::Faiss(FaissParams::Hnsw(params)) => (floats + graph(params.m), 0),
+        IndexParams::Faiss(FaissParams::IvfPq(params)) => {
+            let code = u64::from(params.subvectors * params.bits) / 8;
+            (floats + code, u64::from(params.lists) * LEARNT_ROWS_PER_LIST)
+        }
+    };
+    let learnt = learnt_rows.min(rows).saturating_mul(floats);
+    rows.saturating_mul(row_bytes).saturating_add(learnt)
+}
+
+/// A record, the rotated row, its 8-bit code, candidates and links both ways.
+fn graph_build_row_bytes(m: u32, dim: u64, vector: VectorType) -> u64 {
+    const CANDIDATE_BYTES: u64 = 64 * 8;
+    let links = u64::from(2 * m).next_multiple_of(32);
+    let record = vector.row_bytes() as u64 + links * (dim / 8 + 12);
+    record + floats_bytes(dim) + dim + CANDIDATE_BYTES + 3 * links * 8
+}
+
+fn floats_bytes(dim: u64) -> u64 {
+    4 * dim
+}
+
+fn hnsw_code_bytes(codes: HnswCodes, dim: u64) -> u64 {
+    match codes {
+        HnswCodes::None => 0,
+        HnswCodes::Sq8 => dim,
+        HnswCodes::Sq4 => dim / 2,
+        HnswCodes::Rabitq1 => dim / 8 + CODE_FACTS_BYTES,
+    }
+}
+
+fn ivf_row_bytes(codes: IvfCodes, vector: VectorType) -> u64 {
+    let dim = vector.dim() as u64;
+    match codes {
+        IvfCodes::None => vector.row_bytes() as u64,
+        IvfCodes::Sq8 => dim,
+        IvfCodes::Pq { bits, subvectors } => u64::from(bits * subvectors) / 8,
+        IvfCodes::Rabitq { bits } => u64::from(bits) * dim / 8,
+        IvfCodes::Scann { subvectors } => u64::from(subvectors) / 2,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vicinal_types::{ElementType, Metric};
+    use vicinal_types::{ElementType, HnswParams, IvfParams, Metric};
 
     #[test]
     fn estimates_are_of_the_right_order() {
+        let walk = |effort| SearchPlan::Index { effort, comparisons: effort as u64 * 16 };
         let table = [
             // rows, dimensions, plan, at least µs, at most µs
             (0, 128, SearchPlan::Scan, 0, 10),
             (1_000_000, 128, SearchPlan::Scan, 10_000, 50_000),
             (1_000_000, 768, SearchPlan::Scan, 90_000, 300_000),
-            (250_000, 128, SearchPlan::Index { effort: 64 }, 30, 200),
-            (250_000, 128, SearchPlan::Index { effort: 512 }, 250, 1_600),
-            (100, 128, SearchPlan::Index { effort: 512 }, 1, 20),
+            (250_000, 128, walk(64), 30, 200),
+            (250_000, 128, walk(512), 250, 1_600),
+            (100, 128, walk(512), 1, 20),
         ];
         for (rows, dim, plan, least, most) in table {
             let vector = VectorType::new(dim, ElementType::F32, Metric::L2).expect("a right type");
             let micros = estimate_nanos(rows, vector, plan) / 1_000;
             assert!((least..=most).contains(&micros), "{plan:?} of {rows} × {dim}: {micros} µs");
         }
+    }
+
+    #[test]
+    fn builds_take_what_they_keep() {
+        let vector = VectorType::new(128, ElementType::F32, Metric::L2).expect("a right type");
+        let check = |params: IndexParams, least_mb: u64, most_mb: u64| {
+            let mb = estimate_build_bytes(1_000_000, vector, &params) / 1_000_000;
+            assert!((least_mb..=most_mb).contains(&mb), "{params}: {mb} MB");
+        };
+        let hnsw =
+            |codes| IndexParams::Hnsw(HnswParams { m: 16, ef_construction: 128, seed: 0, codes });
+        check(IndexParams::Flat, 0, 0);
+        check(hnsw(HnswCodes::None), 100, 200);
+        check(hnsw(HnswCodes::Sq8), 250, 300);
+        check(IndexParams::FlatCodes(FlatCodes::Rabitq), 20, 50);
+        let codes = IvfCodes::Pq { bits: 4, subvectors: 64 };
+        check(IndexParams::Ivf(IvfParams { lists: 4_000, codes, seed: 0 }), 500, 700);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How hard a segment's index is searched.
 
-use vicinal_types::Effort;
 use vicinal_types::limits::EFFORT_MAX;
+use vicinal_types::{Effort, FaissParams, IndexParams};
 
 /// What was measured when the index was built: recall at growing efforts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,15 +14,40 @@ pub struct Calibration<'a> {
     pub points: &'a [(u32, f32)],
 }
 
+/// What the effort of a search counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EffortUnit {
+    /// Candidates that a walk through a graph keeps.
+    Candidates,
+    /// Lists that are probed, out of this many.
+    Lists(u32),
+    /// Nothing: the index is exact.
+    Nothing,
+}
+
+/// A segment with an index, as far as its searches go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Indexed<'a> {
+    /// Rows that can be found.
+    pub rows: u64,
+    /// What an effort means there.
+    pub unit: EffortUnit,
+    /// What was measured, if anything.
+    pub calibration: Option<Calibration<'a>>,
+}
+
 /// How one segment is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SearchPlan {
     /// Compare with every allowed row.
     Scan,
-    /// Walk the index, keeping this many candidates.
+    /// Search the index with this effort.
     Index {
-        /// Candidates kept; at least k.
+        /// Candidates kept, at least k; or lists probed.
         effort: usize,
+        /// About how many rows somewhere in memory that costs as much as to
+        /// compare with.
+        comparisons: u64,
     },
 }
 
@@ -45,10 +70,15 @@ const CONFIDENCE: f32 = 1.0;
 /// as much as one independent trial.
 const CORRELATED_NEIGHBORS: f32 = 4.0;
 
-/// An index with `rows` below this many times the effort is scanned instead: a
-/// candidate kept costs about sixteen comparisons in the graph, each twice as
-/// dear as one in a scan.
-const ROWS_PER_EFFORT: u64 = 32;
+/// Comparisons of a walk for each candidate kept.
+const COMPARISONS_PER_CANDIDATE: u64 = 16;
+
+/// Comparisons in a scan that cost as much as one of a walk, which waits for its
+/// row.
+const SCANNED_PER_COMPARISON: u64 = 2;
+
+/// Rows of a list that cost as much as one somewhere in memory: they stand in a row.
+const LISTED_PER_COMPARISON: u64 = 4;
 
 /// Assumed where nothing was measured: low for m = 16 and well-behaved data.
 const UNMEASURED: Calibration<'_> = Calibration {
@@ -57,31 +87,34 @@ const UNMEASURED: Calibration<'_> = Calibration {
     points: &[(32, 0.80), (64, 0.90), (128, 0.96), (256, 0.98), (512, 0.99)],
 };
 
-/// Chooses how a segment of `rows` rows with a graph index is searched for `k`
-/// neighbours.
+/// Assumed of lists, in thousandths of them.
+const UNMEASURED_LISTS: [(u32, f32); 4] = [(4, 0.80), (8, 0.90), (16, 0.95), (64, 0.99)];
+
+/// Chooses how a segment with an index is searched for `k` neighbours.
 ///
 /// A wanted recall takes the smallest effort that promises it: measured points
 /// are lowered by their standard error and joined by straight lines, which lie
-/// below the curve. Beyond the curve, and where the graph would cost more, the
+/// below the curve. Beyond the curve, and where the index would cost more, the
 /// segment is scanned. More neighbours than were measured take proportionally
-/// more effort.
-pub fn choose_effort(
-    effort: Effort,
-    k: usize,
-    rows: u64,
-    calibration: Option<&Calibration<'_>>,
-) -> SearchChoice {
-    let measured = calibration.filter(|curve| !curve.points.is_empty() && curve.k > 0);
+/// more candidates of a graph, and more lists by the square root.
+pub fn choose_effort(effort: Effort, k: usize, indexed: &Indexed<'_>) -> SearchChoice {
+    let Indexed { rows, unit, .. } = *indexed;
+    let measured = indexed.calibration.filter(|curve| !curve.points.is_empty() && curve.k > 0);
     let choice = match effort {
         Effort::Exact => return scan("exact search was asked for"),
+        Effort::Candidates(_) | Effort::MinRecall(_) if unit == EffortUnit::Nothing => {
+            (k.max(1), Some(1.0), "the index is exact")
+        }
         Effort::Candidates(candidates) => {
-            let effort = candidates.max(k).max(1);
-            let recall = measured.map(|curve| curve.recall_at(unscaled(effort, k, curve.k)));
-            index(effort, recall, "the request names the effort")
+            let effort = unit.bounded(candidates, k);
+            let recall = measured.map(|curve| curve.recall_at(unit.unscaled(effort, k, curve.k)));
+            (effort, recall, "the request names the effort")
         }
         Effort::MinRecall(target) => {
-            let curve = measured.unwrap_or(&UNMEASURED);
-            let Some(effort) = curve.effort_for(target) else {
+            let Some((effort, measured_k)) = (match measured {
+                Some(curve) => curve.effort_for(target).map(|effort| (effort, curve.k)),
+                None => unit.unmeasured_effort(target),
+            }) else {
                 return scan("no measured effort promises the recall asked for");
             };
             let recall = measured.map(|curve| curve.recall_at(effort));
@@ -90,17 +123,18 @@ pub fn choose_effort(
             } else {
                 "nothing was measured yet: an effort that is usually enough"
             };
-            index(scaled(effort, k, curve.k), recall, reason)
+            (unit.scaled(effort, k, measured_k), recall, reason)
         }
     };
-    match choice.plan {
-        SearchPlan::Index { effort } if effort > EFFORT_MAX => {
-            scan("the effort needed is above the limit")
-        }
-        SearchPlan::Index { effort } if effort as u64 * ROWS_PER_EFFORT >= rows => {
-            scan("a scan of so few rows is cheaper than the graph")
-        }
-        SearchPlan::Index { .. } | SearchPlan::Scan => choice,
+    let (effort, expected_recall, reason) = choice;
+    let comparisons = unit.comparisons(effort, rows);
+    if effort > EFFORT_MAX {
+        scan("the effort needed is above the limit")
+    } else if !unit.pays(effort, rows) {
+        scan("a scan of so few rows is cheaper than the index")
+    } else {
+        let plan = SearchPlan::Index { effort, comparisons };
+        SearchChoice { plan, expected_recall, reason }
     }
 }
 
@@ -108,18 +142,98 @@ fn scan(reason: &'static str) -> SearchChoice {
     SearchChoice { plan: SearchPlan::Scan, expected_recall: Some(1.0), reason }
 }
 
-fn index(effort: usize, expected_recall: Option<f32>, reason: &'static str) -> SearchChoice {
-    SearchChoice { plan: SearchPlan::Index { effort }, expected_recall, reason }
-}
+impl EffortUnit {
+    /// What the effort of an index counts.
+    pub fn of(params: &IndexParams) -> Self {
+        match params {
+            IndexParams::Flat
+            | IndexParams::FlatCodes(_)
+            | IndexParams::Faiss(FaissParams::Flat) => Self::Nothing,
+            IndexParams::Ivf(params) => Self::Lists(params.lists),
+            IndexParams::Graph(_)
+            | IndexParams::Hnsw(_)
+            | IndexParams::Paged(_)
+            | IndexParams::HnswRs(_)
+            | IndexParams::Faiss(FaissParams::Hnsw(_)) => Self::Candidates,
+            IndexParams::Faiss(FaissParams::IvfPq(params)) => Self::Lists(params.lists),
+        }
+    }
 
-/// The effort for `k` neighbours that is worth `effort` for `measured_k`.
-fn scaled(effort: usize, k: usize, measured_k: usize) -> usize {
-    if k <= measured_k { effort.max(k) } else { (effort * k).div_ceil(measured_k).max(k) }
-}
+    /// An effort that a request names, as far as it has a meaning.
+    fn bounded(self, effort: usize, k: usize) -> usize {
+        match self {
+            Self::Candidates | Self::Nothing => effort.max(k).max(1),
+            Self::Lists(lists) => effort.clamp(1, lists.max(1) as usize),
+        }
+    }
 
-/// The inverse of [`scaled`].
-fn unscaled(effort: usize, k: usize, measured_k: usize) -> usize {
-    if k <= measured_k { effort } else { effort * measured_k / k }
+    /// The effort for `k` neighbours that is worth `effort` for `measured_k`.
+    fn scaled(self, effort: usize, k: usize, measured_k: usize) -> usize {
+        if k <= measured_k {
+            return self.bounded(effort, k);
+        }
+        match self {
+            Self::Candidates | Self::Nothing => (effort * k).div_ceil(measured_k).max(k),
+            Self::Lists(_) => {
+                let (lists, more) = (effort as f64, k as f64 / measured_k as f64);
+                self.bounded(rounded_up(lists * more.sqrt()) as usize, k)
+            }
+        }
+    }
+
+    /// The inverse of [`scaled`](Self::scaled).
+    fn unscaled(self, effort: usize, k: usize, measured_k: usize) -> usize {
+        if k <= measured_k {
+            return effort;
+        }
+        match self {
+            Self::Candidates | Self::Nothing => effort * measured_k / k,
+            Self::Lists(_) => {
+                let (lists, less) = (effort as f64, measured_k as f64 / k as f64);
+                rounded_up(lists * less.sqrt()) as usize
+            }
+        }
+    }
+
+    /// The effort that usually gives a recall, and for how many neighbours.
+    fn unmeasured_effort(self, target: f32) -> Option<(usize, usize)> {
+        match self {
+            Self::Candidates | Self::Nothing => {
+                UNMEASURED.effort_for(target).map(|effort| (effort, UNMEASURED.k))
+            }
+            Self::Lists(lists) => {
+                let points =
+                    UNMEASURED_LISTS.map(|(part, recall)| (1 + lists * part / 1_000, recall));
+                let curve = Calibration { points: &points, ..UNMEASURED };
+                curve.effort_for(target).map(|effort| (effort, curve.k))
+            }
+        }
+    }
+
+    /// Whether searching the index is cheaper than a scan.
+    fn pays(self, effort: usize, rows: u64) -> bool {
+        match self {
+            Self::Candidates => {
+                self.comparisons(effort, rows).saturating_mul(SCANNED_PER_COMPARISON) < rows
+            }
+            // Half of the lists is half of the rows.
+            Self::Lists(lists) => effort as u64 * 2 < u64::from(lists),
+            Self::Nothing => true,
+        }
+    }
+
+    /// What an effort costs, in rows somewhere in memory.
+    fn comparisons(self, effort: usize, rows: u64) -> u64 {
+        let effort = effort as u64;
+        match self {
+            Self::Candidates => effort.saturating_mul(COMPARISONS_PER_CANDIDATE),
+            Self::Lists(lists) => {
+                let listed = effort.saturating_mul(rows) / u64::from(lists.max(1));
+                listed / LISTED_PER_COMPARISON + u64::from(lists) / LISTED_PER_COMPARISON
+            }
+            Self::Nothing => rows / SCANNED_PER_COMPARISON,
+        }
+    }
 }
 
 impl Calibration<'_> {
@@ -133,7 +247,8 @@ impl Calibration<'_> {
                 let effort = before.map_or(effort, |(low_effort, low)| {
                     let part = (target - low) / (recall - low);
                     low_effort
-                        + rounded_up((effort - low_effort) as f32 * part).min(effort - low_effort)
+                        + rounded_up(f64::from(effort - low_effort) * f64::from(part))
+                            .min(effort - low_effort)
                 });
                 return Some(effort as usize);
             }
@@ -172,9 +287,9 @@ impl Calibration<'_> {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a part of an effort is small and not negative"
+    reason = "an effort is small and not negative"
 )]
-fn rounded_up(number: f32) -> u32 {
+fn rounded_up(number: f64) -> u32 {
     number.ceil() as u32
 }
 

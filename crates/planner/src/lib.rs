@@ -6,14 +6,16 @@
 //!
 //! # Example
 //! ```
-//! use vicinal_planner::{Calibration, SearchPlan, choose_effort};
+//! use vicinal_planner::{Calibration, EffortUnit, Indexed, SearchPlan, choose_effort};
 //! use vicinal_types::Effort;
 //!
 //! let curve = Calibration { k: 10, samples: 256, points: &[(32, 0.90), (64, 0.97), (128, 0.99)] };
-//! let choice = choose_effort(Effort::MinRecall(0.95), 10, 250_000, Some(&curve));
-//! assert!(matches!(choice.plan, SearchPlan::Index { effort: 49..=64 }));
+//! let graph =
+//!     Indexed { rows: 250_000, unit: EffortUnit::Candidates, calibration: Some(curve) };
+//! let choice = choose_effort(Effort::MinRecall(0.95), 10, &graph);
+//! assert!(matches!(choice.plan, SearchPlan::Index { effort: 49..=64, .. }));
 //!
-//! let choice = choose_effort(Effort::MinRecall(1.0), 10, 250_000, Some(&curve));
+//! let choice = choose_effort(Effort::MinRecall(1.0), 10, &graph);
 //! assert_eq!(choice.plan, SearchPlan::Scan);
 //! ```
 
@@ -21,6 +23,6 @@ mod cost;
 mod effort;
 mod index;
 
-pub use cost::estimate_nanos;
-pub use effort::{Calibration, SearchChoice, SearchPlan, choose_effort};
-pub use index::{IndexChoice, IndexPlan, choose_index};
+pub use cost::{estimate_build_bytes, estimate_nanos};
+pub use effort::{Calibration, EffortUnit, Indexed, SearchChoice, SearchPlan, choose_effort};
+pub use index::{IndexChoice, choose_index};

@@ -102,6 +102,8 @@ pub struct SearchConfig {
     pub pin_threads: bool,
     /// Searches that run or wait for a thread; more get RESOURCE_EXHAUSTED.
     pub max_waiting: usize,
+    /// See [`vicinal_engine::EngineOptions::hot_index_bytes`].
+    pub hot_index_bytes: u64,
 }
 
 /// Sealing segments and building indexes.
@@ -208,7 +210,12 @@ impl Default for StorageConfig {
 
 impl Default for SearchConfig {
     fn default() -> Self {
-        Self { threads: 0, pin_threads: true, max_waiting: 1_024 }
+        Self {
+            threads: 0,
+            pin_threads: true,
+            max_waiting: 1_024,
+            hot_index_bytes: 4 * 1024 * 1024 * 1024,
+        }
     }
 }
 

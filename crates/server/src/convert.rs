@@ -5,6 +5,7 @@
 //! wrong length. What the values mean is the engine's business.
 
 mod collections;
+mod indexes;
 mod options;
 mod rows;
 mod scalars;

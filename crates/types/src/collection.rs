@@ -1,7 +1,7 @@
 //! What a user declares: a collection, its segments' limits and its indexes.
 
 use crate::schema::check_name;
-use crate::{Error, Result, Schema, limits};
+use crate::{Error, IndexSpec, Result, Schema, limits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -31,42 +31,9 @@ pub struct SegmentLimits {
     pub max_interval_s: u64,
 }
 
-/// Which index a sealed segment gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum IndexKind {
-    /// FLAT below [`IndexSpec::flat_below_rows`], HNSW from there on.
-    #[default]
-    Auto,
-    /// Compare with every row; always exact.
-    Flat,
-    /// A navigable small-world graph (Malkov and Yashunin, 2016).
-    Hnsw,
-}
-
-/// Index parameters of a vector column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct IndexSpec {
-    /// Which index.
-    pub kind: IndexKind,
-    /// HNSW: links of a vertex above the ground layer; twice as many on it.
-    pub m: u32,
-    /// HNSW: candidates kept while a vertex is linked.
-    pub ef_construction: u32,
-    /// AUTO: segments with fewer rows stay FLAT.
-    pub flat_below_rows: u64,
-}
-
 impl Default for SegmentLimits {
     fn default() -> Self {
         Self { max_rows: 262_144, max_bytes: 512 * 1024 * 1024, max_interval_s: 60 }
-    }
-}
-
-impl Default for IndexSpec {
-    fn default() -> Self {
-        Self { kind: IndexKind::Auto, m: 16, ef_construction: 128, flat_below_rows: 4_096 }
     }
 }
 
@@ -89,13 +56,15 @@ impl CollectionSpec {
         check_name("collection", &self.name)?;
         self.segments.check()?;
         for (column, index) in &self.indexes {
-            let known = self.schema.vectors().any(|(vector, _)| &vector.name == column);
-            if !known {
+            let Some((_, vector)) = self.schema.vectors().find(|(known, _)| &known.name == column)
+            else {
                 return Err(Error::invalid(format!(
                     "an index names the vector column `{column}`, which the schema does not have"
                 )));
-            }
-            index.check(column)?;
+            };
+            index
+                .check(vector)
+                .map_err(|error| Error::invalid(format!("index of `{column}`: {error}")))?;
         }
         Ok(())
     }
@@ -119,24 +88,6 @@ impl SegmentLimits {
             return Err(Error::invalid(
                 "segments.max_bytes and segments.max_interval_s must be above 0",
             ));
-        }
-        Ok(())
-    }
-}
-
-impl IndexSpec {
-    fn check(&self, column: &str) -> Result<()> {
-        if !(2..=256).contains(&self.m) {
-            let m = self.m;
-            return Err(Error::invalid(format!(
-                "index of `{column}`: m {m} is not between 2 and 256"
-            )));
-        }
-        if !(4..=4096).contains(&self.ef_construction) {
-            let ef = self.ef_construction;
-            return Err(Error::invalid(format!(
-                "index of `{column}`: ef_construction {ef} is not between 4 and 4096"
-            )));
         }
         Ok(())
     }

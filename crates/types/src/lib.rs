@@ -13,7 +13,8 @@
 //! * **tombstone**: the mark that a row of a segment was deleted or replaced.
 //! * **version**: where a write stands in its shard's history, see [`Version`].
 //! * **effort**: how many candidates an approximate index keeps while it
-//!   searches (`ef` of HNSW): more effort, more recall, more time.
+//!   searches (`ef` of HNSW), or how many lists it probes (`nprobe` of IVF): more
+//!   effort, more recall, more time.
 //!
 //! # Example
 //! ```
@@ -32,6 +33,7 @@ mod collection;
 mod error;
 mod ids;
 mod ids_from;
+mod index;
 pub mod limits;
 mod query;
 mod rows;
@@ -41,12 +43,17 @@ mod vector;
 pub use bitmap::Bitmap;
 pub use cancel::{Cancel, Stopped};
 pub use clock::{Clock, SystemClock, TestClock};
-pub use collection::{CollectionSpec, IndexKind, IndexSpec, SegmentLimits, check_object_name};
+pub use collection::{CollectionSpec, SegmentLimits, check_object_name};
 pub use error::{Error, ErrorKind, Result};
 pub use ids::{
     CollectionId, ColumnId, DatabaseId, GroupId, NodeId, RequestId, RowId, SegmentId, ShardId,
     Version,
 };
+pub use index::{
+    FaissIvfPq, FaissParams, ForeignGraph, GraphParams, HnswCodes, HnswParams, IndexCodes,
+    IndexEngine, IndexKind, IndexLayout, IndexObjective, IndexParams, IndexSpec,
+};
+pub use index::{FlatCodes, IvfCodes, IvfParams};
 pub use query::{Consistency, Effort, Hit, Nearer};
 pub use rows::{Ids, RowBatch, VectorInput};
 pub use schema::{Column, ColumnType, IdType, ScalarType, Schema};

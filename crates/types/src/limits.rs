@@ -42,6 +42,17 @@ pub const K_MAX: usize = 16_384;
 /// Candidates that an index search may keep.
 pub const EFFORT_MAX: usize = 65_536;
 
+/// Links of a graph's vertex above the ground layer: beyond this, graphs only
+/// get slower.
+pub const GRAPH_M_MAX: u32 = 256;
+
+/// Candidates kept while a graph's vertex is linked: beyond this, builds take
+/// hours and graphs get no better.
+pub const EF_CONSTRUCTION_MAX: u32 = 4_096;
+
+/// Lists of an IVF index: sixteen times the square root of a segment's rows.
+pub const LISTS_MAX: u32 = 65_536;
+
 /// Queries of one batched search.
 pub const QUERIES_MAX: usize = 16_384;
 

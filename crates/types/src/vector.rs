@@ -17,6 +17,9 @@ pub enum Metric {
     Cosine,
     /// Differing bits of binary vectors; smaller is nearer.
     Hamming,
+    /// The part of the bits set in either of two binary vectors that is not set
+    /// in both; 0 if none is set. Smaller is nearer.
+    Jaccard,
 }
 
 /// The type of a vector's elements, as stored.
@@ -62,6 +65,7 @@ impl Metric {
             Self::InnerProduct => "ip",
             Self::Cosine => "cosine",
             Self::Hamming => "hamming",
+            Self::Jaccard => "jaccard",
         }
     }
 
@@ -69,7 +73,7 @@ impl Metric {
     pub fn higher_is_nearer(self) -> bool {
         match self {
             Self::InnerProduct | Self::Cosine => true,
-            Self::L2 | Self::Hamming => false,
+            Self::L2 | Self::Hamming | Self::Jaccard => false,
         }
     }
 }
@@ -116,9 +120,13 @@ impl VectorType {
                 "binary vectors of {dim} bits are not whole bytes; use a multiple of 8"
             )));
         }
-        if is_binary != (metric == Metric::Hamming) {
+        let counts_bits = match metric {
+            Metric::Hamming | Metric::Jaccard => true,
+            Metric::L2 | Metric::InnerProduct | Metric::Cosine => false,
+        };
+        if is_binary != counts_bits {
             return Err(Error::invalid(format!(
-                "metric {metric} does not go with {element} elements: binary takes hamming, and only binary does"
+                "metric {metric} does not go with {element} elements: binary takes hamming or jaccard, and only binary does"
             )));
         }
         let is_integer = matches!(element, ElementType::I8 | ElementType::U8);

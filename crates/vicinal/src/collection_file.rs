@@ -118,8 +118,10 @@ vectors:
         file.spec().expect("the example is a collection");
         assert_eq!(file.segments, Some(SegmentLimits::default()));
         assert_eq!(file.vectors[0].index, Some(IndexSpec::default()));
-        for key in ["database:", "id:", "element:", "kind:", "nullable:", "max_interval_s:"] {
-            assert!(text.contains(key), "{key} is not shown");
+        let parameters = IndexSpec::default().fields().map(|(name, _)| format!("{name}:"));
+        let keys = ["database:", "id:", "element:", "nullable:", "max_interval_s:"];
+        for key in keys.map(str::to_owned).into_iter().chain(parameters) {
+            assert!(text.contains(&key), "{key} is not shown");
         }
     }
 

@@ -1,5 +1,7 @@
 //! Keys and scores of every metric and element type.
 
+mod many;
+
 use super::*;
 use crate::available;
 use half::{bf16, f16};
@@ -51,6 +53,10 @@ fn binary_keys_count_differing_bits() {
         let comparer =
             Comparer::new(vector_type(16, ElementType::Binary, Metric::Hamming), kernels);
         assert_eq!(comparer.key(&[0b1010_1010, 0xff], &[0b0101_0101, 0xfe]), 9.0);
+        let comparer =
+            Comparer::new(vector_type(16, ElementType::Binary, Metric::Jaccard), kernels);
+        assert_eq!(comparer.key(&[0b1010_1010, 0xff], &[0b0101_1010, 0x7f]), 5.0 / 14.0);
+        assert_eq!(comparer.key(&[0, 0], &[0, 0]), 0.0, "there is nothing to differ in");
     }
 }
 
@@ -72,6 +78,10 @@ fn keys_of_many_rows_are_the_keys_of_each_at_any_alignment() {
             let each: Vec<_> =
                 rows.chunks(vector.row_bytes()).map(|row| comparer.key(&query, row)).collect();
             assert_eq!(keys.to_vec(), each, "{kernels:?}");
+            let at = [8, 0, 3, 3, 7, 1, 8, 2, 6, 5, 4];
+            let mut keys = [f32::NAN; 11];
+            comparer.keys_at(&query, rows, &at, &mut keys);
+            assert_eq!(keys, at.map(|row| each[row as usize]), "{kernels:?}");
         }
     }
 }
@@ -92,6 +102,14 @@ fn keys_are_ordered_whatever_the_vectors_hold() {
         assert!(dot.key(&bytes(0.0), &bytes(1.0)).is_sign_positive(), "there is one zero");
         assert!(dot.score(0.0).is_sign_positive(), "there is one zero");
     }
+}
+
+#[test]
+#[should_panic(expected = "out of range")]
+fn a_row_that_is_not_there_is_refused() {
+    let kernels = available().next().expect("scalar runs everywhere");
+    let comparer = Comparer::new(vector_type(2, ElementType::F32, Metric::L2), kernels);
+    comparer.keys_at(&[0; 8], &[0; 16], &[0, 1, 2], &mut [0.0; 3]);
 }
 
 #[test]

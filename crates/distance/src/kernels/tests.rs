@@ -1,5 +1,9 @@
 //! Every table against the naive sums in binary64.
 
+mod codes;
+mod signs;
+mod transform;
+
 use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -11,6 +15,26 @@ fn assert_within_rounding(found: f32, exact: f64, magnitude: f64, len: usize) {
         (len as f64 + 4.0) * f64::from(f32::EPSILON) * magnitude + f64::from(f32::MIN_POSITIVE);
     let error = (f64::from(found) - exact).abs();
     assert!(error <= allowed, "{found} is not {exact} ± {allowed} of {len} terms");
+}
+
+/// The values' bits, with one NaN for all.
+fn bits(values: &[f32]) -> Vec<u32> {
+    let one = |value: &f32| if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() };
+    values.iter().map(one).collect()
+}
+
+/// Values that break careless arithmetic.
+fn special() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        Just(f32::NAN),
+        Just(f32::INFINITY),
+        Just(f32::NEG_INFINITY),
+        Just(0.0),
+        Just(-0.0),
+        Just(f32::MAX),
+        Just(f32::MIN),
+        Just(f32::MIN_POSITIVE),
+    ]
 }
 
 fn terms(a: &[f64], b: &[f64], term: impl Fn(f64, f64) -> f64) -> (f64, f64) {

@@ -6,23 +6,46 @@
 //! once, because an addition takes four cycles, (4) the tail goes to the scalar
 //! kernel.
 
-use crate::kernels::{Isa, Kernel, Kernels};
+mod codes;
+mod fastscan;
+mod order;
+mod signs;
+mod tiles;
+mod transform;
+
+use crate::kernels::{Isa, Kernel, Kernels, ROWS_AHEAD};
+use crate::prefetch::prefetch;
 use crate::scalar;
 use std::arch::x86_64::*;
 
 pub(crate) static KERNELS: Kernels = Kernels {
     isa: Isa::Avx2,
-    l2_f32: kernel!(l2_f32),
-    dot_f32: kernel!(dot_f32),
-    l2_f16: kernel!(l2_f16),
-    dot_f16: kernel!(dot_f16),
-    l2_bf16: kernel!(l2_bf16),
-    dot_bf16: kernel!(dot_bf16),
-    l2_i8: kernel!(l2_i8),
-    dot_i8: kernel!(dot_i8),
-    l2_u8: kernel!(l2_u8),
-    dot_u8: kernel!(dot_u8),
-    hamming: kernel!(hamming),
+    l2_f32: kernel!(l2_f32, Some(&tiles::L2_F32)),
+    dot_f32: kernel!(dot_f32, Some(&tiles::DOT_F32)),
+    l2_f16: kernel!(l2_f16, Some(&tiles::L2_F16)),
+    dot_f16: kernel!(dot_f16, Some(&tiles::DOT_F16)),
+    l2_bf16: kernel!(l2_bf16, Some(&tiles::L2_BF16)),
+    dot_bf16: kernel!(dot_bf16, Some(&tiles::DOT_BF16)),
+    l2_i8: kernel!(l2_i8, Some(&tiles::L2_I8)),
+    dot_i8: kernel!(dot_i8, Some(&tiles::DOT_I8)),
+    l2_u8: kernel!(l2_u8, Some(&tiles::L2_U8)),
+    dot_u8: kernel!(dot_u8, Some(&tiles::DOT_U8)),
+    hamming: kernel!(hamming, None),
+    jaccard: kernel!(codes::jaccard, None),
+    l2_u4: kernel!(codes::l2_u4, None),
+    dot_u4: kernel!(codes::dot_u4, None),
+    bit_dot: codes::bit_dot,
+    bit_dot_rows: codes::bit_dot_rows,
+    table_sum: scalar::codes::table_sum,
+    table_sum_rows: scalar::codes::table_sum_rows,
+    fastscan: fastscan::fastscan,
+    subset_sums: fastscan::subset_sums,
+    rotate_fht: transform::rotate_fht,
+    quantise_u8: transform::quantise_u8,
+    min_max: transform::min_max,
+    way: signs::way,
+    estimates: signs::estimates,
+    insert_sorted: order::insert_sorted,
 };
 
 pub(crate) fn is_detected() -> bool {
@@ -32,16 +55,29 @@ pub(crate) fn is_detected() -> bool {
         && is_x86_feature_detected!("popcnt")
 }
 
-/// Both call shapes of a pair kernel, the loop over rows compiled with it.
+/// All call shapes of a pair kernel, the loops over rows compiled with it.
 macro_rules! kernel {
-    ($pair:ident) => {{
+    ($pair:path, $tiles:expr) => {{
         #[target_feature(enable = "avx2,fma,f16c,popcnt")]
         fn rows(query: &[u8], rows: &[u8], out: &mut [f32]) {
             for (row, key) in rows.chunks_exact(query.len()).zip(out) {
                 *key = $pair(query, row);
             }
         }
-        Kernel { pair: $pair, rows }
+
+        #[target_feature(enable = "avx2,fma,f16c,popcnt")]
+        fn scattered(query: &[u8], rows: &[u8], at: &[u32], out: &mut [f32]) {
+            let len = query.len();
+            let row = |row: &u32| &rows[*row as usize * len..][..len];
+            at.iter().take(ROWS_AHEAD).for_each(|at| prefetch(row(at)));
+            for (first, (at_row, key)) in at.iter().zip(out).enumerate() {
+                if let Some(ahead) = at.get(first + ROWS_AHEAD) {
+                    prefetch(row(ahead));
+                }
+                *key = $pair(query, row(at_row));
+            }
+        }
+        Kernel { pair: $pair, rows, scattered, tiles: $tiles }
     }};
 }
 use kernel;
@@ -87,8 +123,7 @@ fn integers(
 ) -> f32 {
     let ((a, a_tail), (b, b_tail)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
     let ((a_pairs, a_rest), (b_pairs, b_rest)) = (a.as_chunks::<2>(), b.as_chunks::<2>());
-    // SAFETY: the block holds sixteen bytes; this load needs no alignment.
-    let load = |block: &[u8; 16]| widen(unsafe { _mm_loadu_si128(block.as_ptr().cast()) });
+    let load = |block: &[u8; 16]| widen(load_bytes(block));
     let mut sums = [_mm256_setzero_si256(); 2];
     for (a, b) in a_pairs.iter().zip(b_pairs) {
         for lane in 0..2 {
@@ -98,12 +133,26 @@ fn integers(
     for (a, b) in a_rest.iter().zip(b_rest) {
         sums[0] = _mm256_add_epi32(sums[0], step(load(a), load(b)));
     }
-    let sum = _mm256_add_epi32(sums[0], sums[1]);
-    let sum = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
+    let sum = total(_mm256_add_epi32(sums[0], sums[1]));
+    let rest: i32 = a_tail.iter().zip(b_tail).map(|(&a, &b)| tail(a, b)).sum();
+    (sum + rest) as f32
+}
+
+/// The sum of eight sums.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+fn total(sums: __m256i) -> i32 {
+    let sum = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
     let sum = _mm_add_epi32(sum, _mm_shuffle_epi32::<0b00_00_11_10>(sum));
     let sum = _mm_add_epi32(sum, _mm_shuffle_epi32::<0b00_00_00_01>(sum));
-    let rest: i32 = a_tail.iter().zip(b_tail).map(|(&a, &b)| tail(a, b)).sum();
-    (_mm_cvtsi128_si32(sum) + rest) as f32
+    _mm_cvtsi128_si32(sum)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+fn load_bytes(block: &[u8; 16]) -> __m128i {
+    // SAFETY: the block holds sixteen bytes; this load needs no alignment.
+    unsafe { _mm_loadu_si128(block.as_ptr().cast()) }
 }
 
 #[inline]

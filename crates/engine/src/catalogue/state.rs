@@ -302,23 +302,9 @@ pub(crate) fn changes(from: &CollectionSpec, to: &CollectionSpec) -> Vec<Change>
     }
     for (column, _) in from.schema.vectors() {
         let (a, b) = (from.index(&column.name), to.index(&column.name));
-        let field = |name: &str| format!("vectors.{}.index.{name}", column.name);
-        compare(
-            field("kind"),
-            format!("{:?}", a.kind).to_uppercase(),
-            format!("{:?}", b.kind).to_uppercase(),
-        );
-        compare(field("m"), a.m.to_string(), b.m.to_string());
-        compare(
-            field("ef_construction"),
-            a.ef_construction.to_string(),
-            b.ef_construction.to_string(),
-        );
-        compare(
-            field("flat_below_rows"),
-            a.flat_below_rows.to_string(),
-            b.flat_below_rows.to_string(),
-        );
+        for ((name, from), (_, to)) in a.fields().into_iter().zip(b.fields()) {
+            compare(format!("vectors.{}.index.{name}", column.name), from, to);
+        }
     }
     changes
 }
@@ -354,4 +340,21 @@ pub(crate) fn check_same_schema(from: &CollectionSpec, to: &CollectionSpec) -> R
     added.map_or(Ok(()), |column| {
         refuse(format!("column `{}`, which is new in the declaration,", column.name))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vicinal_types::{IndexKind, IndexSpec};
+
+    #[test]
+    fn declarations_of_the_first_version_are_read() {
+        const STORED: &str = r#"{"alter":{"database":"default","spec":{"name":"words","schema":{"id_type":"int64","columns":[{"id":1,"name":"v","kind":{"vector":{"dim":4,"element":"f16","metric":"cosine"}}}]},"segments":{"max_rows":9,"max_bytes":8,"max_interval_s":7},"indexes":{"v":{"kind":"HNSW","m":8,"ef_construction":64,"flat_below_rows":5}}}}}"#;
+        let command: CatalogueCommand = serde_json::from_str(STORED).expect("version 1");
+        let CatalogueCommand::Alter { spec, .. } = command else { panic!("{command:?}") };
+        let (m, ef_construction, flat_below_rows) = (8, 64, 5);
+        let kind = IndexKind::Hnsw;
+        let index = IndexSpec { kind, m, ef_construction, flat_below_rows, ..IndexSpec::default() };
+        assert_eq!(spec.index("v"), index);
+    }
 }

@@ -3,12 +3,13 @@
 
 use super::{Rows, format};
 use crate::columns::{IdRef, id_is};
+use crate::hot::{HotIndex, HotMemory};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_buffer::ScalarBuffer;
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use vicinal_index::Index;
 use vicinal_storage::{Disk, SectionFile};
 use vicinal_types::{Bitmap, ColumnId, Error, Result, Schema, SegmentId};
@@ -35,10 +36,42 @@ pub(super) struct IdIndex {
 #[derive(Debug)]
 pub(crate) struct BuiltIndex {
     pub(crate) column: ColumnId,
-    pub(crate) index: Index,
+    /// As it lies in its file.
+    mapped: Index,
+    /// A copy in faster memory, once there is one.
+    hot: OnceLock<HotIndex>,
     /// Recall@10 by effort, measured when it was built.
     pub(crate) calibration: Vec<(u32, f32)>,
     pub(crate) file_bytes: u64,
+}
+
+impl BuiltIndex {
+    pub(crate) fn new(
+        column: ColumnId,
+        index: Index,
+        calibration: Vec<(u32, f32)>,
+        file_bytes: u64,
+    ) -> Self {
+        Self { column, mapped: index, hot: OnceLock::new(), calibration, file_bytes }
+    }
+
+    /// The index, where it is searched fastest.
+    pub(crate) fn index(&self) -> &Index {
+        self.hot.get().map_or(&self.mapped, HotIndex::index)
+    }
+
+    /// Whether it should be copied to faster memory.
+    pub(crate) fn wants_copy(&self, memory: &HotMemory) -> bool {
+        self.hot.get().is_none() && memory.takes(&self.mapped)
+    }
+
+    /// Copies it to faster memory, if there is room.
+    pub(crate) fn copy_to(&self, memory: &Arc<HotMemory>) {
+        if let Some(copy) = memory.copy(&self.mapped) {
+            // Whoever came first has made the same copy.
+            drop(self.hot.set(copy));
+        }
+    }
 }
 
 /// What a search sees of a sealed segment.

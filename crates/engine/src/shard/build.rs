@@ -11,10 +11,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-use vicinal_index::{HnswParams, Index, IndexParams, Progress, calibrate};
-use vicinal_planner::{IndexChoice, IndexPlan, choose_index};
+use vicinal_index::{Index, Progress, calibrate};
+use vicinal_planner::{IndexChoice, choose_index, estimate_build_bytes};
 use vicinal_storage::SectionWriter;
-use vicinal_types::{ColumnId, Error, Result, SegmentId, VectorType};
+use vicinal_types::{ColumnId, Error, IndexParams, Result, SegmentId, VectorType};
 
 /// Neighbours that calibration asks for.
 pub(crate) const CALIBRATION_K: usize = 10;
@@ -33,14 +33,14 @@ pub(crate) struct Build {
     is_running: AtomicBool,
     /// When it failed, if it did; it is tried again after a while. Rank: a leaf.
     failed_at: Mutex<Option<Instant>>,
-    /// Bytes that the graph will take, estimated.
+    /// Bytes that the build takes, estimated.
     bytes: u64,
 }
 
 impl Build {
     /// What is being built.
     pub(crate) fn name(&self) -> String {
-        plan_name(self.choice.kind)
+        self.choice.params.to_string()
     }
 
     /// How far it is, 0 to 1.
@@ -66,8 +66,8 @@ impl Shard {
     pub(crate) fn missing_indexes(&self, view: &SealedView) -> Vec<(ColumnId, IndexChoice)> {
         let wanted = self.schema.vectors().filter_map(|(column, kind)| {
             let choice = self.choose(column.id, kind, view.sealed.rows.len());
-            let has = view.index(column.id).map(|built| plan_of(&built.index));
-            (has.unwrap_or(IndexPlan::Flat) != choice.kind).then_some((column.id, choice))
+            let has = params_of(view.index(column.id));
+            (has != choice.params).then_some((column.id, choice))
         });
         wanted.collect()
     }
@@ -98,6 +98,37 @@ impl Shard {
         }
     }
 
+    /// Has indexes copied to faster memory in the background, as far as there is
+    /// room.
+    pub(crate) fn request_copies(self: &Arc<Self>) {
+        let Some(maintenance) = self.maintenance.upgrade() else {
+            return;
+        };
+        let memory = Arc::clone(maintenance.hot_memory());
+        let wanted: Vec<_> = self
+            .view()
+            .segments
+            .iter()
+            .filter_map(|segment| match segment {
+                SegmentView::Sealed(view) => Some(view.indexes.clone()),
+                SegmentView::Memory(_) => None,
+            })
+            .flatten()
+            .filter(|built| built.wants_copy(&memory))
+            .collect();
+        if wanted.is_empty() || self.is_copying.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let shard = Arc::clone(self);
+        let submitted = maintenance.flushers().submit(move || {
+            wanted.iter().for_each(|built| built.copy_to(&memory));
+            shard.is_copying.store(false, Ordering::Release);
+        });
+        if submitted.is_err() {
+            self.is_copying.store(false, Ordering::Release);
+        }
+    }
+
     fn request_build(
         self: &Arc<Self>,
         maintenance: &Arc<Maintenance>,
@@ -113,7 +144,9 @@ impl Shard {
                 return;
             }
         }
-        let bytes = u64::from(view.sealed.rows.len()) * graph_row_bytes(choice.kind);
+        let kind = view.sealed.rows.vectors(column).vectors.vector_type();
+        let rows = u64::from(view.sealed.rows.len());
+        let bytes = estimate_build_bytes(rows, kind, &choice.params);
         let progress = Progress::default();
         let build = Arc::new(Build {
             choice,
@@ -173,13 +206,13 @@ impl Shard {
         build: &Build,
         pool: &rayon::ThreadPool,
     ) -> Result<()> {
-        let IndexPlan::Hnsw { m, ef_construction } = build.choice.kind else {
+        if build.choice.params == IndexParams::Flat {
             return self.install_index(view.sealed.id, column, None);
-        };
+        }
         self.check_manifest()?;
         let part = view.sealed.rows.vectors(column);
         let seed = self.group.0 << 32 | view.sealed.id.0;
-        let params = IndexParams::Hnsw(HnswParams { m, ef_construction, seed });
+        let params = build.choice.params.with_seed(seed);
         let index = Index::build(&params, &part.vectors, pool, &build.progress, &self.cancel)?;
         let points = calibrate(
             &index,
@@ -200,7 +233,7 @@ impl Shard {
         writer.finish()?;
         drop(index);
         let (index, file_bytes) = open_index(&*self.disk, &path, file, part)?;
-        let built = BuiltIndex { column, index, calibration, file_bytes };
+        let built = BuiltIndex::new(column, index, calibration, file_bytes);
         let installed = self.install_index(view.sealed.id, column, Some((file, built)));
         if installed.is_err() && self.check_manifest().is_ok() {
             self.remove_files(&[path]);
@@ -251,30 +284,7 @@ impl Shard {
     }
 }
 
-/// What an index is, as the planner names it.
-pub(crate) fn plan_of(index: &Index) -> IndexPlan {
-    match index.params() {
-        IndexParams::Flat => IndexPlan::Flat,
-        IndexParams::Hnsw(HnswParams { m, ef_construction, .. }) => {
-            IndexPlan::Hnsw { m, ef_construction }
-        }
-    }
-}
-
-/// An index as users read it.
-pub(crate) fn plan_name(plan: IndexPlan) -> String {
-    match plan {
-        IndexPlan::Flat => "FLAT".into(),
-        IndexPlan::Hnsw { m, ef_construction } => {
-            format!("HNSW m={m} ef_construction={ef_construction}")
-        }
-    }
-}
-
-/// Bytes of links, locks and layers that a vertex takes while a graph is built.
-fn graph_row_bytes(plan: IndexPlan) -> u64 {
-    match plan {
-        IndexPlan::Flat => 0,
-        IndexPlan::Hnsw { m, .. } => u64::from(m) * 2 * 4 + 16,
-    }
+/// What a column's index is, as the planner names it; a scan if there is none.
+pub(crate) fn params_of(built: Option<&BuiltIndex>) -> IndexParams {
+    built.map_or(IndexParams::Flat, |built| built.index().params().with_seed(0))
 }

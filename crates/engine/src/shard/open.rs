@@ -53,6 +53,7 @@ impl Shard {
             view: ArcSwap::from_pointee(state.view()),
             state: RwLock::new(state),
             is_flushing: AtomicBool::new(false),
+            is_copying: AtomicBool::new(false),
             flush_failure: Mutex::default(),
             builds: Mutex::new(build::Builds::default()),
             cancel,
@@ -141,7 +142,7 @@ fn open_indexes(
         let (column, calibration) = (index.column, index.calibration());
         match opened {
             Ok((index, file_bytes)) => {
-                indexes.push(Arc::new(BuiltIndex { column, index, calibration, file_bytes }));
+                indexes.push(Arc::new(BuiltIndex::new(column, index, calibration, file_bytes)));
                 true
             }
             Err(error) => {

@@ -154,5 +154,20 @@ fn declarations_are_checked() {
         s.indexes.insert("v".into(), index);
     };
     wrong(&with_index, ErrorKind::Invalid, "m 1 is not between 2 and 256");
+    let of = |index: vicinal_types::IndexSpec| {
+        move |s: &mut CollectionSpec| {
+            s.name = "b".into();
+            s.indexes.insert("v".into(), index);
+        }
+    };
+    let (kind, code) = (vicinal_types::IndexKind::IvfPq, vicinal_types::IndexEngine::HnswRs);
+    let index =
+        vicinal_types::IndexSpec { kind, engine: code, ..vicinal_types::IndexSpec::default() };
+    wrong(&of(index), ErrorKind::Invalid, "index of `v`: engine hnsw_rs has no kind IVF_PQ");
+    if cfg!(not(feature = "faiss")) {
+        let engine = vicinal_types::IndexEngine::Faiss;
+        let index = vicinal_types::IndexSpec { engine, ..index };
+        wrong(&of(index), ErrorKind::Invalid, "engine faiss is not in this build; use native");
+    }
     engine.close();
 }

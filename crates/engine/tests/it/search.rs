@@ -86,7 +86,7 @@ fn graph() -> (SimDisk, Engine) {
 #[test]
 fn a_graph_is_built_searched_and_reopened() {
     let (disk, engine) = graph();
-    assert_eq!(index(&engine).index, "HNSW m=8 ef_construction=128");
+    assert_eq!(index(&engine).index, "HNSW m=8 ef_construction=128 codes=inlined");
     assert!(!index(&engine).calibration.is_empty(), "recall was measured when it was built");
     let with_effort =
         |effort| Search { effort, ..Search::new(VectorInput::Floats(vector(7, 3).to_vec()), 10) };
@@ -121,10 +121,14 @@ fn a_changed_declaration_replaces_the_indexes_of_live_segments() {
         engine.apply_collection("", declared.clone(), true, None).expect("a right declaration");
     assert_eq!((dry.changes.len(), dry.segments_to_reindex), (1, 1));
     assert_eq!(dry.changes[0].field, "vectors.v.index.m");
-    assert_eq!(index(&engine).index, "HNSW m=8 ef_construction=128", "a dry run changes nothing");
+    assert_eq!(
+        index(&engine).index,
+        "HNSW m=8 ef_construction=128 codes=inlined",
+        "a dry run changes nothing"
+    );
     engine.apply_collection("", declared.clone(), false, None).expect("a right declaration");
     flush(&engine);
-    assert_eq!(index(&engine).index, "HNSW m=4 ef_construction=128");
+    assert_eq!(index(&engine).index, "HNSW m=4 ef_construction=128 codes=inlined");
     let mut declared = declared;
     declared
         .indexes

@@ -1,28 +1,24 @@
 //! Building a graph: every vertex is searched for in what there is already, and
 //! linked to what was found, by all threads of a pool at once.
 //!
-//! Links are atomic words, so that readers need no lock: whoever reads a list
-//! while it is rewritten sees a mixture of old and new links, all of them
-//! vertices, or a shorter list. Writers of one list exclude each other.
-//!
 //! All layers are known before the first insertion, and the vertices of the
 //! upper ones come first: the entry vertex never changes. A vertex is linked
 //! from the ground upwards, so that whoever meets it on an upper layer finds it
 //! linked below.
 
+use super::codes::{Codes, ScalarCodes, are_stored};
 use super::duplicates::Duplicates;
-use super::layers::{LAYERS_MAX, Layer, NONE, UpperLayer, Words};
-use super::select::select;
-use super::walk::{HnswScratch, Walk};
+use super::layers::{LAYERS_MAX, Tower, UpperLayer, Words};
+use super::linker::{LinkScratch, OpenLayer};
+use super::rows::Rows;
+use super::walk::Walk;
 use super::{Hnsw, HnswParams, repair};
 use crate::neighbors::Ranked;
-use crate::{IndexError, Progress, Vectors, Work};
-use parking_lot::Mutex;
+use crate::{IndexError, Progress, Vectors};
 use std::cmp::Reverse;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use vicinal_distance::prefetch;
-use vicinal_types::{Cancel, Stopped};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use vicinal_types::{Cancel, HnswCodes, Stopped};
 
 /// Vertices inserted by one thread before the others join: while the graph is
 /// tiny, vertices inserted at the same time would not see each other.
@@ -31,41 +27,47 @@ const ALONE: usize = 256;
 /// Vertices that a thread takes at once; about a millisecond of work.
 const BATCH: usize = 16;
 
-/// A layer under construction.
-struct Growing {
-    degree: usize,
-    /// The row of every slot, above the ground.
-    vertices: Option<Vec<u32>>,
-    /// The slot below of every slot, above the ground.
-    below: Vec<u32>,
-    links: Vec<AtomicU32>,
-    /// One for each vertex's list of links: held while it is rewritten, never
-    /// together with another.
-    locks: Vec<Mutex<()>>,
-}
-
-struct Builder<'a> {
+struct Builder<'a, R> {
     params: HnswParams,
-    vectors: &'a Vectors,
+    rows: &'a R,
     cancel: &'a Cancel,
     /// Ground first.
-    layers: Vec<Growing>,
+    layers: Vec<OpenLayer>,
     /// Where searches begin, on the top layer.
     entry: u32,
 }
 
-/// Memory of a building thread.
-#[derive(Default)]
-struct BuildScratch {
-    walk: HnswScratch,
-    /// The links chosen, by layer.
-    selected: Vec<Vec<Ranked>>,
-    candidates: Vec<Ranked>,
-    kept: Vec<Ranked>,
-    work: Work,
-}
+/// A row's level, its place among those of the same level, the row.
+type Place = (u32, u64, u32);
 
 pub(super) fn build(
+    params: HnswParams,
+    vectors: &Vectors,
+    pool: &rayon::ThreadPool,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<Hnsw, IndexError> {
+    let codes = pool.install(|| Codes::build(params.codes, vectors, params.seed, cancel))?;
+    // A graph for shorter codes is built on codes of 8 bits: what they confuse,
+    // a walk on it still finds its way through.
+    let mut hnsw = match &codes {
+        None => build_on(vectors, params, vectors, pool, progress, cancel),
+        Some(Codes::Scalar(codes)) if params.codes == HnswCodes::Sq8 => {
+            build_on(codes, params, vectors, pool, progress, cancel)
+        }
+        Some(_) if are_stored(HnswCodes::Sq8, vectors.vector_type().element()) => {
+            let finer = pool.install(|| ScalarCodes::build(vectors, 8, cancel))?;
+            build_on(&finer, params, vectors, pool, progress, cancel)
+        }
+        Some(_) => build_on(vectors, params, vectors, pool, progress, cancel),
+    }?;
+    hnsw.codes = codes;
+    Ok(hnsw)
+}
+
+/// Builds the graph on `rows`, which are the vectors or codes of them.
+fn build_on<R: Rows<Query = [u8]> + Sync>(
+    rows: &R,
     params: HnswParams,
     vectors: &Vectors,
     pool: &rayon::ThreadPool,
@@ -75,21 +77,21 @@ pub(super) fn build(
     let duplicates = pool.install(|| Duplicates::find(vectors));
     cancel.check()?;
     progress.add(duplicates.len() as u64);
-    let mut order: Vec<(u32, u64, u32)> = (0..vectors.len())
+    let mut order: Vec<Place> = (0..vectors.len())
         .filter(|&row| !duplicates.is_duplicate(row))
         .map(|row| (level(params, row), mix(params.seed ^ u64::from(row)), row))
         .collect();
     order.sort_unstable_by_key(|&(level, shuffle, row)| (Reverse(level), shuffle, row));
-    let builder = Builder::new(params, vectors, cancel, &order);
+    let builder = Builder::new(params, rows, vectors.len(), cancel, &order);
     builder.insert_all(&order, pool, progress)?;
-    let mut hnsw = builder.finish(vectors, duplicates);
-    repair::connect(&mut hnsw, vectors, cancel)?;
+    let mut hnsw = builder.finish(vectors.len(), duplicates);
+    repair::connect(&mut hnsw, rows, cancel)?;
     Ok(hnsw)
 }
 
 /// The top layer of a row: layer `l` or above with probability `m` to the
 /// power of `-l`. Whole numbers only, so that it is the same everywhere.
-fn level(params: HnswParams, row: u32) -> u32 {
+pub(super) fn level(params: HnswParams, row: u32) -> u32 {
     let (mut level, mut bound) = (0, u64::MAX / u64::from(params.m));
     let number = mix(mix(params.seed).wrapping_add(u64::from(row)));
     while number < bound && (level as usize) < LAYERS_MAX {
@@ -107,75 +109,24 @@ pub(crate) fn mix(number: u64) -> u64 {
     number ^ (number >> 31)
 }
 
-impl Growing {
-    fn new(vertices: Option<Vec<u32>>, below: Vec<u32>, count: usize, degree: usize) -> Self {
-        let links = std::iter::repeat_with(|| AtomicU32::new(NONE)).take(count * degree).collect();
-        let locks = std::iter::repeat_with(|| Mutex::new(())).take(count).collect();
-        Self { degree, vertices, below, links, locks }
-    }
-
-    fn view(&self) -> Layer<'_, AtomicU32, impl Fn(&AtomicU32) -> u32> {
-        Layer::new(&self.links, self.degree, self.vertices.as_deref(), |link: &AtomicU32| {
-            link.load(Ordering::Relaxed)
-        })
-    }
-
-    /// The slot of a row that is on this layer.
-    fn slot(&self, row: u32) -> u32 {
-        match &self.vertices {
-            None => row,
-            Some(vertices) => slot_of(vertices, row),
-        }
-    }
-
-    fn record(&self, vertex: u32) -> &[AtomicU32] {
-        let start = vertex as usize * self.degree;
-        &self.links[start..start + self.degree]
-    }
-
-    /// Replaces the links of a vertex; its lock is held.
-    fn write(&self, vertex: u32, links: impl Iterator<Item = u32>) {
-        for (place, link) in self.record(vertex).iter().zip(links.chain(std::iter::repeat(NONE))) {
-            place.store(link, Ordering::Relaxed);
-        }
-    }
-
-    fn into_links(self) -> impl Iterator<Item = u32> {
-        self.links.into_iter().map(AtomicU32::into_inner)
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a segment's rows fit 32 bits")]
-fn slot_of(vertices: &[u32], row: u32) -> u32 {
-    vertices.binary_search(&row).expect("a row is looked up on its own layers") as u32
-}
-
-impl<'a> Builder<'a> {
+impl<'a, R: Rows<Query = [u8]> + Sync> Builder<'a, R> {
     /// Lays out all layers, without links. `order` has the highest level first.
     fn new(
         params: HnswParams,
-        vectors: &'a Vectors,
+        rows: &'a R,
+        row_count: u32,
         cancel: &'a Cancel,
-        order: &[(u32, u64, u32)],
+        order: &[Place],
     ) -> Self {
-        let rows = vectors.len() as usize;
-        let mut layers = vec![Growing::new(None, Vec::new(), rows, params.ground_degree())];
-        let top = order.first().map_or(0, |first| first.0);
-        for layer in 1..=top {
-            let count = order.partition_point(|&(level, ..)| level >= layer);
-            let mut vertices: Vec<u32> = order[..count].iter().map(|&(.., row)| row).collect();
-            vertices.sort_unstable();
-            let lower = &layers[layer as usize - 1];
-            let below = vertices.iter().map(|&row| lower.slot(row)).collect();
-            layers.push(Growing::new(Some(vertices), below, count, params.m as usize));
-        }
-        let entry = order.first().map_or(0, |&(.., row)| layers[top as usize].slot(row));
-        Self { params, vectors, cancel, layers, entry }
+        let levels: Vec<(u32, u32)> = order.iter().map(|&(level, _, row)| (level, row)).collect();
+        let layers = lay_out(params, row_count, &levels);
+        let entry = order.first().map_or(0, |&(level, _, row)| layers[level as usize].slot(row));
+        Self { params, rows, cancel, layers, entry }
     }
 
     fn insert_all(
         &self,
-        order: &[(u32, u64, u32)],
+        order: &[Place],
         pool: &rayon::ThreadPool,
         progress: &Progress,
     ) -> Result<(), Stopped> {
@@ -183,7 +134,7 @@ impl<'a> Builder<'a> {
         let first = order.len().min(1);
         let alone = order.len().min(ALONE);
         let (next, stopped) = (AtomicUsize::new(alone), OnceLock::new());
-        let insert = |batch: &[(u32, u64, u32)], scratch: &mut BuildScratch| {
+        let insert = |batch: &[Place], scratch: &mut LinkScratch| {
             let done = self.cancel.check().and_then(|()| {
                 batch.iter().try_for_each(|&(level, _, row)| self.insert(row, level, scratch))
             });
@@ -191,7 +142,7 @@ impl<'a> Builder<'a> {
             done.map_err(|reason| _ = stopped.set(reason))
         };
         let run = || {
-            let mut scratch = BuildScratch::default();
+            let mut scratch = LinkScratch::default();
             while stopped.get().is_none() {
                 let start = next.fetch_add(BATCH, Ordering::Relaxed);
                 let batch = order.get(start..order.len().min(start + BATCH));
@@ -201,120 +152,82 @@ impl<'a> Builder<'a> {
                 }
             }
         };
-        _ = pool.install(|| insert(&order[first..alone], &mut BuildScratch::default()));
+        _ = pool.install(|| insert(&order[first..alone], &mut LinkScratch::default()));
         pool.broadcast(|_| run());
         stopped.get().map_or(Ok(()), |reason| Err(*reason))
     }
 
     /// Finds a row's neighbours on all its layers, then links it, ground first.
-    fn insert(&self, row: u32, level: u32, scratch: &mut BuildScratch) -> Result<(), Stopped> {
+    fn insert(&self, row: u32, level: u32, scratch: &mut LinkScratch) -> Result<(), Stopped> {
         let effort = self.params.ef_construction as usize;
-        let walk = Walk {
-            vectors: self.vectors,
-            query: self.vectors.row(row),
-            effort,
-            cancel: self.cancel,
-        };
-        let top = self.layers.len() - 1;
+        let query = self.rows.bytes(row);
+        let walk = Walk { rows: self.rows, query, effort, cancel: self.cancel };
         let (mut nearest, mut entry) = (self.entry, self.entry);
         scratch.selected.resize_with(self.layers.len(), Vec::new);
-        for (layer, growing) in self.layers.iter().enumerate().rev() {
-            let view = growing.view();
+        for (layer, open) in self.layers.iter().enumerate().rev() {
             if layer > level as usize {
-                nearest = walk.greedy(&view, nearest, &mut scratch.work);
+                nearest = walk.greedy(&open.view(), nearest, &mut scratch.work);
             } else {
-                let seeds = [nearest, entry];
-                self.candidates(&walk, layer, row, &seeds, scratch)?;
+                let limit = self.params.m as usize;
+                open.candidates(&walk, row, &[nearest, entry], (layer, limit), scratch)?;
                 nearest = scratch.walk.found().next().map_or(nearest, Ranked::id);
             }
             if layer > 0 {
-                (nearest, entry) = (growing.below[nearest as usize], growing.below[entry as usize]);
+                (nearest, entry) = (open.below[nearest as usize], open.below[entry as usize]);
             }
         }
-        for layer in 0..=top.min(level as usize) {
+        for layer in 0..=level as usize {
             self.link(layer, row, scratch);
         }
         Ok(())
     }
 
-    /// Searches a layer and selects whom to link to.
-    fn candidates(
-        &self,
-        walk: &Walk<'_>,
-        layer: usize,
-        row: u32,
-        seeds: &[u32],
-        scratch: &mut BuildScratch,
-    ) -> Result<(), Stopped> {
-        let growing = &self.layers[layer];
-        let view = growing.view();
-        #[expect(clippy::cast_possible_truncation, reason = "a segment's rows fit 32 bits")]
-        scratch.walk.begin(growing.locks.len() as u32);
-        scratch.walk.skip(growing.slot(row));
-        walk.beam(&view, seeds, &mut scratch.walk, &mut scratch.work)?;
-        let limit = self.params.m as usize;
-        let kept = &mut scratch.selected[layer];
-        select(self.vectors, |vertex| view.row(vertex), scratch.walk.found(), limit, kept);
-        Ok(())
-    }
-
     /// Links a vertex to those selected, and them to it.
-    fn link(&self, layer: usize, row: u32, scratch: &mut BuildScratch) {
-        let growing = &self.layers[layer];
-        let vertex = growing.slot(row);
+    fn link(&self, layer: usize, row: u32, scratch: &mut LinkScratch) {
+        let open = &self.layers[layer];
+        let vertex = open.slot(row);
         let selected = std::mem::take(&mut scratch.selected[layer]);
-        {
-            let _guard = growing.locks[vertex as usize].lock();
-            growing.write(vertex, selected.iter().map(|neighbor| neighbor.id()));
-        }
+        open.link(vertex, &selected);
         for neighbor in &selected {
-            self.link_back(growing, neighbor.id(), Ranked::new(neighbor.key(), vertex), scratch);
+            let link = Ranked::new(neighbor.key(), vertex);
+            open.link_back(self.rows, neighbor.id(), link, scratch);
         }
         scratch.selected[layer] = selected;
     }
 
-    /// Adds a link to `vertex`; selects anew when its list is full.
-    fn link_back(&self, growing: &Growing, vertex: u32, link: Ranked, scratch: &mut BuildScratch) {
-        let _guard = growing.locks[vertex as usize].lock();
-        let view = growing.view();
-        let candidates = &mut scratch.candidates;
-        let count = view.neighbors(vertex).count();
-        if view.neighbors(vertex).any(|other| other == link.id()) {
-            return;
-        }
-        if let Some(free) = growing.record(vertex).get(count) {
-            free.store(link.id(), Ordering::Relaxed);
-            return;
-        }
-        view.neighbors(vertex).for_each(|other| prefetch(self.vectors.row(view.row(other))));
-        let bytes = self.vectors.row(view.row(vertex));
-        candidates.clear();
-        candidates.push(link);
-        let others = view.neighbors(vertex);
-        candidates.extend(
-            others.map(|other| Ranked::new(self.vectors.key(bytes, view.row(other)), other)),
-        );
-        candidates.sort_unstable();
-        let sorted = candidates.iter().copied();
-        select(self.vectors, |vertex| view.row(vertex), sorted, growing.degree, &mut scratch.kept);
-        growing.write(vertex, scratch.kept.iter().map(|kept| kept.id()));
-    }
-
     /// Lays the links out as they are stored.
-    fn finish(self, vectors: &Vectors, duplicates: Duplicates) -> Hnsw {
+    fn finish(self, rows: u32, duplicates: Duplicates) -> Hnsw {
         let (params, entry) = (self.params, self.entry);
-        let mut growing = self.layers.into_iter();
-        let ground = growing.next().expect("there is always a ground layer");
-        let ground = Words::aligned(ground.links.len(), ground.into_links());
+        let mut open = self.layers.into_iter();
+        let ground = {
+            let layer = open.next().expect("there is always a ground layer");
+            Words::aligned(layer.count() * layer.degree, layer.links())
+        };
         let mut layers = Vec::new();
         let mut words = Vec::new();
-        for layer in growing {
-            layers.push(UpperLayer { count: layer.locks.len(), start: words.len() });
+        for layer in open {
+            layers.push(UpperLayer { count: layer.count(), start: words.len() });
             words.extend(layer.vertices.iter().flatten());
             words.extend(&layer.below);
-            words.extend(layer.into_links());
+            words.extend(layer.links());
         }
         let upper = Words::aligned(words.len(), words.into_iter());
-        Hnsw { params, rows: vectors.len(), entry, ground, upper, layers, duplicates }
+        let tower = Tower { m: params.m, entry, words: upper, layers };
+        Hnsw { params, rows, ground, tower, duplicates, codes: None }
     }
+}
+
+/// All layers, without links, for the levels of rows, highest first.
+pub(super) fn lay_out(params: HnswParams, row_count: u32, levels: &[(u32, u32)]) -> Vec<OpenLayer> {
+    let ground = OpenLayer::new(None, Vec::new(), row_count as usize, params.ground_degree());
+    let mut layers = vec![ground];
+    for layer in 1..=levels.first().map_or(0, |first| first.0) {
+        let count = levels.partition_point(|&(level, _)| level >= layer);
+        let mut vertices: Vec<u32> = levels[..count].iter().map(|&(_, row)| row).collect();
+        vertices.sort_unstable();
+        let lower = &layers[layer as usize - 1];
+        let below = vertices.iter().map(|&row| lower.slot(row)).collect();
+        layers.push(OpenLayer::new(Some(vertices), below, count, params.m as usize));
+    }
+    layers
 }

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// The copies of every vertex that has some.
 #[derive(Clone, Debug)]
-pub(super) struct Duplicates {
+pub(crate) struct Duplicates {
     /// The vertex of every copy, ascending; then the copies' rows, ascending
     /// for each vertex.
     words: Words,
@@ -23,7 +23,7 @@ pub(super) struct Duplicates {
 impl Duplicates {
     /// Finds equal rows: by hash first, then byte for byte. Runs on the pool it
     /// is called in.
-    pub(super) fn find(vectors: &Vectors) -> Self {
+    pub(crate) fn find(vectors: &Vectors) -> Self {
         let mut hashed: Vec<(u64, u32)> = (0..vectors.len())
             .into_par_iter()
             .map(|row| (xxh3_64(vectors.row(row)), row))
@@ -46,7 +46,7 @@ impl Duplicates {
     }
 
     /// Takes checked words: every row below `rows`.
-    pub(super) fn new(words: Words, rows: u32) -> Self {
+    pub(crate) fn new(words: Words, rows: u32) -> Self {
         let mut this = Self { words, vertices: None, copies: None };
         let (vertices, copies) = this.halves();
         if !vertices.is_empty() {
@@ -61,17 +61,17 @@ impl Duplicates {
     }
 
     /// How many rows are copies.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.halves().0.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The other rows that have the vertex's vector.
     #[inline]
-    pub(super) fn of(&self, vertex: u32) -> &[u32] {
+    pub(crate) fn of(&self, vertex: u32) -> &[u32] {
         if self.vertices.as_ref().is_none_or(|vertices| !vertices.contains(vertex)) {
             return &[];
         }
@@ -82,15 +82,15 @@ impl Duplicates {
     }
 
     /// Whether a row has another row's vertex.
-    pub(super) fn is_duplicate(&self, row: u32) -> bool {
+    pub(crate) fn is_duplicate(&self, row: u32) -> bool {
         self.copies.as_ref().is_some_and(|copies| copies.contains(row))
     }
 
-    pub(super) fn words(&self) -> &Words {
+    pub(crate) fn words(&self) -> &Words {
         &self.words
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let bits = [&self.vertices, &self.copies].into_iter().flatten();
         self.words.bytes().len() + bits.map(|bits| size_of_val(bits.words())).sum::<usize>()
     }

@@ -8,8 +8,9 @@
 
 use super::Hnsw;
 use super::layers::{NONE, Words};
-use super::walk::{HnswScratch, Walk};
-use crate::{Vectors, Work};
+use super::rows::Rows;
+use super::walk::{Walk, WalkScratch};
+use crate::Work;
 use vicinal_types::{Bitmap, Cancel, Stopped};
 
 /// Candidates looked at for a near place; farther ones are searched in order.
@@ -23,30 +24,34 @@ struct Tree {
 }
 
 /// Links every vertex that the entry cannot reach.
-pub(super) fn connect(hnsw: &mut Hnsw, vectors: &Vectors, cancel: &Cancel) -> Result<(), Stopped> {
+pub(crate) fn connect<R: Rows<Query = [u8]>>(
+    hnsw: &mut Hnsw,
+    rows: &R,
+    cancel: &Cancel,
+) -> Result<(), Stopped> {
     if hnsw.rows == 0 {
         return Ok(());
     }
     let degree = hnsw.params.ground_degree();
     let mut tree = Tree::new(hnsw.rows);
-    tree.reach(hnsw.ground.get(), degree, ground_entry(hnsw), NONE);
+    tree.reach(hnsw.ground.get(), degree, hnsw.tower.ground_entry(), NONE);
     let lost: Vec<u32> = (0..hnsw.rows)
         .filter(|&row| !tree.reached.contains(row) && !hnsw.duplicates.is_duplicate(row))
         .collect();
     if lost.is_empty() {
         return Ok(());
     }
-    let mut scratch = HnswScratch::default();
+    let mut scratch = WalkScratch::default();
     let mut links = hnsw.ground.get().to_vec();
     for vertex in lost {
         cancel.check()?;
         if tree.reached.contains(vertex) {
             continue;
         }
-        let walk = Walk { vectors, query: vectors.row(vertex), effort: EFFORT, cancel };
-        let seeds = hnsw.descend(&walk, &mut Work::default());
+        let walk = Walk { rows, query: rows.bytes(vertex), effort: EFFORT, cancel };
+        let (seeds, count) = hnsw.tower.descend(&walk, &mut Work::default());
         scratch.begin(hnsw.rows);
-        walk.beam(&hnsw.ground(), &seeds, &mut scratch, &mut Work::default())?;
+        walk.beam(&hnsw.ground(), &seeds[..count], &mut scratch, &mut Work::default())?;
         let near = scratch.found().map(|ranked| ranked.id());
         let place = near
             .chain(0..hnsw.rows)
@@ -59,14 +64,8 @@ pub(super) fn connect(hnsw: &mut Hnsw, vectors: &Vectors, cancel: &Cancel) -> Re
     Ok(())
 }
 
-/// The entry's vertex on the ground.
-pub(super) fn ground_entry(hnsw: &Hnsw) -> u32 {
-    let layers = hnsw.layers.iter().rev();
-    layers.fold(hnsw.entry, |slot, layer| layer.below(&hnsw.upper)[slot as usize])
-}
-
 impl Tree {
-    pub(super) fn new(rows: u32) -> Self {
+    pub(crate) fn new(rows: u32) -> Self {
         Self {
             reached: Bitmap::new(rows as usize),
             parents: vec![NONE; rows as usize],
@@ -110,8 +109,8 @@ fn record(links: &[u32], degree: usize, vertex: u32) -> &[u32] {
 
 /// How many vertices the entry reaches on the ground.
 #[cfg(test)]
-pub(super) fn reachable(hnsw: &Hnsw) -> usize {
+pub(crate) fn reachable(hnsw: &Hnsw) -> usize {
     let mut tree = Tree::new(hnsw.rows);
-    tree.reach(hnsw.ground.get(), hnsw.params.ground_degree(), ground_entry(hnsw), NONE);
+    tree.reach(hnsw.ground.get(), hnsw.params.ground_degree(), hnsw.tower.ground_entry(), NONE);
     tree.reached.count()
 }

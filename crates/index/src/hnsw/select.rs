@@ -9,12 +9,12 @@
 //! 10 %), as does choosing more than `m` links for a new vertex; and the free
 //! places take the links of later vertices without a new selection.
 
-use crate::Vectors;
+use super::rows::Rows;
 use crate::neighbors::Ranked;
 
 /// Selects at most `limit` of the candidates, which come nearest first.
-pub(super) fn select(
-    vectors: &Vectors,
+pub(crate) fn select<R: Rows<Query = [u8]>>(
+    rows: &R,
     row: impl Fn(u32) -> u32,
     candidates: impl Iterator<Item = Ranked>,
     limit: usize,
@@ -25,8 +25,8 @@ pub(super) fn select(
         if kept.len() == limit {
             return;
         }
-        let bytes = vectors.row(row(candidate.id()));
-        if kept.iter().all(|other| vectors.key(bytes, row(other.id())) >= candidate.key()) {
+        let bytes = rows.bytes(row(candidate.id()));
+        if kept.iter().all(|other| rows.key(bytes, row(other.id())) >= candidate.key()) {
             kept.push(candidate);
         }
     }

@@ -13,9 +13,10 @@
 //! vertices are one bit each, cleared at once; (6) nothing is allocated after the
 //! first search.
 
-use super::layers::Layer;
+use super::layers::Links;
+use super::rows::Rows;
 use crate::neighbors::Ranked;
-use crate::{TopK, Vectors, Work};
+use crate::{TopK, Work};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use vicinal_distance::prefetch;
@@ -28,7 +29,7 @@ const _: () = assert!(limits::SEGMENT_ROWS_MAX < 1 << 31, "a vertex shares 32 bi
 
 /// Memory of a walk, used again by the next.
 #[derive(Debug, Default)]
-pub(crate) struct HnswScratch {
+pub(crate) struct WalkScratch {
     seen: Seen,
     /// Candidates by key; numbers are vertex × 2 + expanded.
     pool: Vec<Ranked>,
@@ -42,37 +43,37 @@ pub(crate) struct HnswScratch {
 struct Seen(Vec<u64>);
 
 /// Where to and how far.
-pub(super) struct Walk<'a> {
-    pub(super) vectors: &'a Vectors,
-    pub(super) query: &'a [u8],
+pub(crate) struct Walk<'a, R: Rows> {
+    pub(crate) rows: &'a R,
+    pub(crate) query: &'a R::Query,
     /// Candidates kept.
-    pub(super) effort: usize,
-    pub(super) cancel: &'a Cancel,
+    pub(crate) effort: usize,
+    pub(crate) cancel: &'a Cancel,
 }
 
 /// How a walk ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     /// No candidate was left that could improve the result.
     Converged,
     /// It made more comparisons than it was allowed.
     OverBudget,
 }
 
-impl HnswScratch {
+impl WalkScratch {
     /// Forgets what was seen, before a walk on a layer of `vertices`.
-    pub(super) fn begin(&mut self, vertices: u32) {
+    pub(crate) fn begin(&mut self, vertices: u32) {
         self.seen.0.clear();
         self.seen.0.resize((vertices as usize).div_ceil(64), 0);
     }
 
     /// Makes the next walk pass by `vertex`.
-    pub(super) fn skip(&mut self, vertex: u32) {
+    pub(crate) fn skip(&mut self, vertex: u32) {
         self.seen.insert(vertex);
     }
 
     /// The vertices that the last walk found, nearest first.
-    pub(super) fn found(&self) -> impl Iterator<Item = Ranked> {
+    pub(crate) fn found(&self) -> impl Iterator<Item = Ranked> {
         self.pool.iter().map(|candidate| Ranked::new(candidate.key(), candidate.id() / 2))
     }
 }
@@ -88,23 +89,17 @@ impl Seen {
     }
 }
 
-impl Walk<'_> {
+impl<R: Rows> Walk<'_, R> {
     /// Goes to ever nearer neighbours; returns the vertex that has none.
-    pub(super) fn greedy<W, L: Fn(&W) -> u32>(
-        &self,
-        layer: &Layer<'_, W, L>,
-        from: u32,
-        work: &mut Work,
-    ) -> u32 {
+    pub(crate) fn greedy<L: Links>(&self, layer: &L, from: u32, work: &mut Work) -> u32 {
         let mut nearest = Ranked::new(self.key(layer, from, work), from);
         loop {
             work.expanded += 1;
-            layer
-                .neighbors(nearest.id())
-                .for_each(|vertex| prefetch(self.vectors.row(layer.row(vertex))));
-            let neighbors = layer.neighbors(nearest.id());
+            let neighbors =
+                || layer.neighbors(nearest.id()).filter(|&vertex| self.rows.has(layer.row(vertex)));
+            neighbors().for_each(|vertex| prefetch(self.rows.bytes(layer.row(vertex))));
             let best =
-                neighbors.map(|vertex| Ranked::new(self.key(layer, vertex, work), vertex)).min();
+                neighbors().map(|vertex| Ranked::new(self.key(layer, vertex, work), vertex)).min();
             match best {
                 Some(best) if best.key() < nearest.key() => nearest = best,
                 Some(_) | None => return nearest.id(),
@@ -113,14 +108,14 @@ impl Walk<'_> {
     }
 
     /// Walks with a sorted array of candidates, left in the scratch.
-    pub(super) fn beam<W, L: Fn(&W) -> u32>(
+    pub(crate) fn beam<L: Links>(
         &self,
-        layer: &Layer<'_, W, L>,
+        layer: &L,
         seeds: &[u32],
-        scratch: &mut HnswScratch,
+        scratch: &mut WalkScratch,
         work: &mut Work,
     ) -> Result<Ended, Stopped> {
-        let HnswScratch { seen, pool, fresh, .. } = scratch;
+        let WalkScratch { seen, pool, fresh, .. } = scratch;
         pool.clear();
         for &seed in seeds.iter().filter(|&&seed| seen.insert(seed)) {
             self.offer(pool, Ranked::new(self.key(layer, seed, work), seed * 2));
@@ -148,16 +143,16 @@ impl Walk<'_> {
 
     /// Walks with heaps, through all vertices, keeping those that pass; left in
     /// the scratch, as far as `budget` comparisons go.
-    pub(super) fn heaps<W, L: Fn(&W) -> u32>(
+    pub(crate) fn heaps<L: Links>(
         &self,
-        layer: &Layer<'_, W, L>,
+        layer: &L,
         seeds: &[u32],
         passes: impl Fn(u32) -> bool,
         budget: u64,
-        scratch: &mut HnswScratch,
+        scratch: &mut WalkScratch,
         work: &mut Work,
     ) -> Result<Ended, Stopped> {
-        let HnswScratch { seen, pool, fresh, queue, results } = scratch;
+        let WalkScratch { seen, pool, fresh, queue, results } = scratch;
         queue.clear();
         results.reset(self.effort);
         fresh.clear();
@@ -210,32 +205,27 @@ impl Walk<'_> {
 
     /// The neighbours of a vertex that were not seen before.
     #[inline]
-    fn collect<W, L: Fn(&W) -> u32>(
-        &self,
-        layer: &Layer<'_, W, L>,
-        vertex: u32,
-        seen: &mut Seen,
-        fresh: &mut Vec<u32>,
-    ) {
+    fn collect<L: Links>(&self, layer: &L, vertex: u32, seen: &mut Seen, fresh: &mut Vec<u32>) {
         fresh.clear();
-        for neighbor in layer.neighbors(vertex).filter(|&neighbor| seen.insert(neighbor)) {
+        let known = layer.neighbors(vertex).filter(|&other| self.rows.has(layer.row(other)));
+        for neighbor in known.filter(|&neighbor| seen.insert(neighbor)) {
             fresh.push(neighbor);
         }
     }
 
     /// Compares the query with the vertices, asking for each of them early.
     #[inline]
-    fn compare<W, L: Fn(&W) -> u32>(
+    fn compare<L: Links>(
         &self,
-        layer: &Layer<'_, W, L>,
+        layer: &L,
         vertices: &[u32],
         work: &mut Work,
         mut take: impl FnMut(Ranked),
     ) {
-        let ahead = self.vectors.rows_ahead();
+        let ahead = self.rows.ahead();
         let ask = |at: usize| {
             if let Some(&vertex) = vertices.get(at) {
-                prefetch(self.vectors.row(layer.row(vertex)));
+                prefetch(self.rows.bytes(layer.row(vertex)));
             }
         };
         (0..ahead).for_each(ask);
@@ -255,13 +245,8 @@ impl Walk<'_> {
     }
 
     #[inline]
-    fn key<W, L: Fn(&W) -> u32>(
-        &self,
-        layer: &Layer<'_, W, L>,
-        vertex: u32,
-        work: &mut Work,
-    ) -> f32 {
+    fn key<L: Links>(&self, layer: &L, vertex: u32, work: &mut Work) -> f32 {
         work.distances += 1;
-        self.vectors.key(self.query, layer.row(vertex))
+        self.rows.key(self.query, layer.row(vertex))
     }
 }

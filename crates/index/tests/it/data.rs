@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use vicinal_index::{
     Found, HnswParams, Index, IndexParams, Neighbor, Progress, Scratch, Search, TopK, Vectors, Work,
 };
-use vicinal_types::{Bitmap, Cancel, ElementType, Metric, VectorType};
+use vicinal_types::{Bitmap, Cancel, ElementType, HnswCodes, Metric, VectorType};
 
 /// A sequence of numbers that is its seed.
 pub(crate) struct Random(pub(crate) u64);
@@ -84,7 +84,8 @@ pub(crate) fn pool(threads: usize) -> rayon::ThreadPool {
 }
 
 pub(crate) fn build(vectors: &Vectors, m: u32, ef_construction: u32, threads: usize) -> Index {
-    let params = IndexParams::Hnsw(HnswParams { m, ef_construction, seed: 42 });
+    let params =
+        IndexParams::Hnsw(HnswParams { m, ef_construction, seed: 42, codes: HnswCodes::None });
     let progress = Progress::default();
     let index = Index::build(&params, vectors, &pool(threads), &progress, &Cancel::never())
         .expect("right parameters");

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use vicinal_index::{
     HnswParams, Index, IndexError, IndexParams, Progress, Scratch, Search, Vectors,
 };
-use vicinal_types::{Bitmap, Cancel, Error, ErrorKind, IndexKind, Stopped, limits};
+use vicinal_types::{Bitmap, Cancel, Error, ErrorKind, HnswCodes, IndexKind, Stopped, limits};
 
 #[test]
 fn zero_one_and_two_rows_are_searched() {
@@ -52,7 +52,8 @@ fn kinds_and_sizes_are_told() {
 fn wrong_parameters_are_refused_with_the_limit() {
     let vectors = store(l2(4), &clustered(10, 4, 1, 1));
     let check = |m, ef_construction, expected: &str| {
-        let params = IndexParams::Hnsw(HnswParams { m, ef_construction, seed: 0 });
+        let params =
+            IndexParams::Hnsw(HnswParams { m, ef_construction, seed: 0, codes: HnswCodes::None });
         let error =
             Index::build(&params, &vectors, &pool(1), &Progress::default(), &Cancel::never());
         let error = Error::from(error.expect_err("a wrong parameter"));
@@ -85,7 +86,12 @@ fn cancelled_work_stops() {
     let cancel = Cancel::never();
     cancel.cancel();
     for threads in [1, 3] {
-        let params = IndexParams::Hnsw(HnswParams { m: 8, ef_construction: 32, seed: 0 });
+        let params = IndexParams::Hnsw(HnswParams {
+            m: 8,
+            ef_construction: 32,
+            seed: 0,
+            codes: HnswCodes::None,
+        });
         let built = Index::build(&params, &vectors, &pool(threads), &Progress::default(), &cancel);
         assert!(matches!(built, Err(IndexError::Stopped(Stopped::Cancelled))));
     }

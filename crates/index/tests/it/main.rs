@@ -1,10 +1,17 @@
 //! The index crate from outside: recall, masks, duplicates, stored bytes.
 
 mod calibration;
+mod conformance;
 mod data;
 mod duplicates;
 mod edges;
 mod golden;
+mod graph;
+mod growing;
+mod hnsw_codes;
+mod ivf;
+mod ivf_stored;
 mod masks;
+mod paged;
 mod recall;
 mod stored;

@@ -1,5 +1,6 @@
 //! Declared collections, and descriptions of what became of them.
 
+use super::indexes::{index_in, index_out, or};
 use super::vectors::{element_in, element_out, metric_in, metric_out};
 use std::collections::BTreeMap;
 use vicinal_api::v1;
@@ -8,8 +9,8 @@ use vicinal_engine::{
     SegmentIndexDescription, SegmentState, Summary,
 };
 use vicinal_types::{
-    CollectionSpec, Column, ColumnId, ColumnType, ElementType, Error, IdType, IndexKind, IndexSpec,
-    Result, ScalarType, Schema, SegmentLimits, VectorType, limits,
+    CollectionSpec, Column, ColumnId, ColumnType, ElementType, Error, IdType, IndexSpec, Result,
+    ScalarType, Schema, SegmentLimits, VectorType, limits,
 };
 
 /// Parses a declaration; what it leaves out comes from the configuration.
@@ -77,49 +78,11 @@ fn spec_out(spec: &CollectionSpec) -> v1::CollectionSpec {
     }
 }
 
-/// Zero means default.
-fn or<T: Default + PartialEq>(given: T, default: T) -> T {
-    if given == T::default() { default } else { given }
-}
-
 fn segments_in(given: v1::SegmentLimits, default: SegmentLimits) -> SegmentLimits {
     SegmentLimits {
         max_rows: or(given.max_rows, default.max_rows),
         max_bytes: or(given.max_bytes, default.max_bytes),
         max_interval_s: or(given.max_interval_s, default.max_interval_s),
-    }
-}
-
-fn index_in(given: v1::IndexSpec, default: IndexSpec) -> Result<IndexSpec> {
-    let kind = match v1::IndexKind::try_from(given.kind) {
-        Ok(v1::IndexKind::Unspecified) => default.kind,
-        Ok(v1::IndexKind::Auto) => IndexKind::Auto,
-        Ok(v1::IndexKind::Flat) => IndexKind::Flat,
-        Ok(v1::IndexKind::Hnsw) => IndexKind::Hnsw,
-        Err(_) => {
-            let number = given.kind;
-            return Err(Error::invalid(format!("{number} is no IndexKind; use 0 to 3")));
-        }
-    };
-    Ok(IndexSpec {
-        kind,
-        m: or(given.m, default.m),
-        ef_construction: or(given.ef_construction, default.ef_construction),
-        flat_below_rows: or(given.flat_below_rows, default.flat_below_rows),
-    })
-}
-
-fn index_out(index: IndexSpec) -> v1::IndexSpec {
-    let kind = match index.kind {
-        IndexKind::Auto => v1::IndexKind::Auto,
-        IndexKind::Flat => v1::IndexKind::Flat,
-        IndexKind::Hnsw => v1::IndexKind::Hnsw,
-    };
-    v1::IndexSpec {
-        kind: kind.into(),
-        m: index.m,
-        ef_construction: index.ef_construction,
-        flat_below_rows: index.flat_below_rows,
     }
 }
 

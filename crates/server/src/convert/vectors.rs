@@ -149,10 +149,11 @@ pub(super) fn metric_in(column: &str, number: i32) -> Result<Metric> {
         Ok(v1::Metric::InnerProduct) => Ok(Metric::InnerProduct),
         Ok(v1::Metric::Cosine) => Ok(Metric::Cosine),
         Ok(v1::Metric::Hamming) => Ok(Metric::Hamming),
+        Ok(v1::Metric::Jaccard) => Ok(Metric::Jaccard),
         Ok(v1::Metric::Unspecified) => Err(Error::invalid(format!(
-            "vector column `{column}` names no metric; use L2, INNER_PRODUCT, COSINE or HAMMING"
+            "vector column `{column}` names no metric; use L2, INNER_PRODUCT, COSINE, HAMMING or JACCARD"
         ))),
-        Err(_) => Err(Error::invalid(format!("{number} is no Metric; use 1 to 4"))),
+        Err(_) => Err(Error::invalid(format!("{number} is no Metric; use 1 to 5"))),
     }
 }
 
@@ -162,6 +163,7 @@ pub(super) fn metric_out(metric: Metric) -> v1::Metric {
         Metric::InnerProduct => v1::Metric::InnerProduct,
         Metric::Cosine => v1::Metric::Cosine,
         Metric::Hamming => v1::Metric::Hamming,
+        Metric::Jaccard => v1::Metric::Jaccard,
     }
 }
 

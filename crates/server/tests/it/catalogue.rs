@@ -22,6 +22,11 @@ async fn a_collection_is_described_as_it_was_declared() {
         m: 16,
         ef_construction: 128,
         flat_below_rows: 4_096,
+        engine: v1::IndexEngine::Native.into(),
+        codes: v1::IndexCodes::Auto.into(),
+        layout: v1::IndexLayout::Memory.into(),
+        objective: v1::IndexObjective::Latency.into(),
+        ..Default::default()
     });
     assert_eq!(answer.spec, Some(expected));
     assert_eq!(answer.rows, 5);

@@ -5,10 +5,10 @@ use crate::failure::Failure;
 use crate::output::{self, Align, Grid};
 use serde_json::json;
 use vicinal_client::proto::{
-    CollectionSpec, DescribeCollectionResponse, IdType, IndexSpec, SegmentDescription,
-    SegmentIndex, SegmentState, VectorColumn,
+    CollectionSpec, DescribeCollectionResponse, IdType, SegmentDescription, SegmentIndex,
+    SegmentState, VectorColumn,
 };
-use vicinal_client::vector_type;
+use vicinal_client::{index_spec, vector_type};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -52,14 +52,9 @@ fn state(segment: &SegmentDescription) -> String {
     .to_owned()
 }
 
-fn declared(index: Option<&IndexSpec>) -> String {
-    let Some(index) = index else {
-        return "as the server says".to_owned();
-    };
-    let kind = index.kind().as_str_name();
-    let kind = kind.trim_start_matches("INDEX_KIND_");
-    let IndexSpec { m, ef_construction, flat_below_rows, .. } = index;
-    format!("{kind} m={m} ef_construction={ef_construction} flat_below_rows={flat_below_rows}")
+/// The index that was declared, with the parameters that have an effect.
+fn declared(column: &VectorColumn) -> String {
+    index_spec(column).map_or_else(|_| "unknown".to_owned(), |index| index.to_string())
 }
 
 fn print_json(described: &DescribeCollectionResponse) -> Result<(), Failure> {
@@ -70,7 +65,7 @@ fn print_json(described: &DescribeCollectionResponse) -> Result<(), Failure> {
             "dimension": column.dimension,
             "element": short(column.element().as_str_name(), "ELEMENT_TYPE_"),
             "metric": metric(column),
-            "index": declared(column.index.as_ref()),
+            "index": declared(column),
         })
     });
     let columns = spec.columns.iter().map(|column| {
@@ -143,7 +138,7 @@ fn print_columns(spec: &CollectionSpec) -> Result<(), Failure> {
     for column in &spec.vectors {
         let element = short(column.element().as_str_name(), "ELEMENT_TYPE_");
         let kind = format!("{element} × {}, {}", column.dimension, metric(column));
-        grid.row([column.name.clone(), kind, declared(column.index.as_ref())]);
+        grid.row([column.name.clone(), kind, declared(column)]);
     }
     for column in &spec.columns {
         let kind = short(column.r#type().as_str_name(), "SCALAR_TYPE_");

@@ -125,7 +125,7 @@ fn a_collection_is_declared_filled_searched_changed_and_dropped() {
     searches(&desk, &data);
 
     let indexes = desk.indexes("points");
-    assert_eq!(indexes, vec!["HNSW m=8 ef_construction=40"; 3]);
+    assert_eq!(indexes, vec!["HNSW m=8 ef_construction=40 codes=inlined"; 3]);
     write_file(yaml.as_ref(), DECLARED.replace("m: 8", "m: 12"));
     let change = |applied: &Value| {
         let change = applied["changes"][0].clone();
@@ -137,7 +137,7 @@ fn a_collection_is_declared_filled_searched_changed_and_dropped() {
     assert_eq!(desk.indexes("points"), indexes, "a dry run");
     let applied = desk.json(&[&apply[..], &["--wait"]].concat()).remove(0);
     assert_eq!((change(&applied), &applied["segments_to_reindex"]), (expected, &3.into()));
-    assert_eq!(desk.indexes("points"), vec!["HNSW m=12 ef_construction=40"; 3]);
+    assert_eq!(desk.indexes("points"), vec!["HNSW m=12 ef_construction=40 codes=inlined"; 3]);
     searches(&desk, &data);
     write_file(yaml.as_ref(), DECLARED.replace("dimension: 32", "dimension: 64"));
     assert!(

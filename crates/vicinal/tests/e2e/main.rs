@@ -4,6 +4,7 @@ mod damage;
 mod errors;
 mod flow;
 mod kill;
+mod kinds;
 mod serve;
 
 mod message;

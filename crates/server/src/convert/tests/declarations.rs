@@ -1,6 +1,7 @@
 //! Declared collections and the options of requests.
 
 use super::*;
+use crate::convert::indexes::{index_in, index_out};
 use crate::convert::{consistency_in, request_id_in, spec_in};
 use vicinal_types::{IndexKind, IndexSpec};
 
@@ -36,6 +37,29 @@ fn a_declaration_takes_what_it_leaves_out_from_the_configuration() {
     assert_eq!(spec.schema.id_type(), IdType::Int64);
 }
 
+#[test]
+fn index_parameters_come_back_as_they_were_sent() {
+    let sent = v1::IndexSpec {
+        kind: v1::IndexKind::IvfPq.into(),
+        m: 8,
+        ef_construction: 40,
+        flat_below_rows: 7,
+        engine: v1::IndexEngine::Faiss.into(),
+        codes: v1::IndexCodes::Sq4.into(),
+        layout: v1::IndexLayout::Paged.into(),
+        objective: v1::IndexObjective::Memory.into(),
+        lists: 64,
+        pq_bits: 8,
+        pq_subvectors: 2,
+    };
+    let index = index_in(sent, IndexSpec::default()).expect("names that are known");
+    assert_eq!(index_out(index), sent);
+    for kind in 1..=8 {
+        let sent = v1::IndexSpec { kind, ..index_out(IndexSpec::default()) };
+        assert_eq!(index_out(index_in(sent, index).expect("a kind")).kind, kind);
+    }
+}
+
 /// Says why a declaration is refused that differs by `change` from a right one.
 fn check(change: impl FnOnce(&mut v1::CollectionSpec), expected: &str) {
     let mut spec = declared();
@@ -66,6 +90,11 @@ fn wrong_declarations_are_refused() {
     let index = |kind, m| Some(v1::IndexSpec { kind, m, ..Default::default() });
     check(|spec| spec.vectors[0].index = index(9, 0), "9 is no IndexKind");
     check(|spec| spec.vectors[0].index = index(0, 1), "m 1");
+    let index = v1::IndexSpec { engine: 9, ..Default::default() };
+    check(|spec| spec.vectors[0].index = Some(index), "9 is no IndexEngine; use 0 to 3");
+    let (kind, engine) = (v1::IndexKind::IvfPq.into(), v1::IndexEngine::HnswRs.into());
+    let index = v1::IndexSpec { kind, engine, ..Default::default() };
+    check(|spec| spec.vectors[0].index = Some(index), "engine hnsw_rs has no kind IVF_PQ");
     let segments = v1::SegmentLimits { max_rows: 1 << 40, ..Default::default() };
     check(|spec| spec.segments = Some(segments), "max_rows");
 }

@@ -1,27 +1,43 @@
-//! `vicinal bench ann`: one index in process.
+//! `vicinal bench ann`: indexes in process.
 
+mod curve;
+mod data;
 mod parameters;
 mod passes;
+mod plot;
+mod report;
+mod saved;
 
 use crate::commands::import::{parse_element, parse_metric};
 use crate::failure::Failure;
 use crate::output;
-use crate::source::npy::{self, Matrix};
-use bytes::Bytes;
-use half::{bf16, f16};
+use curve::{Curve, Point};
+use data::Data;
 use parameters::NamedIndex;
-use serde::Serialize;
+use passes::{Measured, Searched};
+use report::Line;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use vicinal_client::{ElementType, Metric, VectorType};
-use vicinal_index::{Index, IndexParams, Progress, Vectors};
+use vicinal_client::{ElementType, Metric};
+use vicinal_index::{Index, IndexParams, Progress};
+use vicinal_planner::EffortUnit;
 use vicinal_types::{Cancel, Clock as _, SystemClock};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  vicinal bench ann --base base.npy --query query.npy --truth truth.npy --metric l2 --index HNSW,m=16 --k 10 --effort 16,32,64
-  vicinal bench ann --base base.npy --query query.npy --truth truth.npy --metric cosine --index FLAT --json
-  vicinal bench ann --base base.npy --query query.npy --truth truth.npy --metric l2 --index HNSW,m=16,ef_construction=200 --threads 2 --element f16";
+  vicinal bench ann --base base.npy --query query.npy --truth truth.npy --metric l2
+  vicinal bench ann --base base.npy --hold-out 1000 --metric cosine --index HNSW,m=32 --index HNSW,engine=hnsw_rs --effort 16,32,64
+  vicinal bench ann --base base.npy --query query.npy --metric l2 --index IVF_PQ,lists=4096,bits=4 --index FLAT --threads 2 --json
+  vicinal bench ann --base base.npy --query query.npy --metric l2 --index HNSW --save built --load built --compare peers.jsonl --plot ann.svg
+
+--index takes a kind (AUTO, FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, HNSW)
+and the parameters that configs/collection.yaml explains.";
+
+/// Candidates of a graph when no effort is named: those of the peers' script.
+const CANDIDATES: [usize; 9] = [16, 24, 32, 48, 64, 96, 128, 200, 320];
+
+/// Lists probed when no effort is named.
+const LISTS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -31,31 +47,39 @@ pub(crate) struct Args {
 
     /// The queries: .npy of u8, f16 or f32.
     #[arg(long, value_name = "FILE")]
-    query: PathBuf,
+    query: Option<PathBuf>,
 
-    /// The true neighbours of each query, nearest first: .npy of i32.
+    /// Take so many rows out of the base as queries, always the same ones.
+    #[arg(long, value_name = "N", conflicts_with_all = ["query", "truth"])]
+    hold_out: Option<usize>,
+
+    /// The true neighbours of each query, nearest first: .npy of i32. Without it they are computed.
     #[arg(long, value_name = "FILE")]
-    truth: PathBuf,
+    truth: Option<PathBuf>,
 
     /// How vectors are compared.
     #[arg(long, value_parser = parse_metric, value_name = "l2|ip|cosine")]
     metric: Metric,
 
-    /// The index with its parameters: FLAT, or HNSW[,m=16][,ef_construction=128][,seed=1].
-    #[arg(long, value_parser = parameters::parse, value_name = "KIND[,KEY=N]")]
-    index: NamedIndex,
+    /// An index with its parameters; may be given several times.
+    #[arg(long, value_parser = parameters::parse, default_value = "AUTO", value_name = "KIND[,KEY=VALUE]…")]
+    index: Vec<NamedIndex>,
 
     /// Neighbours wanted.
     #[arg(long, short, default_value_t = 10)]
     k: usize,
 
-    /// Candidates kept while searching, one line of results for each.
-    #[arg(long, value_delimiter = ',', default_value = "16,32,64,128", value_name = "N,…")]
+    /// Candidates kept (graphs) or lists probed (IVF, SCANN); a line of results each.
+    #[arg(long, value_delimiter = ',', value_name = "N,…")]
     effort: Vec<usize>,
 
     /// Threads that search; 1: every query is timed alone.
     #[arg(long, default_value_t = 1, value_name = "N")]
     threads: usize,
+
+    /// Passes over all queries; the fastest counts.
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    passes: u32,
 
     /// Threads that build; 0: one per core.
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -65,106 +89,197 @@ pub(crate) struct Args {
     #[arg(long, value_parser = parse_element, default_value = "f32", value_name = "f32|f16|bf16|u8")]
     element: ElementType,
 
-    /// Print JSON: one line for each effort.
+    /// Keep built indexes in this directory.
+    #[arg(long, value_name = "DIR")]
+    save: Option<PathBuf>,
+
+    /// Take indexes from this directory instead of building them, if they are there.
+    #[arg(long, value_name = "DIR")]
+    load: Option<PathBuf>,
+
+    /// What others measured on the same data, a JSON object a line; compare with them.
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+
+    /// Draw recall against queries per second.
+    #[arg(long, value_name = "FILE.svg", value_parser = parse_plot)]
+    plot: Option<PathBuf>,
+
+    /// The data's name in the plot [default: that of the base's file].
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+
+    /// Print JSON: one line for each index and effort.
     #[arg(long)]
     json: bool,
 }
 
-/// One line of results.
-#[derive(Clone, Debug, Serialize)]
-struct Line<'a> {
-    index: &'a str,
-    params: &'a str,
-    effort: usize,
-    recall: f64,
-    qps: f64,
-    build_s: f64,
-    bytes: usize,
-    k: usize,
-    threads: usize,
-    element: &'a str,
-    rows: usize,
+fn parse_plot(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("svg")) {
+        return Ok(path);
+    }
+    Err("plots are SVG: give a name that ends in .svg, and convert the file if need be".into())
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let base = npy::read_f32(&args.base)?;
-    let queries = npy::read_f32(&args.query)?;
-    let truth = npy::read_i32(&args.truth)?;
-    check(args, &base, &queries, &truth)?;
-    let vectors = stored(&args.base, &base, args)?;
-    let queries_stored = stored(&args.query, &queries, args)?;
-    let rows = base.rows;
-    drop(base);
-
-    let (index, built) = build(args, &vectors)?;
-    let truth = passes::true_keys(&vectors, &queries_stored, &truth, args.k);
-    let pool = pool(args.threads)?;
-    for &effort in &args.effort {
-        let search =
-            passes::Searched { index: &index, vectors: &vectors, queries: &queries_stored };
-        let result = search.measure(args.k, effort, &truth, &pool)?;
-        print(
-            args.json,
-            &Line {
-                index: args.index.kind(),
-                params: &args.index.params_text(),
-                effort,
-                recall: result.recall,
-                qps: result.qps,
-                build_s: built.as_secs_f64(),
-                bytes: index.bytes(),
-                k: args.k,
-                threads: args.threads,
-                element: args.element.name(),
-                rows,
-            },
-        )?;
-    }
-    Ok(())
-}
-
-fn check(
-    args: &Args,
-    base: &Matrix<f32>,
-    queries: &Matrix<f32>,
-    truth: &Matrix<i32>,
-) -> Result<(), Failure> {
-    let wrong = |path: &Path, reason: String| Err(Failure::file(path, reason));
-    if base.dim != queries.dim {
-        let (found, expected) = (queries.dim, base.dim);
-        let reason = format!("queries have {found} dimensions, the rows {expected}");
-        return wrong(&args.query, reason);
-    }
-    if truth.rows != queries.rows {
-        let (found, expected) = (truth.rows, queries.rows);
-        return wrong(&args.truth, format!("{found} lists of neighbours for {expected} queries"));
-    }
-    if args.k == 0 || args.k > truth.dim {
-        let (k, known) = (args.k, truth.dim);
-        return wrong(
-            &args.truth,
-            format!("it has {known} neighbours a query; k {k} is not between 1 and that"),
-        );
-    }
-    let is_row = |row: &i32| usize::try_from(*row).is_ok_and(|row| row < base.rows);
-    if let Some(stray) = truth.values.iter().find(|row| !is_row(row)) {
-        let rows = base.rows;
-        return wrong(&args.truth, format!("neighbour {stray} is none of the {rows} rows"));
-    }
     if args.effort.contains(&0) || args.threads == 0 {
         return Err(Failure::new("--effort and --threads are at least 1"));
     }
+    let others = args.compare.as_deref().map(curve::read).transpose()?.unwrap_or_default();
+    let build_pool = pool(args.build_threads)?;
+    let data = Data::read(args, &build_pool)?;
+    let (rows, kind) = (data.vectors.len(), data.vectors.vector_type());
+    let resolve = |index: &NamedIndex| index.resolve(u64::from(rows), kind);
+    let indexes: Vec<_> =
+        args.index.iter().map(resolve).collect::<Result<_, _>>().map_err(Failure::new)?;
+    let search_pool = pool(args.threads)?;
+    let mut lines = Vec::new();
+    for params in indexes {
+        measure(args, &data, params, (&build_pool, &search_pool), &mut lines)?;
+    }
+    if !args.json {
+        report::print_lines(&lines, args.k)?;
+    }
+    let mut curves = Vec::new();
+    for Line { index, params, recall, qps, .. } in &lines {
+        let (name, params) = (index.clone(), params.clone());
+        let of = Curve { name, params, is_ours: true, points: Vec::new() };
+        curve::add(&mut curves, of, Point { recall: *recall, qps: *qps });
+    }
+    curves.extend(others);
+    if args.compare.is_some() && !args.json {
+        output::line("")?;
+        report::print_comparison(&curves)?;
+    }
+    if let Some(path) = &args.plot {
+        let threads = args.threads;
+        let figure = plot::Figure { title: title(args), rows, kind, k: args.k, threads };
+        let svg = figure.draw(&curves);
+        #[expect(clippy::disallowed_methods, reason = "a picture for people, not data")]
+        std::fs::write(path, svg).map_err(|error| Failure::file(path, error))?;
+        output::note(format_args!("drawn: {}", path.display()));
+    }
     Ok(())
 }
 
-fn build(args: &Args, vectors: &Vectors) -> Result<(Index, Duration), Failure> {
-    let params: &IndexParams = args.index.params();
-    let pool = pool(args.build_threads)?;
+/// The data's name.
+fn title(args: &Args) -> String {
+    let of_file = |path: &Path| {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        name.split(".base").next().unwrap_or_default().to_owned()
+    };
+    args.name.clone().unwrap_or_else(|| of_file(&args.base))
+}
+
+/// Measures one index at every effort.
+fn measure(
+    args: &Args,
+    data: &Data,
+    params: IndexParams,
+    (build_pool, search_pool): (&rayon::ThreadPool, &rayon::ThreadPool),
+    lines: &mut Vec<Line>,
+) -> Result<(), Failure> {
+    let (index, built) = build(args, data, params, build_pool)?;
+    let unit = EffortUnit::of(&index.params());
+    let searched = Searched { index: &index, data, passes: args.passes };
+    for effort in efforts(args, unit) {
+        let measured = searched.measure(args.k, effort, search_pool)?;
+        let line = line(args, data, (&index, built), effort, measured);
+        if args.json {
+            output::json(&line)?;
+        }
+        lines.push(line);
+    }
+    Ok(())
+}
+
+fn efforts(args: &Args, unit: EffortUnit) -> Vec<usize> {
+    match unit {
+        EffortUnit::Nothing => vec![args.k],
+        EffortUnit::Candidates | EffortUnit::Lists(_) if !args.effort.is_empty() => {
+            args.effort.clone()
+        }
+        EffortUnit::Candidates => CANDIDATES.to_vec(),
+        EffortUnit::Lists(lists) => {
+            LISTS.into_iter().filter(|effort| *effort <= lists as usize).collect()
+        }
+    }
+}
+
+fn line(
+    args: &Args,
+    data: &Data,
+    (index, built): (&Index, Duration),
+    effort: usize,
+    measured: Measured,
+) -> Line {
+    let (params, kind) = (index.params(), data.vectors.vector_type());
+    let text = params.to_string();
+    let (name, parameters) = split_name(&text);
+    let unit = EffortUnit::of(&params);
+    let is_lists = matches!(unit, EffortUnit::Lists(_));
+    let index_bytes = index.bytes();
+    let all_bytes = index_bytes + data.vectors.bytes().len();
+    Line {
+        lib: "vicinal",
+        index: name.to_owned(),
+        params: parameters.to_owned(),
+        ef: (unit == EffortUnit::Candidates).then_some(effort),
+        nprobe: is_lists.then_some(effort),
+        recall: rounded(measured.recall, 4),
+        qps: rounded(measured.qps, 1),
+        build_s: rounded(built.as_secs_f64(), 2),
+        mem_mb: rounded(all_bytes as f64 / f64::from(1 << 20), 1),
+        distances: rounded(measured.distances, 1),
+        index_bytes,
+        bytes_per_row: rounded(index_bytes as f64 / f64::from(data.vectors.len()), 1),
+        k: args.k,
+        threads: args.threads,
+        element: kind.element().name(),
+        metric: kind.metric().name(),
+        rows: data.vectors.len(),
+        dim: kind.dim(),
+        data: title(args),
+    }
+}
+
+/// `hnsw_rs HNSW m=16` is `hnsw_rs HNSW` with `m=16`.
+fn split_name(text: &str) -> (&str, &str) {
+    let name_end = text.find('=').and_then(|at| text[..at].rfind(' ')).unwrap_or(text.len());
+    (&text[..name_end], text[name_end..].trim_start())
+}
+
+fn rounded(number: f64, digits: i32) -> f64 {
+    let scale = 10_f64.powi(digits);
+    (number * scale).round() / scale
+}
+
+/// Builds an index, or takes the one that was kept.
+fn build(
+    args: &Args,
+    data: &Data,
+    params: IndexParams,
+    pool: &rayon::ThreadPool,
+) -> Result<(Index, Duration), Failure> {
+    // FLAT is nothing to keep.
+    let is_kept = params != IndexParams::Flat && (args.save.is_some() || args.load.is_some());
+    let number = if is_kept { saved::fingerprint(&params, &data.vectors) } else { 0 };
+    if let Some(dir) = args.load.as_ref().filter(|_| is_kept) {
+        if let Some(loaded) = saved::load(dir, number, &params, &data.vectors)? {
+            return Ok(loaded);
+        }
+        output::note(format_args!("{}: {params} is not there and is built", dir.display()));
+    }
     let (progress, cancel) = (Progress::default(), Cancel::never());
     let started = SystemClock.now();
-    let index = Index::build(params, vectors, &pool, &progress, &cancel)
-        .map_err(|error| Failure::new(error.to_string()))?;
-    Ok((index, SystemClock.now().saturating_duration_since(started)))
+    let index = Index::build(&params, &data.vectors, pool, &progress, &cancel)
+        .map_err(|error| Failure::new(format!("{params}: {error}")))?;
+    let built = SystemClock.now().saturating_duration_since(started);
+    if let Some(dir) = args.save.as_ref().filter(|_| is_kept) {
+        saved::save(dir, number, &params, (&index, built))?;
+    }
+    Ok((index, built))
 }
 
 fn pool(threads: usize) -> Result<rayon::ThreadPool, Failure> {
@@ -172,62 +287,15 @@ fn pool(threads: usize) -> Result<rayon::ThreadPool, Failure> {
     pool.map_err(|error| Failure::new(format!("cannot start threads: {error}")))
 }
 
-/// The matrix as a column stores it: cosine at unit length, in the element type.
-fn stored(path: &Path, matrix: &Matrix<f32>, args: &Args) -> Result<Vectors, Failure> {
-    let dim = u32::try_from(matrix.dim).unwrap_or(u32::MAX);
-    let kind = VectorType::new(dim, args.element, args.metric)?;
-    let mut bytes = Vec::with_capacity(matrix.rows * kind.row_bytes());
-    for row in matrix.values.chunks_exact(matrix.dim) {
-        let scale = if args.metric == Metric::Cosine { unit_scale(path, row)? } else { 1.0 };
-        encode(path, row, scale, args.element, &mut bytes)?;
-    }
-    Vectors::new(kind, Bytes::from(bytes)).map_err(|error| Failure::file(path, error))
-}
-
-fn unit_scale(path: &Path, row: &[f32]) -> Result<f32, Failure> {
-    let square: f64 = row.iter().map(|value| f64::from(*value).powi(2)).sum();
-    if square == 0.0 {
-        return Err(Failure::file(path, "a vector is zero, which has no cosine with any other"));
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "vectors are stored as 32-bit floats")]
-    let scale = (1.0 / square.sqrt()) as f32;
-    Ok(scale)
-}
-
-fn encode(
-    path: &Path,
-    row: &[f32],
-    scale: f32,
-    element: ElementType,
-    bytes: &mut Vec<u8>,
-) -> Result<(), Failure> {
-    for value in row.iter().map(|value| value * scale) {
-        match element {
-            ElementType::F32 => bytes.extend(value.to_le_bytes()),
-            ElementType::F16 => bytes.extend(f16::from_f32(value).to_le_bytes()),
-            ElementType::Bf16 => bytes.extend(bf16::from_f32(value).to_le_bytes()),
-            ElementType::U8 if value.fract() == 0.0 && (0.0..=255.0).contains(&value) => {
-                #[expect(clippy::cast_possible_truncation, reason = "whole and in range")]
-                bytes.push(value as u8);
-            }
-            ElementType::U8 | ElementType::I8 | ElementType::Binary => {
-                return Err(Failure::file(path, format!("{value} does not fit into {element}")));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn print(as_json: bool, line: &Line<'_>) -> Result<(), Failure> {
-    if as_json {
-        return output::json(line);
-    }
-    let Line { index, params, effort, recall, qps, build_s, bytes, .. } = line;
-    let params = if params.is_empty() { "-" } else { params };
-    output::line(format_args!(
-        "index {index}  params {params}  effort {effort:>4}  recall {recall:.4}  qps {qps:>8.0}  build_s {build_s:.1}  bytes {bytes}"
-    ))
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_named_apart_from_its_parameters() {
+        let check = |text, expected| assert_eq!(split_name(text), expected);
+        check("FLAT", ("FLAT", ""));
+        check("HNSW m=16 ef_construction=128", ("HNSW", "m=16 ef_construction=128"));
+        check("hnsw_rs HNSW m=16", ("hnsw_rs HNSW", "m=16"));
+    }
+}

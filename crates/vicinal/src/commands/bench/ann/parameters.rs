@@ -1,102 +1,90 @@
-//! `HNSW,m=16,ef_construction=128` as an index.
+//! `HNSW,m=16,codes=sq8` as an index.
 
-use vicinal_index::{HnswParams, IndexParams};
-use vicinal_types::IndexSpec;
+use serde_json::{Map, Value};
+use vicinal_planner::choose_index;
+use vicinal_types::{IndexParams, IndexSpec, VectorType};
 
 /// The seed of builds that name none.
 const SEED: u64 = 1;
 
-/// An index as it is named on the command line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Short names of parameters.
+const SHORT: [(&str, &str); 4] =
+    [("bits", "pq_bits"), ("subvectors", "pq_subvectors"), ("efc", "ef_construction"), ("M", "m")];
+
+/// An index as it is named on the command line: a declaration and a seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NamedIndex {
-    params: IndexParams,
+    spec: IndexSpec,
+    seed: u64,
 }
 
 impl NamedIndex {
-    pub(super) fn params(&self) -> &IndexParams {
-        &self.params
-    }
-
-    pub(super) fn kind(&self) -> &'static str {
-        match self.params {
-            IndexParams::Flat => "FLAT",
-            IndexParams::Hnsw(_) => "HNSW",
-        }
-    }
-
-    /// All parameters, also those that were not named.
-    pub(super) fn params_text(&self) -> String {
-        match &self.params {
-            IndexParams::Flat => String::new(),
-            IndexParams::Hnsw(HnswParams { m, ef_construction, .. }) => {
-                format!("m={m},ef_construction={ef_construction}")
-            }
-        }
+    /// What a segment of these vectors would get.
+    pub(super) fn resolve(self, rows: u64, vector: VectorType) -> Result<IndexParams, String> {
+        self.spec.check(vector).map_err(|error| format!("--index {}: {error}", self.spec))?;
+        Ok(choose_index(rows, vector, &self.spec).params.with_seed(self.seed))
     }
 }
 
-/// Reads a kind and its parameters.
+/// Reads a kind and its parameters: those of configs/collection.yaml.
 pub(super) fn parse(text: &str) -> Result<NamedIndex, String> {
     let mut parts = text.split(',');
-    let kind = parts.next().unwrap_or_default();
-    match kind.to_ascii_uppercase().as_str() {
-        "FLAT" => match parts.next() {
-            None => Ok(NamedIndex { params: IndexParams::Flat }),
-            Some(part) => Err(format!("FLAT takes no parameters, `{part}` is one")),
-        },
-        "HNSW" => {
-            let defaults = IndexSpec::default();
-            let mut params =
-                HnswParams { m: defaults.m, ef_construction: defaults.ef_construction, seed: SEED };
-            for part in parts {
-                set(&mut params, part)?;
-            }
-            Ok(NamedIndex { params: IndexParams::Hnsw(params) })
+    let kind = parts.next().unwrap_or_default().to_ascii_uppercase();
+    let mut fields = Map::from_iter([("kind".to_owned(), Value::from(kind))]);
+    let mut seed = SEED;
+    for part in parts {
+        let (key, value) =
+            part.split_once('=').ok_or_else(|| format!("`{part}` is not KEY=VALUE"))?;
+        let key = SHORT.iter().find(|(short, _)| *short == key).map_or(key, |(_, long)| long);
+        let number = value.parse::<u64>();
+        if key == "seed" {
+            seed = number.map_err(|_| format!("`{value}` is not a number that seed can be"))?;
+            continue;
         }
-        _ => Err(format!("`{kind}` is no index; there are FLAT and HNSW")),
+        let value = number.map_or_else(|_| Value::from(value), Value::from);
+        fields.insert(key.to_owned(), value);
     }
-}
-
-fn set(params: &mut HnswParams, part: &str) -> Result<(), String> {
-    let (key, value) = part.split_once('=').ok_or_else(|| format!("`{part}` is not KEY=NUMBER"))?;
-    let wrong = |_| format!("`{value}` is not a number that {key} can be");
-    match key {
-        "m" => params.m = value.parse().map_err(wrong)?,
-        "ef_construction" => params.ef_construction = value.parse().map_err(wrong)?,
-        "seed" => params.seed = value.parse().map_err(wrong)?,
-        _ => {
-            return Err(format!("HNSW has no `{key}`; it has m, ef_construction and seed"));
-        }
-    }
-    Ok(())
+    let spec = serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
+    Ok(NamedIndex { spec, seed })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vicinal_client::{ElementType, Metric};
+
+    fn resolved(text: &str) -> Result<String, String> {
+        let vector = VectorType::new(8, ElementType::F32, Metric::L2).expect("a right type");
+        parse(text)?.resolve(100_000, vector).map(|params| params.to_string())
+    }
 
     #[test]
     fn indexes_are_read_with_their_parameters() {
-        let check = |text: &str, kind: &str, params: &str| {
-            let index = parse(text).expect("right");
-            assert_eq!((index.kind(), index.params_text().as_str()), (kind, params));
+        let check = |text: &str, expected: &str| {
+            assert_eq!(resolved(text).as_deref(), Ok(expected), "{text}");
         };
-        check("FLAT", "FLAT", "");
-        check("hnsw", "HNSW", "m=16,ef_construction=128");
-        check("HNSW,m=8", "HNSW", "m=8,ef_construction=128");
-        check("HNSW,ef_construction=64,m=32,seed=9", "HNSW", "m=32,ef_construction=64");
+        check("FLAT", "FLAT");
+        check("hnsw,codes=none", "HNSW m=16 ef_construction=128");
+        check("HNSW,codes=none,efc=64,m=32,seed=9", "HNSW m=32 ef_construction=64");
+        check("HNSW,engine=hnsw_rs,m=8", "hnsw_rs HNSW m=8 ef_construction=128");
+        check("AUTO,flat_below_rows=200000", "FLAT");
+        let faiss = "faiss IVF_PQ lists=64 pq_subvectors=4 pq_bits=4";
+        check("IVF_PQ,engine=faiss,lists=64,bits=4", faiss);
     }
 
     #[test]
     fn mistakes_are_named() {
         let check = |text: &str, expected: &str| {
-            let reason = parse(text).expect_err("wrong");
+            let reason = resolved(text).expect_err("wrong");
             assert!(reason.contains(expected), "{reason}");
         };
-        check("IVF", "`IVF` is no index");
-        check("FLAT,m=3", "takes no parameters");
-        check("HNSW,m", "KEY=NUMBER");
-        check("HNSW,m=x", "`x` is not a number");
-        check("HNSW,links=3", "no `links`");
+        check("IVF", "unknown variant `IVF`");
+        check("HNSW,m", "`m` is not KEY=VALUE");
+        check("HNSW,m=x", "invalid type: string \"x\", expected u32");
+        check("HNSW,seed=x", "`x` is not a number");
+        check("HNSW,links=3", "unknown field `links`");
+        check("HNSW,codes=sq9", "unknown variant `sq9`");
+        check("HNSW,m=1", "m 1 is not between 2 and 256");
+        check("IVF_PQ,engine=hnsw_rs", "engine hnsw_rs has no kind IVF_PQ");
     }
 }

@@ -1,0 +1,276 @@
+//! A graph whose vertices carry 1-bit codes of their neighbours.
+//!
+//! A search needs one record for every vertex it visits, and that record lies in
+//! one piece: the vertex's own vector, codes from which the keys of all its
+//! neighbours are estimated in one pass, and their numbers (the design of NGT-QG
+//! and SymphonyQG, Gou and others, 2025, over RaBitQ codes, Gao and Long, 2024).
+//! The exact key of a vertex is computed when it is visited, so what is found has
+//! exact keys, and an estimate only decides where to go.
+//!
+//! There is one layer; landmarks, vertices spread over all others, take the place
+//! of those above. Rows whose vectors are equal byte for byte share one vertex.
+
+mod build;
+mod candidates;
+mod compact;
+mod encode;
+mod format;
+mod landmarks;
+mod links;
+mod partition;
+mod prune;
+mod query;
+mod records;
+mod repair;
+mod stored;
+mod walk;
+
+use crate::hnsw::{Duplicates, exact, rerank, walk_pays};
+use crate::hot::Hot;
+use crate::neighbors::Ranked;
+use crate::quantise::rotation::Rotation;
+use crate::quantise::words::Words;
+use crate::{Found, IndexError, Neighbor, Progress, Search, Section, TopK, Vectors, Work};
+use bytes::Bytes;
+use landmarks::Landmarks;
+use records::Layout;
+use vicinal_distance::{Comparer, kernels, prefetch_far};
+use vicinal_types::{Bitmap, Cancel, ElementType, GraphParams, Metric, Stopped, VectorType};
+use walk::{Reach, Walk};
+
+pub(crate) use walk::GraphScratch;
+
+/// One more row for so many is compared again where records hold rounded vectors.
+const RERANKED_PART: usize = 4;
+
+/// A graph as it is stored and searched.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    params: GraphParams,
+    rows: u32,
+    /// The type of the vectors in records, as a number of the format and itself.
+    element: u32,
+    stored: VectorType,
+    comparer: Comparer,
+    layout: Layout,
+    rotation: Rotation,
+    /// The rows' mean, the origin of estimates.
+    mean: Words,
+    landmarks: Landmarks,
+    /// One record a vertex; the first vertex is the root, from which all others
+    /// can be reached.
+    records: Bytes,
+    /// The row of every vertex.
+    order: Words,
+    duplicates: Duplicates,
+}
+
+impl Graph {
+    pub(crate) fn build(
+        params: GraphParams,
+        vectors: &Vectors,
+        pool: &rayon::ThreadPool,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<Self, IndexError> {
+        check(params)?;
+        if vectors.vector_type().element() == ElementType::Binary {
+            return Err(IndexError::BinaryLists);
+        }
+        pool.install(|| build::build(params, vectors, progress, cancel))
+    }
+
+    pub(crate) fn sections(&self) -> Vec<Section> {
+        format::encode(self)
+    }
+
+    pub(crate) fn open(
+        header: &[u8],
+        read: &mut dyn FnMut(u32) -> Result<Bytes, IndexError>,
+        vectors: &Vectors,
+    ) -> Result<Self, IndexError> {
+        format::decode(header, read, vectors)
+    }
+
+    pub(crate) fn params(&self) -> GraphParams {
+        self.params
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.records.len()
+            + self.order.bytes().len()
+            + self.mean.bytes().len()
+            + self.landmarks.bytes().len()
+            + self.rotation.bytes()
+            + self.duplicates.bytes()
+    }
+
+    /// Bytes that a copy in large pages takes.
+    pub(crate) fn hot_bytes(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The same graph with its records in memory of their own.
+    pub(crate) fn hot_copy(&self) -> Option<Self> {
+        Some(Self { records: Hot::copy(&self.records)?, ..self.clone() })
+    }
+
+    /// Whether a row shares its vertex with another.
+    pub(crate) fn is_duplicated(&self, row: u32) -> bool {
+        self.duplicates.is_duplicate(row) || !self.duplicates.of(row).is_empty()
+    }
+
+    pub(crate) fn search(
+        &self,
+        vectors: &Vectors,
+        query: &[u8],
+        search: &Search<'_>,
+        scratch: &mut GraphScratch,
+        cancel: &Cancel,
+    ) -> Result<Found, Stopped> {
+        assert_eq!(
+            vectors.len(),
+            self.rows,
+            "an index is searched with the vectors it was built for"
+        );
+        let passing = search.allowed.map_or(self.rows as usize, Bitmap::count);
+        let allowed = search.allowed.filter(|_| passing < self.rows as usize);
+        let k = search.k.min(passing);
+        let search = Search { k, effort: search.effort.max(k), allowed, ..*search };
+        let mut work = Work::default();
+        if k == 0 {
+            return Ok(Found { neighbors: Vec::new(), work });
+        }
+        if !walk_pays(&search, self.rows, passing) {
+            return exact(vectors, query, &search, work, cancel);
+        }
+        // So many candidates hold `effort` that pass, where the mask and the
+        // query have nothing to do with each other.
+        let effort = search.effort * self.rows as usize / passing;
+        let reach = Reach { effort, without: None, cancel };
+        self.walk(vectors, query, reach, scratch, &mut work)?;
+        let neighbors = self.nearest(vectors, query, &search, scratch, &mut work);
+        if neighbors.len() < k {
+            return exact(vectors, query, &search, work, cancel);
+        }
+        Ok(Found { neighbors, work })
+    }
+
+    /// Searches for the neighbours of a row as if it were not there; it must
+    /// have no duplicates.
+    pub(crate) fn search_without(
+        &self,
+        vectors: &Vectors,
+        without: u32,
+        search: &Search<'_>,
+        scratch: &mut GraphScratch,
+        cancel: &Cancel,
+    ) -> Result<Vec<Neighbor>, Stopped> {
+        let (query, effort, mut work) =
+            (vectors.row(without), search.effort.max(search.k), Work::default());
+        let vertex = self.order.get().iter().position(|&row| row == without);
+        #[expect(clippy::cast_possible_truncation, reason = "vertices fit 32 bits")]
+        let vertex = vertex.map(|vertex| vertex as u32);
+        let reach = Reach { effort, without: vertex, cancel };
+        self.walk(vectors, query, reach, scratch, &mut work)?;
+        Ok(self.nearest(vectors, query, search, scratch, &mut work))
+    }
+
+    /// Leaves the vertices near a query in the scratch, with their keys.
+    fn walk(
+        &self,
+        vectors: &Vectors,
+        query: &[u8],
+        reach: Reach<'_>,
+        scratch: &mut GraphScratch,
+        work: &mut Work,
+    ) -> Result<(), Stopped> {
+        let (kernels, kind) = (kernels(), vectors.vector_type());
+        let vertices = self.order.get().len();
+        scratch.begin(vertices);
+        scratch.query.prepare(kind, query, self.mean.floats(), &self.rotation);
+        scratch.stored.resize(self.stored.row_bytes(), 0);
+        stored::convert(kind, query, self.stored, &mut scratch.stored);
+        let base = self.mean_key(scratch);
+        for (key, vertex) in self.landmarks.nearest(kernels, &scratch.query, base) {
+            if key < f32::INFINITY && (vertex as usize) < vertices {
+                scratch.offer(kernels, reach.effort, key, vertex);
+            }
+        }
+        let walk = Walk {
+            kernels,
+            comparer: &self.comparer,
+            layout: &self.layout,
+            records: &self.records,
+            vertices,
+            reach,
+        };
+        walk.run(scratch, work)
+    }
+
+    /// The key of the query and the rows' mean.
+    fn mean_key(&self, scratch: &GraphScratch) -> f32 {
+        match self.stored.metric() {
+            Metric::L2 => scratch.query.squared,
+            Metric::InnerProduct | Metric::Cosine | Metric::Hamming | Metric::Jaccard => {
+                -scratch.query.mean_dot
+            }
+        }
+    }
+
+    /// The nearest `k` allowed rows of the vertices found.
+    fn nearest(
+        &self,
+        vectors: &Vectors,
+        query: &[u8],
+        search: &Search<'_>,
+        scratch: &mut GraphScratch,
+        work: &mut Work,
+    ) -> Vec<Neighbor> {
+        let passes = |row| search.allowed.is_none_or(|allowed| allowed.contains(row));
+        let (order, found) = (self.order.get(), &mut scratch.found);
+        for found in found.iter_mut() {
+            *found = Ranked::new(found.key(), order[found.id() as usize]);
+        }
+        if !self.duplicates.is_empty() || search.allowed.is_some() {
+            let copies = |row: u32| self.duplicates.of(row).iter().any(|&copy| passes(copy));
+            found.retain(|found| passes(found.id()) || copies(found.id()));
+        }
+        let is_exact = self.stored == vectors.vector_type();
+        let keep = if is_exact { search.k } else { search.k + search.k.div_ceil(RERANKED_PART) };
+        if found.len() > keep {
+            found.select_nth_unstable(keep);
+            found.truncate(keep);
+        }
+        if is_exact {
+            found.sort_unstable();
+        } else {
+            found.iter().for_each(|found| prefetch_far(vectors.row(found.id())));
+            rerank(vectors, query, found, work);
+        }
+        if self.duplicates.is_empty() {
+            return found.iter().take(search.k).map(|found| found.neighbor()).collect();
+        }
+        let mut top = TopK::new(search.k);
+        for found in found.iter() {
+            let copies = self.duplicates.of(found.id()).iter().copied();
+            for row in std::iter::once(found.id()).chain(copies).filter(|&row| passes(row)) {
+                top.push(found.key(), row);
+            }
+        }
+        top.into_sorted()
+    }
+}
+
+fn check(params: GraphParams) -> Result<(), IndexError> {
+    let bounds = [("m", params.m, 2, 256), ("ef_construction", params.ef_construction, 4, 4_096)];
+    for (name, value, min, max) in bounds {
+        if !(min..=max).contains(&value) {
+            return Err(IndexError::Parameter { name, value, min, max });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! Building a graph.
+//!
+//! 1. Leaves of near rows, every row in several; within a leaf all rows are
+//!    compared with each other, and the nearest of all leaves are candidates.
+//! 2. Of its candidates each row links to those that no other link stands in the
+//!    way of, then to the nearest others; links of the other direction are added.
+//! 3. The graph so far is made into records and searched for every row; what the
+//!    search came by and the links are candidates again (the refinement of NSG
+//!    and SymphonyQG).
+//! 4. What cannot be reached is linked, and the vertices are numbered as a
+//!    breadth-first walk meets them.
+//!
+//! Every step reads what the step before left and writes its own: the graph does
+//! not depend on the number of threads.
+
+use super::candidates::Candidates;
+use super::compact::Compact;
+use super::encode::Encoder;
+use super::landmarks::Landmarks;
+use super::links::Links;
+use super::records::{LANES, Layout, Rotated, mean};
+use super::walk::{GraphScratch, Reach};
+use super::{Graph, format, partition, repair, stored};
+use crate::hnsw::Duplicates;
+use crate::hot::Hot;
+use crate::neighbors::Ranked;
+use crate::quantise::rotation::{DIM_MULTIPLE, Rotation};
+use crate::quantise::words::Words;
+use crate::{IndexError, Progress, Vectors, Work};
+use bytes::Bytes;
+use std::cell::RefCell;
+use vicinal_distance::{Comparer, kernels};
+use vicinal_types::{Cancel, GraphParams, Stopped, VectorType};
+
+/// Dimensions of codes at least: short vectors get more than one bit a dimension.
+const ROTATED_DIM_MIN: usize = 128;
+
+/// Neighbours that a row takes from each leaf at most, and from all leaves.
+const CANDIDATES: (usize, usize) = (16, 64);
+
+/// Candidates that links are chosen from, for each place.
+const CANDIDATES_PER_LINK: usize = 4;
+
+pub(super) fn build(
+    params: GraphParams,
+    vectors: &Vectors,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<Graph, IndexError> {
+    let duplicates = Duplicates::find(vectors);
+    let members: Vec<u32> =
+        (0..vectors.len()).filter(|&row| !duplicates.is_duplicate(row)).collect();
+    let compact = Compact::new(vectors);
+    let steps = Steps { params, vectors, compact: &compact, members: &members, progress, cancel };
+    let links = steps.first_links()?;
+    let rotated_dim = rotated_dim(vectors.vector_type());
+    let rotation = Rotation::new(rotated_dim, params.seed);
+    let rotated = Rotated::new(vectors, mean(vectors), &rotation);
+    let encoder = Encoder::new(vectors, &rotated, &rotation);
+    let kind = stored::choose(vectors);
+    let layout = Layout::new(kind.row_bytes(), rotated_dim, degree(params));
+    let draft = Graph {
+        params,
+        rows: vectors.len(),
+        element: format::element(kind, vectors.vector_type()),
+        stored: kind,
+        comparer: Comparer::new(kind, kernels()),
+        landmarks: Landmarks::choose(&encoder, &members, rotated_dim, params.seed),
+        rotation,
+        mean: Words::from_floats(&rotated.mean),
+        records: Bytes::new(),
+        order: Words::filled(0, |_| {}),
+        duplicates,
+        layout,
+    };
+    let draft = steps.with_records(draft, &encoder, &links, &members)?;
+    let mut links = steps.refined(&draft, &links)?;
+    let order = repair::connect(&mut links, &compact, &members);
+    let landmarks = Landmarks::choose(&encoder, &order, rotated_dim, params.seed);
+    steps.with_records(Graph { landmarks, ..draft }, &encoder, &links, &order)
+}
+
+/// Links of a vertex: blocks are full.
+pub(super) fn degree(params: GraphParams) -> usize {
+    (2 * params.m as usize).next_multiple_of(LANES)
+}
+
+/// Dimensions of the codes.
+pub(super) fn rotated_dim(kind: VectorType) -> usize {
+    kind.dim().next_multiple_of(DIM_MULTIPLE).max(ROTATED_DIM_MIN)
+}
+
+struct Steps<'a> {
+    params: GraphParams,
+    vectors: &'a Vectors,
+    compact: &'a Compact,
+    /// The rows that are vertices, ascending.
+    members: &'a [u32],
+    progress: &'a Progress,
+    cancel: &'a Cancel,
+}
+
+impl Steps<'_> {
+    /// Reports that `percent` of the work are done.
+    fn report(&self, percent: u64) {
+        self.progress.set(u64::from(self.vectors.len()) * percent / 100);
+    }
+
+    /// Links by leaves alone.
+    fn first_links(&self) -> Result<Links, Stopped> {
+        let Self { compact, cancel, .. } = *self;
+        let leaves = partition::leaves(compact, self.members.to_vec(), self.params.seed, cancel)?;
+        self.report(5);
+        let rows = compact.rows();
+        let candidates = Candidates::find(compact, &leaves, rows, CANDIDATES, cancel)?;
+        self.report(30);
+        let near = |row: u32, out: &mut Vec<Ranked>| {
+            candidates.of(row, out);
+            Ok(())
+        };
+        let links = Links::choose(compact, rows, degree(self.params), near, cancel)?;
+        let links = links.both_ways(compact, cancel)?;
+        self.report(40);
+        Ok(links)
+    }
+
+    /// Links by searching for every row in the graph so far.
+    fn refined(&self, draft: &Graph, links: &Links) -> Result<Links, Stopped> {
+        thread_local!(static SCRATCH: RefCell<GraphScratch> = RefCell::default());
+        let Self { compact, vectors, cancel, .. } = *self;
+        let effort = self.params.ef_construction as usize;
+        let near = |row: u32, out: &mut Vec<Ranked>| {
+            out.clear();
+            if draft.duplicates.is_duplicate(row) {
+                return Ok(());
+            }
+            SCRATCH.with_borrow_mut(|scratch| {
+                let reach = Reach { effort, without: None, cancel };
+                let mut work = Work::default();
+                draft.walk(vectors, vectors.row(row), reach, scratch, &mut work)?;
+                let (own, rows) = (compact.row(row), draft.order.get());
+                let found = || scratch.found.iter().map(|found| rows[found.id() as usize]);
+                found().for_each(|other| compact.prefetch(other));
+                out.extend(found().filter(|&other| other != row).map(|other| {
+                    Ranked::new(compact.comparer().key(own, compact.row(other)), other)
+                }));
+                Ok(())
+            })?;
+            out.extend_from_slice(links.of(row));
+            out.sort_unstable();
+            out.dedup();
+            out.truncate(links.degree * CANDIDATES_PER_LINK);
+            Ok(())
+        };
+        let refined = Links::choose(compact, compact.rows(), links.degree, near, cancel)?;
+        self.report(75);
+        let links = refined.both_ways(compact, cancel)?;
+        self.report(85);
+        Ok(links)
+    }
+
+    /// The graph with the records of these links; `order` names the row of each
+    /// vertex.
+    fn with_records(
+        &self,
+        graph: Graph,
+        encoder: &Encoder<'_>,
+        links: &Links,
+        order: &[u32],
+    ) -> Result<Graph, IndexError> {
+        self.cancel.check()?;
+        let vectors = self.vectors;
+        let mut numbers = vec![0; vectors.len() as usize];
+        for (number, &row) in (0..).zip(order) {
+            numbers[row as usize] = number;
+        }
+        let bytes = graph.layout.bytes * order.len();
+        let mut records = Hot::new(bytes).ok_or(IndexError::NoMemory { bytes })?;
+        let own = |row: u32, out: &mut [u8]| {
+            stored::convert(vectors.vector_type(), vectors.row(row), graph.stored, out);
+        };
+        encoder.records(&graph.layout, links, (order, &numbers), own, records.bytes_mut());
+        let order = Words::filled(order.len(), |out| out.copy_from_slice(order));
+        Ok(Graph { records: records.freeze(), order, ..graph })
+    }
+}

@@ -1,0 +1,1 @@
+//! What the graph promises beyond finding rows.

@@ -1,0 +1,239 @@
+//! Searching a graph: down the layers, through the ground, and with codes once
+//! more over the best.
+
+use super::codes::Codes;
+use super::duplicates::Duplicates;
+use super::layers::Layer;
+use super::rows::Rows;
+use super::walk::{Ended, Walk, WalkScratch};
+use super::{Hnsw, HnswScratch};
+use crate::neighbors::Ranked;
+use crate::{Found, Neighbor, Search, TopK, Vectors, Work, scan};
+use vicinal_distance::prefetch;
+use vicinal_types::{Bitmap, Cancel, Stopped};
+
+/// Efforts above this are searched with heaps: a sorted array would move too
+/// many candidates at every insertion.
+pub(crate) const POOL_MAX: usize = 1_024;
+
+/// A search whose numbers are settled, and what it is about.
+#[derive(Clone, Copy)]
+struct Task<'a> {
+    search: Search<'a>,
+    /// Rows that may be found.
+    passing: usize,
+    /// A vertex to pass by as if it were not there.
+    without: Option<u32>,
+    cancel: &'a Cancel,
+}
+
+impl Hnsw {
+    pub(crate) fn search(
+        &self,
+        vectors: &Vectors,
+        query: &[u8],
+        search: &Search<'_>,
+        scratch: &mut HnswScratch,
+        cancel: &Cancel,
+    ) -> Result<Found, Stopped> {
+        assert_eq!(
+            vectors.len(),
+            self.rows,
+            "an index is searched with the vectors it was built for"
+        );
+        let passing = search.allowed.map_or(self.rows as usize, Bitmap::count);
+        let allowed = search.allowed.filter(|_| passing < self.rows as usize);
+        let k = search.k.min(passing);
+        let effort = search.effort.max(self.reranked(k));
+        let search = Search { k, effort, allowed, ..*search };
+        let mut work = Work::default();
+        if k == 0 {
+            return Ok(Found { neighbors: Vec::new(), work });
+        }
+        if !walk_pays(&search, self.rows, passing) {
+            return exact(vectors, query, &search, work, cancel);
+        }
+        let task = Task { search, passing, without: None, cancel };
+        let ended = self.walk(vectors, query, &task, scratch, &mut work)?;
+        let neighbors = with_duplicates(&self.duplicates, &search, scratch);
+        match ended {
+            Ended::Converged if neighbors.len() == k => Ok(Found { neighbors, work }),
+            // Fewer than there are, or more work than a scan: the mask and the
+            // query disagree, or the graph has few vertices near.
+            Ended::Converged | Ended::OverBudget => exact(vectors, query, &search, work, cancel),
+        }
+    }
+
+    /// Searches on the ground for the neighbours of a vertex as if it were not
+    /// there; `without` must have no duplicates.
+    pub(crate) fn search_without(
+        &self,
+        vectors: &Vectors,
+        without: u32,
+        search: &Search<'_>,
+        scratch: &mut HnswScratch,
+        cancel: &Cancel,
+    ) -> Result<Vec<Neighbor>, Stopped> {
+        let search = Search { effort: search.effort.max(self.reranked(search.k)), ..*search };
+        let passing = self.rows as usize;
+        let task = Task { search, passing, without: Some(without), cancel };
+        self.walk(vectors, vectors.row(without), &task, scratch, &mut Work::default())?;
+        Ok(with_duplicates(&self.duplicates, &search, scratch))
+    }
+
+    /// How many vertices found are compared by their rows at least.
+    fn reranked(&self, k: usize) -> usize {
+        self.codes.as_ref().map_or(k, |codes| codes.reranked(k, 0))
+    }
+
+    /// Walks on the codes, or on the vectors if there are none, and leaves the
+    /// best vertices in the scratch with their exact keys.
+    fn walk(
+        &self,
+        vectors: &Vectors,
+        query: &[u8],
+        task: &Task<'_>,
+        scratch: &mut HnswScratch,
+        work: &mut Work,
+    ) -> Result<Ended, Stopped> {
+        let HnswScratch { walk, query: prepared, ranked, .. } = scratch;
+        let vector = vectors.vector_type();
+        let ended = match &self.codes {
+            None => self.walk_on(vectors, query, task, walk, work),
+            Some(Codes::Scalar(codes)) => {
+                codes.encode_query(vector, query, &mut prepared.values, &mut prepared.code);
+                self.walk_on(codes, &prepared.code, task, walk, work)
+            }
+            Some(Codes::Bits(codes)) => {
+                codes.prepare(query, &mut prepared.values, &mut prepared.bits);
+                self.walk_on(codes, &prepared.bits, task, walk, work)
+            }
+            Some(Codes::Rows(rows)) => self.walk_on(rows, query, task, walk, work),
+        }?;
+        ranked.clear();
+        if let Some(codes) = &self.codes {
+            ranked.extend(walk.found().take(codes.reranked(task.search.k, task.search.effort)));
+            rerank(vectors, query, ranked, work);
+        } else {
+            ranked.extend(walk.found());
+        }
+        Ok(ended)
+    }
+
+    /// Walks down and through the ground, on any rows.
+    fn walk_on<R: Rows>(
+        &self,
+        rows: &R,
+        query: &R::Query,
+        task: &Task<'_>,
+        scratch: &mut WalkScratch,
+        work: &mut Work,
+    ) -> Result<Ended, Stopped> {
+        let Task { search, passing, without, cancel } = *task;
+        let walk = Walk { rows, query, effort: search.effort, cancel };
+        let (seeds, count) = self.tower.descend(&walk, work);
+        let seeds = &seeds[..count];
+        scratch.begin(self.rows);
+        let without_seed = without.filter(|without| seeds.contains(without));
+        if let Some(without) = without.filter(|_| without_seed.is_none()) {
+            scratch.skip(without);
+        }
+        let ground = self.ground();
+        match search.allowed {
+            None if search.effort <= POOL_MAX && without_seed.is_none() => {
+                walk.beam(&ground, seeds, scratch, work)
+            }
+            None => {
+                let passes = |row| Some(row) != without_seed;
+                walk.heaps(&ground, seeds, passes, u64::MAX, scratch, work)
+            }
+            Some(allowed) => {
+                let passes = |row| {
+                    allowed.contains(row)
+                        || self.duplicates.of(row).iter().any(|&row| allowed.contains(row))
+                };
+                walk.heaps(&ground, seeds, passes, passing as u64, scratch, work)
+            }
+        }
+    }
+
+    pub(super) fn ground(&self) -> Layer<'_, u32, impl Fn(&u32) -> u32> {
+        Layer::new(self.ground.get(), self.params.ground_degree(), None, |link: &u32| *link)
+    }
+}
+
+/// The nearest `k` allowed rows of the vertices found, which stand in the
+/// scratch by their rows, nearest first.
+pub(crate) fn with_duplicates(
+    duplicates: &Duplicates,
+    search: &Search<'_>,
+    scratch: &mut HnswScratch,
+) -> Vec<Neighbor> {
+    let passes = |row| search.allowed.is_none_or(|allowed| allowed.contains(row));
+    let HnswScratch { ranked: found, top, .. } = scratch;
+    if duplicates.is_empty() {
+        let passing = found.iter().filter(|ranked| passes(ranked.id()));
+        // Of a size known beforehand: one allocation.
+        let mut neighbors = Vec::with_capacity(search.k.min(found.len()));
+        neighbors.extend(passing.take(search.k).map(|ranked| ranked.neighbor()));
+        return neighbors;
+    }
+    top.reset(search.k);
+    for vertex in found.iter() {
+        let copies = duplicates.of(vertex.id()).iter().copied();
+        for row in std::iter::once(vertex.id()).chain(copies).filter(|&row| passes(row)) {
+            top.push(vertex.key(), row);
+        }
+        if top.worst_of_full().is_some_and(|worst| worst.key() < vertex.key()) {
+            break;
+        }
+    }
+    top.drain_sorted(found);
+    found.iter().map(|ranked| ranked.neighbor()).collect()
+}
+
+/// Whether the graph is likely to be cheaper than comparing with every passing
+/// row.
+///
+/// A walk keeps `effort` passing vertices and expands about `rows / passing`
+/// times as many; measured, each costs ten comparisons of rows not seen before,
+/// which are half as dear again as those of a scan.
+pub(crate) fn walk_pays(search: &Search<'_>, rows: u32, passing: usize) -> bool {
+    const SCANNED_PER_VERTEX: u64 = 16;
+    let walked = search.effort as u64 * u64::from(rows) / passing as u64;
+    match search.allowed {
+        None => search.effort < rows as usize,
+        Some(_) => walked * SCANNED_PER_VERTEX < passing as u64,
+    }
+}
+
+/// Compares the rows of the vertices found and sorts them by their exact keys.
+pub(crate) fn rerank(vectors: &Vectors, query: &[u8], found: &mut [Ranked], work: &mut Work) {
+    let ahead = vectors.rows_ahead();
+    let ask = |found: &[Ranked], at: usize| {
+        if let Some(ranked) = found.get(at) {
+            prefetch(vectors.row(ranked.id()));
+        }
+    };
+    (0..ahead).for_each(|at| ask(found, at));
+    for at in 0..found.len() {
+        ask(found, at + ahead);
+        let row = found[at].id();
+        found[at] = Ranked::new(vectors.key(query, row), row);
+    }
+    work.distances += found.len() as u64;
+    found.sort_unstable();
+}
+
+/// Compares with every allowed row.
+pub(crate) fn exact(
+    vectors: &Vectors,
+    query: &[u8],
+    search: &Search<'_>,
+    mut work: Work,
+    cancel: &Cancel,
+) -> Result<Found, Stopped> {
+    let mut top = TopK::new(search.k);
+    scan(vectors, query, search.allowed, 0, &mut top, &mut work, cancel)?;
+    Ok(Found { neighbors: top.into_sorted(), work })
+}
