@@ -125,23 +125,34 @@ fn ids(found: &Found<Hits>) -> BTreeSet<i64> {
     }
 }
 
-/// Searches by the index and by a scan; gives the part of the neighbours found.
-async fn recall(server: &Server, name: &str, is_deleted: impl Fn(i64) -> bool) -> f64 {
+/// Asserts that searches by the index find rows that are there, and enough of the
+/// nearest: with a fixed effort, and when recall 0.95 is asked for.
+async fn check_recall(server: &Server, name: &str, is_deleted: impl Fn(i64) -> bool) {
     let words = server.client().await.collection(name);
-    let mut right = 0;
+    let (mut right, mut promised_right) = (0, 0);
     for query in 0..QUERIES {
         let exact = ids(&search(&words, query, Effort::Exact).await);
         let found = search(&words, query, Effort::Candidates(EFFORT)).await;
-        let scanned = found.report.scanned_segments;
-        assert_eq!(scanned, u32::from(name == "flat"), "{name}: segments scanned");
+        // The growing segment, which is empty, is always scanned.
+        let by_index = found.report.segments - found.report.scanned_segments;
+        assert_eq!(by_index, u32::from(name != "flat"), "{name}: segments searched by index");
         let found = ids(&found);
         assert_eq!(found.len(), K, "{name}: rows found");
         assert!(!found.iter().any(|id| is_deleted(*id)), "{name}: {found:?}");
         right += found.intersection(&exact).count();
-        let promised = search(&words, query, Effort::DEFAULT).await;
-        assert_eq!(ids(&promised).len(), K, "{name}: rows found");
+        let promised = ids(&search(&words, query, Effort::DEFAULT).await);
+        promised_right += promised.intersection(&exact).count();
     }
-    right as f64 / (QUERIES * K) as f64
+    let recall = |right: usize| right as f64 / (QUERIES * K) as f64;
+    let (recall, promised) = (recall(right), recall(promised_right));
+    // Of 24 dimensions, few bits say little.
+    let least = match name {
+        "hnsw_sq4" => 0.75,
+        "hnsw_rabitq" => 0.5,
+        _ => 0.9,
+    };
+    assert!(recall >= least, "{name}: recall {recall} at effort {EFFORT}");
+    assert!(promised >= 0.9, "{name}: recall {promised} where 0.95 was asked for");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -163,13 +174,11 @@ async fn every_kind_is_built_once_and_finds_what_is_there() {
     for (name, _, expected) in declared() {
         let built = until(name, || index(&server, name));
         assert!(built.starts_with(expected), "{name}: {built} is not {expected}");
-        let before = recall(&server, name, |_| false).await;
-        assert!(before >= 0.9, "{name}: recall {before}");
+        check_recall(&server, name, |_| false).await;
         let words = server.client().await.collection(name);
         let gone: Vec<i64> = (0..2_500).filter(|id| deleted(*id)).collect();
         words.delete(gone).await.expect("deleted");
-        let after = recall(&server, name, deleted).await;
-        assert!(after >= 0.9, "{name}: recall {after} with deletions");
+        check_recall(&server, name, deleted).await;
     }
     assert!(builds(&server) >= declared().count() as u64 - 1);
     server.stop();
@@ -178,8 +187,7 @@ async fn every_kind_is_built_once_and_finds_what_is_there() {
     for (name, _, expected) in declared() {
         let opened = index(&server, name).unwrap_or_default();
         assert!(opened.starts_with(expected), "{name}: {opened} is not {expected}");
-        let recall = recall(&server, name, deleted).await;
-        assert!(recall >= 0.9, "{name}: recall {recall} after the restart");
+        check_recall(&server, name, deleted).await;
     }
     assert_eq!(builds(&server), 0, "an index was built again");
     server.stop();

@@ -160,7 +160,7 @@ mod tests {
         let across = Across::new(std::slice::from_ref(&curve), 0.0, 100.0);
         assert_eq!(across.least(), 0.8);
         assert!(across.place(0.4) < 0.0);
-        assert_eq!((across.place(0.8), across.place(1.0)), (0.0, 100.0));
+        assert_eq!((across.place(0.8), across.place(1.0).round()), (0.0, 100.0));
         let up = Up::new(&[curve], across.least(), 0.0, 100.0);
         assert!(up.place(50_000.0) < 0.0, "it is not seen and takes no room");
         assert!(up.place(9_000.0) < up.place(30.0));
