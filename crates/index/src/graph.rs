@@ -22,6 +22,7 @@ mod prune;
 mod query;
 mod records;
 mod repair;
+mod reverse;
 mod stored;
 mod walk;
 

@@ -2,6 +2,7 @@
 
 use super::compact::Compact;
 use super::prune::PruneScratch;
+use super::reverse::Reverse;
 use crate::neighbors::Ranked;
 use rayon::prelude::*;
 use vicinal_types::{Cancel, Stopped};
@@ -52,6 +53,15 @@ impl Links {
         Ok(Self { degree, places })
     }
 
+    /// All links with the rows they begin at, in the order of these.
+    pub(super) fn all(&self) -> impl Iterator<Item = (u32, Ranked)> {
+        let records = (0..).zip(self.places.chunks_exact(self.degree));
+        records.flat_map(|(row, places)| {
+            let links = places.iter().take_while(|place| **place < Ranked::FARTHEST);
+            links.map(move |link| (row, *link))
+        })
+    }
+
     /// The places of all rows.
     pub(super) fn places(&mut self) -> &mut [Ranked] {
         &mut self.places
@@ -61,27 +71,11 @@ impl Links {
     /// too many.
     pub(super) fn both_ways(&self, compact: &Compact, cancel: &Cancel) -> Result<Self, Stopped> {
         let rows = self.places.len() / self.degree;
-        let mut starts = vec![0_u32; rows + 1];
-        for link in self.places.iter().filter(|link| **link < Ranked::FARTHEST) {
-            starts[link.id() as usize + 1] += 1;
-        }
-        for at in 0..rows {
-            starts[at + 1] += starts[at];
-        }
-        let mut ends = starts.clone();
-        let mut sources = vec![Ranked::FARTHEST; starts[rows] as usize];
-        for (row, places) in (0..).zip(self.places.chunks_exact(self.degree)) {
-            for link in places.iter().take_while(|place| **place < Ranked::FARTHEST) {
-                let end = &mut ends[link.id() as usize];
-                sources[*end as usize] = Ranked::new(link.key(), row);
-                *end += 1;
-            }
-        }
+        let reverse = Reverse::new(self, rows);
         let candidates = |row: u32, out: &mut Vec<Ranked>| {
             out.clear();
             out.extend_from_slice(self.of(row));
-            let reverse = starts[row as usize] as usize..starts[row as usize + 1] as usize;
-            out.extend_from_slice(&sources[reverse]);
+            out.extend_from_slice(reverse.of(row));
             out.sort_unstable();
             out.dedup();
             out.truncate(self.degree * (1 + REVERSE_MAX));
