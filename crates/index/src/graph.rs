@@ -18,6 +18,8 @@ mod format;
 mod landmarks;
 mod links;
 mod partition;
+mod places;
+mod pool;
 mod prune;
 mod query;
 mod records;
@@ -43,6 +45,9 @@ pub(crate) use walk::GraphScratch;
 
 /// One more row for so many is compared again where records hold rounded vectors.
 const RERANKED_PART: usize = 4;
+
+/// Rows that an exact scan compares while a walk expands a vertex.
+const SCANNED_PER_VERTEX: u64 = 16;
 
 /// A graph as it is stored and searched.
 #[derive(Clone, Debug)]
@@ -142,14 +147,19 @@ impl Graph {
         if k == 0 {
             return Ok(Found { neighbors: Vec::new(), work });
         }
+        let expanded_max = passing as u64 / SCANNED_PER_VERTEX;
         if !walk_pays(&search, self.rows, passing) {
             return exact(vectors, query, &search, work, cancel);
         }
-        // So many candidates hold `effort` that pass, where the mask and the
-        // query have nothing to do with each other.
-        let effort = search.effort * self.rows as usize / passing;
-        let reach = Reach { effort, without: None, cancel };
+        let order = self.order.get();
+        let passes = |vertex: u32| self.any_passes(order[vertex as usize], allowed);
+        let passes = allowed.is_some().then_some(&passes as &dyn Fn(u32) -> bool);
+        let reach =
+            Reach { effort: search.effort, wanted: k, without: None, passes, expanded_max, cancel };
         self.walk(vectors, query, reach, scratch, &mut work)?;
+        if work.expanded >= expanded_max {
+            return exact(vectors, query, &search, work, cancel);
+        }
         let neighbors = self.nearest(vectors, query, &search, scratch, &mut work);
         if neighbors.len() < k {
             return exact(vectors, query, &search, work, cancel);
@@ -172,7 +182,14 @@ impl Graph {
         let vertex = self.order.get().iter().position(|&row| row == without);
         #[expect(clippy::cast_possible_truncation, reason = "vertices fit 32 bits")]
         let vertex = vertex.map(|vertex| vertex as u32);
-        let reach = Reach { effort, without: vertex, cancel };
+        let reach = Reach {
+            effort,
+            wanted: search.k,
+            without: vertex,
+            passes: None,
+            expanded_max: u64::MAX,
+            cancel,
+        };
         self.walk(vectors, query, reach, scratch, &mut work)?;
         Ok(self.nearest(vectors, query, search, scratch, &mut work))
     }
@@ -188,14 +205,14 @@ impl Graph {
     ) -> Result<(), Stopped> {
         let (kernels, kind) = (kernels(), vectors.vector_type());
         let vertices = self.order.get().len();
-        scratch.begin(vertices);
+        scratch.begin(vertices, &reach);
         scratch.query.prepare(kind, query, self.mean.floats(), &self.rotation);
         scratch.stored.resize(self.stored.row_bytes(), 0);
         stored::convert(kind, query, self.stored, &mut scratch.stored);
         let base = self.mean_key(scratch);
         for (key, vertex) in self.landmarks.nearest(kernels, &scratch.query, base) {
             if key < f32::INFINITY && (vertex as usize) < vertices {
-                scratch.offer(kernels, reach.effort, key, vertex);
+                scratch.offer(kernels, key, vertex);
             }
         }
         let walk = Walk {
@@ -207,6 +224,12 @@ impl Graph {
             reach,
         };
         walk.run(scratch, work)
+    }
+
+    /// Whether a row or a copy of it is allowed.
+    fn any_passes(&self, row: u32, allowed: Option<&Bitmap>) -> bool {
+        let passes = |row| allowed.is_none_or(|allowed| allowed.contains(row));
+        passes(row) || self.duplicates.of(row).iter().any(|&copy| passes(copy))
     }
 
     /// The key of the query and the rows' mean.
@@ -228,14 +251,12 @@ impl Graph {
         scratch: &mut GraphScratch,
         work: &mut Work,
     ) -> Vec<Neighbor> {
-        let passes = |row| search.allowed.is_none_or(|allowed| allowed.contains(row));
         let (order, found) = (self.order.get(), &mut scratch.found);
         for found in found.iter_mut() {
             *found = Ranked::new(found.key(), order[found.id() as usize]);
         }
         if !self.duplicates.is_empty() || search.allowed.is_some() {
-            let copies = |row: u32| self.duplicates.of(row).iter().any(|&copy| passes(copy));
-            found.retain(|found| passes(found.id()) || copies(found.id()));
+            found.retain(|found| self.any_passes(found.id(), search.allowed));
         }
         let is_exact = self.stored == vectors.vector_type();
         let keep = if is_exact { search.k } else { search.k + search.k.div_ceil(RERANKED_PART) };
@@ -252,6 +273,7 @@ impl Graph {
         if self.duplicates.is_empty() {
             return found.iter().take(search.k).map(|found| found.neighbor()).collect();
         }
+        let passes = |row| search.allowed.is_none_or(|allowed| allowed.contains(row));
         let mut top = TopK::new(search.k);
         for found in found.iter() {
             let copies = self.duplicates.of(found.id()).iter().copied();

@@ -61,12 +61,6 @@ impl Ranked {
         self.0
     }
 
-    /// Sets the lowest bit of the number.
-    #[inline]
-    pub(crate) fn mark(&mut self) {
-        self.0 |= 1;
-    }
-
     #[inline]
     pub(crate) fn new(key: f32, id: u32) -> Self {
         let bits = key.to_bits();

@@ -14,13 +14,13 @@
 //! not depend on the number of threads.
 
 use super::candidates::Candidates;
-use super::compact::Compact;
 use super::encode::Encoder;
 use super::landmarks::Landmarks;
 use super::links::Links;
+use super::places::Places;
 use super::records::{LANES, Layout, Rotated, mean};
 use super::walk::{GraphScratch, Reach};
-use super::{Graph, format, partition, repair, stored};
+use super::{Graph, format, repair, stored};
 use crate::hnsw::Duplicates;
 use crate::hot::Hot;
 use crate::neighbors::Ranked;
@@ -41,6 +41,10 @@ const CANDIDATES: (usize, usize) = (16, 64);
 /// Candidates that links are chosen from, for each place.
 const CANDIDATES_PER_LINK: usize = 4;
 
+/// About so many vertices are expanded for each of the nearest that a search of
+/// the draft keeps: `ef_construction` of them are looked at in all.
+const EXPANDED_PER_NEAREST: u32 = 3;
+
 pub(super) fn build(
     params: GraphParams,
     vectors: &Vectors,
@@ -48,24 +52,24 @@ pub(super) fn build(
     cancel: &Cancel,
 ) -> Result<Graph, IndexError> {
     let duplicates = Duplicates::find(vectors);
-    let members: Vec<u32> =
-        (0..vectors.len()).filter(|&row| !duplicates.is_duplicate(row)).collect();
-    let compact = Compact::new(vectors);
-    let steps = Steps { params, vectors, compact: &compact, members: &members, progress, cancel };
+    let place = Places::new(vectors, &duplicates, params.seed, cancel)?;
+    let steps = Steps { params, vectors, place: &place, progress, cancel };
+    steps.report(5);
     let links = steps.first_links()?;
     let rotated_dim = rotated_dim(vectors.vector_type());
     let rotation = Rotation::new(rotated_dim, params.seed);
-    let rotated = Rotated::new(vectors, mean(vectors), &rotation);
-    let encoder = Encoder::new(vectors, &rotated, &rotation);
+    let rotated = Rotated::new(vectors, &place.rows, mean(vectors), &rotation);
+    let encoder = Encoder::new(vectors.vector_type(), &rotated, &rotation);
     let kind = stored::choose(vectors);
     let layout = Layout::new(kind.row_bytes(), rotated_dim, degree(params));
+    let places: Vec<u32> = (0..).take(place.rows.len()).collect();
     let draft = Graph {
         params,
         rows: vectors.len(),
         element: format::element(kind, vectors.vector_type()),
         stored: kind,
         comparer: Comparer::new(kind, kernels()),
-        landmarks: Landmarks::choose(&encoder, &members, rotated_dim, params.seed),
+        landmarks: Landmarks::choose(&encoder, &places, rotated_dim, params.seed),
         rotation,
         mean: Words::from_floats(&rotated.mean),
         records: Bytes::new(),
@@ -73,9 +77,9 @@ pub(super) fn build(
         duplicates,
         layout,
     };
-    let draft = steps.with_records(draft, &encoder, &links, &members)?;
+    let draft = steps.with_records(draft, &encoder, &links, &places)?;
     let mut links = steps.refined(&draft, &links)?;
-    let order = repair::connect(&mut links, &compact, &members);
+    let order = repair::connect(&mut links, &place.compact);
     let landmarks = Landmarks::choose(&encoder, &order, rotated_dim, params.seed);
     steps.with_records(Graph { landmarks, ..draft }, &encoder, &links, &order)
 }
@@ -93,9 +97,7 @@ pub(super) fn rotated_dim(kind: VectorType) -> usize {
 struct Steps<'a> {
     params: GraphParams,
     vectors: &'a Vectors,
-    compact: &'a Compact,
-    /// The rows that are vertices, ascending.
-    members: &'a [u32],
+    place: &'a Places,
     progress: &'a Progress,
     cancel: &'a Cancel,
 }
@@ -108,17 +110,14 @@ impl Steps<'_> {
 
     /// Links by leaves alone.
     fn first_links(&self) -> Result<Links, Stopped> {
-        let Self { compact, cancel, .. } = *self;
-        let leaves = partition::leaves(compact, self.members.to_vec(), self.params.seed, cancel)?;
-        self.report(5);
-        let rows = compact.rows();
-        let candidates = Candidates::find(compact, &leaves, rows, CANDIDATES, cancel)?;
+        let (Places { compact, leaves, .. }, cancel) = (self.place, self.cancel);
+        let candidates = Candidates::find(compact, leaves, CANDIDATES, cancel)?;
         self.report(30);
-        let near = |row: u32, out: &mut Vec<Ranked>| {
-            candidates.of(row, out);
+        let near = |place: u32, out: &mut Vec<Ranked>| {
+            candidates.of(place, out);
             Ok(())
         };
-        let links = Links::choose(compact, rows, degree(self.params), near, cancel)?;
+        let links = Links::choose(compact, degree(self.params), near, cancel)?;
         let links = links.both_ways(compact, cancel)?;
         self.report(40);
         Ok(links)
@@ -127,39 +126,44 @@ impl Steps<'_> {
     /// Links by searching for every row in the graph so far.
     fn refined(&self, draft: &Graph, links: &Links) -> Result<Links, Stopped> {
         thread_local!(static SCRATCH: RefCell<GraphScratch> = RefCell::default());
-        let Self { compact, vectors, cancel, .. } = *self;
-        let effort = self.params.ef_construction as usize;
-        let near = |row: u32, out: &mut Vec<Ranked>| {
+        let Self { vectors, place: Places { compact, rows, .. }, cancel, .. } = *self;
+        let effort = (self.params.ef_construction / EXPANDED_PER_NEAREST) as usize;
+        let near = |place: u32, out: &mut Vec<Ranked>| {
             out.clear();
-            if draft.duplicates.is_duplicate(row) {
-                return Ok(());
-            }
             SCRATCH.with_borrow_mut(|scratch| {
-                let reach = Reach { effort, without: None, cancel };
+                let (wanted, expanded_max) = (0, u64::MAX);
+                let reach =
+                    Reach { effort, wanted, without: None, passes: None, expanded_max, cancel };
                 let mut work = Work::default();
-                draft.walk(vectors, vectors.row(row), reach, scratch, &mut work)?;
-                let (own, rows) = (compact.row(row), draft.order.get());
-                let found = || scratch.found.iter().map(|found| rows[found.id() as usize]);
+                draft.walk(
+                    vectors,
+                    vectors.row(rows[place as usize]),
+                    reach,
+                    scratch,
+                    &mut work,
+                )?;
+                let own = compact.row(place);
+                let found = || scratch.found.iter().map(|found| found.id());
                 found().for_each(|other| compact.prefetch(other));
-                out.extend(found().filter(|&other| other != row).map(|other| {
+                out.extend(found().filter(|&other| other != place).map(|other| {
                     Ranked::new(compact.comparer().key(own, compact.row(other)), other)
                 }));
                 Ok(())
             })?;
-            out.extend_from_slice(links.of(row));
+            out.extend_from_slice(links.of(place));
             out.sort_unstable();
             out.dedup();
             out.truncate(links.degree * CANDIDATES_PER_LINK);
             Ok(())
         };
-        let refined = Links::choose(compact, compact.rows(), links.degree, near, cancel)?;
+        let refined = Links::choose(compact, links.degree, near, cancel)?;
         self.report(75);
         let links = refined.both_ways(compact, cancel)?;
         self.report(85);
         Ok(links)
     }
 
-    /// The graph with the records of these links; `order` names the row of each
+    /// The graph with the records of these links; `order` names the place of each
     /// vertex.
     fn with_records(
         &self,
@@ -169,18 +173,21 @@ impl Steps<'_> {
         order: &[u32],
     ) -> Result<Graph, IndexError> {
         self.cancel.check()?;
-        let vectors = self.vectors;
-        let mut numbers = vec![0; vectors.len() as usize];
-        for (number, &row) in (0..).zip(order) {
-            numbers[row as usize] = number;
+        let (vectors, rows) = (self.vectors, &self.place.rows);
+        let mut numbers = vec![0; order.len()];
+        for (number, &place) in (0..).zip(order) {
+            numbers[place as usize] = number;
         }
         let bytes = graph.layout.bytes * order.len();
         let mut records = Hot::new(bytes).ok_or(IndexError::NoMemory { bytes })?;
-        let own = |row: u32, out: &mut [u8]| {
-            stored::convert(vectors.vector_type(), vectors.row(row), graph.stored, out);
+        let own = |place: u32, out: &mut [u8]| {
+            let row = vectors.row(rows[place as usize]);
+            stored::convert(vectors.vector_type(), row, graph.stored, out);
         };
         encoder.records(&graph.layout, links, (order, &numbers), own, records.bytes_mut());
-        let order = Words::filled(order.len(), |out| out.copy_from_slice(order));
+        let order = Words::filled(order.len(), |out| {
+            out.iter_mut().zip(order).for_each(|(row, &place)| *row = rows[place as usize]);
+        });
         Ok(Graph { records: records.freeze(), order, ..graph })
     }
 }

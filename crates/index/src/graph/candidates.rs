@@ -27,10 +27,10 @@ impl Candidates {
     pub(super) fn find(
         compact: &Compact,
         leaves: &[Vec<u32>],
-        rows: usize,
         (from_leaf, width): (usize, usize),
         cancel: &Cancel,
     ) -> Result<Self, Stopped> {
+        let rows = compact.rows();
         let part = || Mutex::new(vec![Ranked::FARTHEST; ROWS_PER_LOCK * width]);
         let parts = std::iter::repeat_with(part).take(rows.div_ceil(ROWS_PER_LOCK)).collect();
         let this = Self { width, parts };

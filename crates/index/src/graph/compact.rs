@@ -59,6 +59,16 @@ impl Compact {
         Self { comparer, dim, codes }
     }
 
+    /// The codes of some rows, on the pool it is called in.
+    pub(super) fn gathered(&self, rows: &[u32]) -> Self {
+        let (comparer, dim) = (self.comparer, self.dim);
+        let mut codes = vec![0; rows.len() * dim];
+        codes.par_chunks_exact_mut(dim).zip(rows).for_each(|(code, &row)| {
+            code.copy_from_slice(self.row(row));
+        });
+        Self { comparer, dim, codes }
+    }
+
     /// How many rows there are.
     pub(super) fn rows(&self) -> usize {
         self.codes.len() / self.dim

@@ -2,11 +2,10 @@
 
 use super::links::Links;
 use super::records::{LANES, Layout, Rotated, encode_lane};
-use crate::Vectors;
 use crate::quantise::rotation::Rotation;
 use rayon::prelude::*;
 use vicinal_distance::prefetch;
-use vicinal_types::Metric;
+use vicinal_types::{Metric, VectorType};
 
 /// Rows asked for before they are read.
 const ROWS_AHEAD: usize = 4;
@@ -20,15 +19,15 @@ pub(super) struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    pub(super) fn new(vectors: &Vectors, rotated: &'a Rotated, rotation: &Rotation) -> Self {
-        let metric = vectors.vector_type().metric();
+    pub(super) fn new(kind: VectorType, rotated: &'a Rotated, rotation: &Rotation) -> Self {
+        let metric = kind.metric();
         let mut mean_dots = Vec::new();
         if metric != Metric::L2 {
             let mut mean = rotated.mean.clone();
             mean.resize(rotation.rotated_dim(), 0.0);
             rotation.rotate(&mut mean);
             let dot = |row: u32| rotated.row(row).iter().zip(&mean).map(|(a, b)| a * b).sum();
-            mean_dots = (0..vectors.len()).into_par_iter().map(dot).collect();
+            mean_dots = (0..rotated.rows()).into_par_iter().map(dot).collect();
         }
         Self { metric, rotated, mean_dots }
     }
@@ -69,8 +68,8 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Writes the records of all vertices: `order` names the row of each, and
-    /// `numbers` the vertex of each row; `own` writes a row's vector.
+    /// Writes the records of all vertices: `order` names the place of each, and
+    /// `numbers` the vertex of each place; `own` writes a vector.
     pub(super) fn records(
         &self,
         layout: &Layout,

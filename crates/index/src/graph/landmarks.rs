@@ -9,8 +9,8 @@ use bytes::Bytes;
 use vicinal_distance::{Estimate, Kernels};
 
 /// Landmarks at most: to estimate so many keys costs about what it costs to
-/// expand two vertices.
-const COUNT_MAX: usize = 1_024;
+/// expand four vertices.
+const COUNT_MAX: usize = 512;
 
 /// Vertices for each landmark, where there are few.
 const VERTICES_PER_LANDMARK: usize = 16;

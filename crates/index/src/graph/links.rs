@@ -31,12 +31,11 @@ impl Links {
     /// and without the row itself.
     pub(super) fn choose(
         compact: &Compact,
-        rows: usize,
         degree: usize,
         candidates: impl Fn(u32, &mut Vec<Ranked>) -> Result<(), Stopped> + Sync,
         cancel: &Cancel,
     ) -> Result<Self, Stopped> {
-        let mut places = vec![Ranked::FARTHEST; rows * degree];
+        let mut places = vec![Ranked::FARTHEST; compact.rows() * degree];
         places.par_chunks_mut(BLOCK * degree).enumerate().try_for_each_init(
             || (PruneScratch::default(), Vec::new()),
             |(scratch, near), (block, places)| {
@@ -70,8 +69,7 @@ impl Links {
     /// Adds the links of the other direction and chooses again where they are
     /// too many.
     pub(super) fn both_ways(&self, compact: &Compact, cancel: &Cancel) -> Result<Self, Stopped> {
-        let rows = self.places.len() / self.degree;
-        let reverse = Reverse::new(self, rows);
+        let reverse = Reverse::new(self, compact.rows());
         let candidates = |row: u32, out: &mut Vec<Ranked>| {
             out.clear();
             out.extend_from_slice(self.of(row));
@@ -81,6 +79,6 @@ impl Links {
             out.truncate(self.degree * (1 + REVERSE_MAX));
             Ok(())
         };
-        Self::choose(compact, rows, self.degree, candidates, cancel)
+        Self::choose(compact, self.degree, candidates, cancel)
     }
 }

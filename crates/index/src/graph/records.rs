@@ -93,7 +93,7 @@ fn words_of<T: FromBytes + KnownLayout + Immutable>(bytes: &[u8]) -> &T {
     T::ref_from_bytes(bytes).expect("records are aligned and as long as their layout says")
 }
 
-/// The rows' mean, and every row relative to it, rotated.
+/// The rows' mean, and some rows relative to it, rotated.
 pub(super) struct Rotated {
     pub(super) mean: Vec<f32>,
     dim: usize,
@@ -101,19 +101,27 @@ pub(super) struct Rotated {
 }
 
 impl Rotated {
-    /// Rotates all rows, on the pool it is called in.
-    pub(super) fn new(vectors: &Vectors, mean: Vec<f32>, rotation: &Rotation) -> Self {
+    /// Rotates these rows, on the pool it is called in.
+    pub(super) fn new(
+        vectors: &Vectors,
+        rows: &[u32],
+        mean: Vec<f32>,
+        rotation: &Rotation,
+    ) -> Self {
         let (kind, dim) = (vectors.vector_type(), rotation.rotated_dim());
-        let mut values = vec![0.0; vectors.len() as usize * dim];
-        values.par_chunks_exact_mut(dim).enumerate().for_each(|(row, out)| {
-            #[expect(clippy::cast_possible_truncation, reason = "rows fit 32 bits")]
-            floats::decode(kind.element(), vectors.row(row as u32), &mut out[..kind.dim()]);
+        let mut values = vec![0.0; rows.len() * dim];
+        values.par_chunks_exact_mut(dim).zip(rows).for_each(|(out, &row)| {
+            floats::decode(kind.element(), vectors.row(row), &mut out[..kind.dim()]);
             for (value, mean) in out.iter_mut().zip(&mean) {
                 *value -= mean;
             }
             rotation.rotate(out);
         });
         Self { mean, dim, values }
+    }
+
+    pub(super) fn rows(&self) -> u32 {
+        u32::try_from(self.values.len() / self.dim).expect("rows fit 32 bits")
     }
 
     pub(super) fn row(&self, row: u32) -> &[f32] {

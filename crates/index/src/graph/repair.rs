@@ -21,18 +21,18 @@ struct Tree {
     parents: Vec<u32>,
 }
 
-/// Links every row of `members` that the first of them cannot reach, and returns
-/// them all in the order in which a breadth-first walk meets them: neighbours
+/// Links every row that the first of them cannot reach, and returns them all in
+/// the order in which a breadth-first walk meets them: neighbours
 /// lie near each other in it.
-pub(super) fn connect(links: &mut Links, compact: &Compact, members: &[u32]) -> Vec<u32> {
-    let Some(&root) = members.first() else {
-        return Vec::new();
-    };
+pub(super) fn connect(links: &mut Links, compact: &Compact) -> Vec<u32> {
     let rows = compact.rows();
+    if rows == 0 {
+        return Vec::new();
+    }
     let mut tree =
         Tree { order: Vec::new(), reached: Bitmap::new(rows), parents: vec![NOBODY; rows] };
-    tree.reach(links, root, NOBODY);
-    for &lost in members {
+    tree.reach(links, 0, NOBODY);
+    for lost in (0..).take(rows) {
         if tree.reached.contains(lost) {
             continue;
         }

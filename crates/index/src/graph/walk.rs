@@ -1,8 +1,8 @@
 //! Walking over records towards a query.
 //!
-//! Plainly: while there is a candidate not yet expanded among the `effort`
-//! nearest, expand the nearest: compare its vector with the query, which is a
-//! result, and estimate the keys of its neighbours, which are candidates.
+//! Plainly: while a vertex may be nearer, by its estimate, than the `effort`
+//! nearest expanded, expand the nearest such: compare its vector with the query,
+//! which is a result, and estimate the keys of its neighbours, which are candidates.
 //!
 //! Tricks: (1) the vertex to expand next is chosen, and its record asked for,
 //! before the present one is expanded: the walk is one step behind what it
@@ -11,21 +11,20 @@
 //! way to than to the first; (3) one pass over a block of codes estimates 32
 //! keys, and a comparison with the worst candidate leaves few of them; (4) a
 //! vertex may be a candidate more than once, with estimates made from different
-//! neighbours: the best one counts, and remembering who is a candidate already
-//! would cost more; (5) nothing is allocated after the first search, and only
+//! neighbours: remembering who is a candidate already would cost more, and many
+//! ways lead to what is near, so that a walk may end the sooner for it; (5) nothing is allocated after the first search, and only
 //! the bits that a search has set are cleared.
 
+use super::pool::Pool;
 use super::query::Query;
 use super::records::{LANES, Layout};
 use crate::Work;
 use crate::neighbors::Ranked;
 use vicinal_distance::{Comparer, Estimate, Kernels, prefetch_far};
-use vicinal_types::{Cancel, Stopped, limits};
+use vicinal_types::{Cancel, Stopped};
 
 /// Expansions between two looks at the clock.
 const EXPANDED_PER_CHECK: u64 = 64;
-
-const _: () = assert!(limits::SEGMENT_ROWS_MAX < 1 << 31, "a vertex shares 32 bits with a flag");
 
 /// Memory of a search, used again by the next.
 #[derive(Debug, Default)]
@@ -35,10 +34,8 @@ pub(crate) struct GraphScratch {
     pub(super) stored: Vec<u8>,
     /// One bit for every vertex expanded; all clear between searches.
     expanded: Vec<u64>,
-    /// Candidates by estimate; numbers are vertex × 2 + expanded.
-    pool: Vec<Ranked>,
-    /// Before it in the pool, all candidates are expanded.
-    cursor: usize,
+    /// Candidates by estimate.
+    pool: Pool,
     /// Exact keys of the vertices expanded, in that order.
     pub(super) found: Vec<Ranked>,
 }
@@ -56,52 +53,33 @@ pub(super) struct Walk<'a> {
 /// How far to walk.
 #[derive(Clone, Copy)]
 pub(super) struct Reach<'a> {
-    /// Candidates kept.
+    /// Nearest kept.
     pub(super) effort: usize,
+    /// Results wanted, at most `effort`.
+    pub(super) wanted: usize,
     /// A vertex to pass by as if it were not there.
     pub(super) without: Option<u32>,
+    /// Which vertices may be results; `None`: all.
+    pub(super) passes: Option<&'a dyn Fn(u32) -> bool>,
+    /// A walk may end after so many vertices.
+    pub(super) expanded_max: u64,
     pub(super) cancel: &'a Cancel,
 }
 
 impl GraphScratch {
     /// Forgets the last search, but for the query.
-    pub(super) fn begin(&mut self, vertices: usize) {
+    pub(super) fn begin(&mut self, vertices: usize, reach: &Reach<'_>) {
         let words = vertices.div_ceil(64);
         if self.expanded.len() < words {
             self.expanded.resize(words, 0);
         }
-        self.pool.clear();
+        self.pool.begin(reach.effort, reach.wanted);
         self.found.clear();
-        self.cursor = 0;
     }
 
-    /// Makes a vertex a candidate, unless `effort` nearer ones are there.
-    #[inline]
-    pub(super) fn offer(&mut self, kernels: &Kernels, effort: usize, key: f32, vertex: u32) {
-        let ranked = Ranked::new(key, vertex * 2);
-        if self.pool.len() < effort {
-            self.pool.push(Ranked::FARTHEST);
-        } else if self.pool.last().is_some_and(|worst| *worst < ranked) {
-            return;
-        }
-        let at = kernels.insert_sorted(Ranked::numbers(&mut self.pool), ranked.number());
-        self.cursor = self.cursor.min(at);
-    }
-
-    /// The nearest candidate not yet expanded, from now on expanded.
-    #[inline]
-    fn take(&mut self) -> Option<u32> {
-        while let Some(candidate) = self.pool.get_mut(self.cursor) {
-            self.cursor += 1;
-            let vertex = candidate.id() / 2;
-            if candidate.id() % 2 == 1 || self.is_expanded(vertex) {
-                continue;
-            }
-            self.pool[self.cursor - 1].mark();
-            self.expanded[vertex as usize / 64] |= 1 << (vertex % 64);
-            return Some(vertex);
-        }
-        None
+    /// Makes a vertex a candidate.
+    pub(super) fn offer(&mut self, kernels: &Kernels, key: f32, vertex: u32) {
+        self.pool.offer(kernels, key, vertex);
     }
 
     #[inline]
@@ -109,10 +87,9 @@ impl GraphScratch {
         self.expanded[vertex as usize / 64] >> (vertex % 64) & 1 == 1
     }
 
-    /// The key above which a vertex is no candidate.
     #[inline]
-    fn bound(&self, effort: usize) -> f32 {
-        if self.pool.len() < effort { f32::INFINITY } else { self.pool[effort - 1].key() }
+    fn set_expanded(&mut self, vertex: u32) {
+        self.expanded[vertex as usize / 64] |= 1 << (vertex % 64);
     }
 }
 
@@ -120,7 +97,7 @@ impl Walk<'_> {
     /// Walks from the candidates in the scratch on; leaves what it found there.
     pub(super) fn run(&self, scratch: &mut GraphScratch, work: &mut Work) -> Result<(), Stopped> {
         if let Some(without) = self.reach.without {
-            scratch.expanded[without as usize / 64] |= 1 << (without % 64);
+            scratch.set_expanded(without);
         }
         let ended = self.expand_all(scratch, work);
         let expanded = scratch.found.iter().map(|found| found.id()).chain(self.reach.without);
@@ -133,16 +110,14 @@ impl Walk<'_> {
         while let Some(vertex) = next {
             next = self.take(scratch);
             work.expanded += 1;
-            let stopped = if work.expanded.is_multiple_of(EXPANDED_PER_CHECK) {
-                self.reach.cancel.check()
-            } else {
-                Ok(())
-            };
             self.expand(vertex, scratch);
-            if stopped.is_err() {
-                // Everything taken must be among the found, whose bits are cleared.
-                scratch.found.extend(next.map(|vertex| Ranked::new(0.0, vertex)));
-                return stopped;
+            if work.expanded.is_multiple_of(EXPANDED_PER_CHECK) {
+                let stopped = self.reach.cancel.check();
+                if stopped.is_err() || work.expanded >= self.reach.expanded_max {
+                    // Everything taken must be among the found, whose bits are cleared.
+                    scratch.found.extend(next.map(|vertex| Ranked::new(f32::MAX, vertex)));
+                    return stopped;
+                }
             }
             if next.is_none() {
                 next = self.take(scratch);
@@ -154,12 +129,26 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Takes the nearest candidate and asks for its record.
+    /// Takes the nearest candidate not yet expanded and asks for its record.
     #[inline]
     fn take(&self, scratch: &mut GraphScratch) -> Option<u32> {
-        let vertex = scratch.take()?;
-        prefetch_far(self.record(vertex));
-        Some(vertex)
+        while let Some(candidate) = scratch.pool.take() {
+            let vertex = candidate.id();
+            if !scratch.is_expanded(vertex) {
+                scratch.set_expanded(vertex);
+                prefetch_far(self.record(vertex));
+                return Some(vertex);
+            }
+            if self.may_be_result(vertex) {
+                scratch.pool.close_again(self.kernels, candidate);
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn may_be_result(&self, vertex: u32) -> bool {
+        self.reach.passes.is_none_or(|passes| passes(vertex))
     }
 
     #[inline]
@@ -170,18 +159,21 @@ impl Walk<'_> {
     #[inline]
     fn expand(&self, vertex: u32, scratch: &mut GraphScratch) {
         let record = self.record(vertex);
-        let Self { kernels, reach: Reach { effort, .. }, .. } = *self;
+        let kernels = self.kernels;
         let key = self.comparer.key(&scratch.stored, &record[self.layout.vector.clone()]);
         scratch.found.push(Ranked::new(key, vertex));
+        if self.may_be_result(vertex) {
+            scratch.pool.close(kernels, Ranked::new(key, vertex));
+        }
         for block in 0..self.layout.degree / LANES {
             let block = self.layout.block(record, block);
             let (mut sums, mut keys) = ([0; LANES], [0.0; LANES]);
-            self.kernels.fastscan(block.codes, &scratch.query.tables, &mut sums);
+            kernels.fastscan(block.codes, &scratch.query.tables, &mut sums);
             let estimate = Estimate {
                 base: key,
                 scale: scratch.query.scale,
                 shift: scratch.query.shift,
-                bound: scratch.bound(effort),
+                bound: scratch.pool.bound(),
             };
             let mut near = kernels.estimates(&sums, block.adds, block.factors, estimate, &mut keys);
             while near != 0 {
@@ -190,7 +182,7 @@ impl Walk<'_> {
                 let neighbor = block.ids[lane];
                 // Damaged records may name vertices that do not exist.
                 if (neighbor as usize) < self.vertices && !scratch.is_expanded(neighbor) {
-                    scratch.offer(kernels, effort, keys[lane], neighbor);
+                    scratch.pool.offer(kernels, keys[lane], neighbor);
                 }
             }
         }

@@ -1,0 +1,115 @@
+//! The candidates of a walk: the `effort` nearest seen so far.
+//!
+//! Those not yet expanded (open) stand with their estimates, those expanded
+//! (closed) with their exact keys: the walk ends when no estimate is below the
+//! `effort` nearest exact keys. Where estimates are rough, for queries far from all
+//! rows, it goes on for longer by itself. Both lists are sorted, so that the next
+//! candidate is the first of one, and making room for a new one moves only part
+//! of all.
+
+use crate::neighbors::Ranked;
+use vicinal_distance::Kernels;
+
+/// So many taken at the front of the list are worth closing up.
+const CLOSE_UP: usize = 256;
+
+/// The two lists, used again by the next search.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    effort: usize,
+    /// From `first` on those not expanded by their estimates, nearest first.
+    open: Vec<Ranked>,
+    first: usize,
+    /// Those expanded by their exact keys, nearest first; and second estimates.
+    closed: Vec<Ranked>,
+    /// Results wanted at least, and how many exact keys came in.
+    wanted: usize,
+    results: usize,
+}
+
+impl Pool {
+    /// Forgets all candidates; from now on keeps `effort`, `wanted` of them results.
+    pub(super) fn begin(&mut self, effort: usize, wanted: usize) {
+        (self.effort, self.wanted, self.results) = (effort, wanted, 0);
+        self.open.clear();
+        self.closed.clear();
+        self.first = 0;
+    }
+
+    /// The key above which a vertex is no candidate.
+    #[inline]
+    pub(super) fn bound(&self) -> f32 {
+        if self.len() < self.effort { f32::INFINITY } else { self.worst().key() }
+    }
+
+    /// Makes a vertex a candidate, unless `effort` nearer ones are there.
+    #[inline]
+    pub(super) fn offer(&mut self, kernels: &Kernels, key: f32, vertex: u32) {
+        let ranked = Ranked::new(key, vertex);
+        let mut has_place = false;
+        if self.len() >= self.effort {
+            let worst = self.worst();
+            if worst <= ranked {
+                return;
+            }
+            has_place = self.open.len() > self.first && self.open.last() == Some(&worst);
+            if !has_place {
+                self.closed.pop();
+            }
+        }
+        if !has_place {
+            self.close_up();
+            self.open.push(Ranked::FARTHEST);
+        }
+        kernels.insert_sorted(Ranked::numbers(&mut self.open[self.first..]), ranked.number());
+    }
+
+    /// The nearest open candidate, from now on no longer one.
+    #[inline]
+    pub(super) fn take(&mut self) -> Option<Ranked> {
+        let next = *self.open.get(self.first)?;
+        self.first += 1;
+        Some(next)
+    }
+
+    /// Keeps the exact key of a vertex expanded.
+    #[inline]
+    pub(super) fn close(&mut self, kernels: &Kernels, ranked: Ranked) {
+        self.results += 1;
+        self.keep_closed(kernels, ranked);
+    }
+
+    /// Keeps a second estimate of a vertex expanded before: many ways lead to what
+    /// is near, and the walk ends the sooner for it. Not before there are results.
+    #[inline]
+    pub(super) fn close_again(&mut self, kernels: &Kernels, ranked: Ranked) {
+        if self.results >= self.wanted {
+            self.keep_closed(kernels, ranked);
+        }
+    }
+
+    #[inline]
+    fn keep_closed(&mut self, kernels: &Kernels, ranked: Ranked) {
+        self.closed.push(Ranked::FARTHEST);
+        kernels.insert_sorted(Ranked::numbers(&mut self.closed), ranked.number());
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.open.len() - self.first + self.closed.len()
+    }
+
+    #[inline]
+    fn worst(&self) -> Ranked {
+        let open = self.open[self.first..].last();
+        open.max(self.closed.last()).copied().unwrap_or(Ranked::FARTHEST)
+    }
+
+    #[inline]
+    fn close_up(&mut self) {
+        if self.first >= CLOSE_UP {
+            self.open.drain(..self.first);
+            self.first = 0;
+        }
+    }
+}
