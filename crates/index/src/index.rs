@@ -306,6 +306,21 @@ impl Index {
         }
     }
 
+    /// The stored bytes of which a search reads some pages here and there, if it
+    /// leaves most of them alone: reading ahead in their file would be a waste.
+    pub fn scattered(&self) -> Option<&Bytes> {
+        match self {
+            Self::Paged(graph) => Some(graph.records()),
+            Self::Flat(_)
+            | Self::Hnsw(_)
+            | Self::Graph(_)
+            | Self::FlatCoded(_)
+            | Self::Ivf(_)
+            | Self::HnswRs(_)
+            | Self::Faiss(_) => None,
+        }
+    }
+
     /// Bytes that a copy in memory with large pages takes; 0 if a copy would be of
     /// no use.
     pub fn hot_bytes(&self) -> usize {

@@ -18,6 +18,7 @@ mod search;
 
 use crate::hnsw::{Codes, Duplicates, HnswParams, HnswScratch, Tower, Words};
 use crate::{IndexError, Progress, Section, Vectors};
+use bytes::Bytes;
 use records::{PagesRead, Records};
 use vicinal_types::Cancel;
 
@@ -59,7 +60,7 @@ impl Paged {
 
     pub(crate) fn open(
         header: &[u8],
-        read: &mut dyn FnMut(u32) -> Result<bytes::Bytes, IndexError>,
+        read: &mut dyn FnMut(u32) -> Result<Bytes, IndexError>,
         vectors: &Vectors,
     ) -> Result<Self, IndexError> {
         format::decode(header, read, vectors)
@@ -67,6 +68,11 @@ impl Paged {
 
     pub(crate) fn bytes(&self) -> usize {
         self.records.bytes().len() + self.resident_bytes()
+    }
+
+    /// The pages that searches read here and there.
+    pub(crate) fn records(&self) -> &Bytes {
+        self.records.bytes()
     }
 
     /// Bytes that every search needs near: all but the records.

@@ -17,6 +17,7 @@ mod sim;
 
 pub use conformance::check_disk;
 pub use file::FileDisk;
+pub use mmap::{advise_scattered, page_out, resident_pages};
 pub use probe::{ProbeError, startup_probe};
 pub(crate) use replace::{ReplaceError, TEMPORARY_SUFFIX, replace_file, temporary_path};
 pub use sim::SimDisk;

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use vicinal_index::Index;
-use vicinal_storage::{Disk, LogPosition, ManifestStore, SectionFile};
+use vicinal_storage::{Disk, LogPosition, ManifestStore, SectionFile, advise_scattered};
 use vicinal_types::{Cancel, Error, Result};
 
 impl Shard {
@@ -170,6 +170,9 @@ pub(super) fn open_index(
         Ok((section.version, section.bytes))
     };
     let index = Index::open(&mut read, &part.vectors).map_err(Error::from)?;
+    if let Some(Err(error)) = index.scattered().map(|bytes| advise_scattered(bytes)) {
+        tracing::warn!("reads of {} take more than their pages: {error}", path.display());
+    }
     Ok((index, file.bytes_len()))
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 use vicinal_storage::{
-    Disk as _, FileDisk, LOCK_FILE, LockError, ProbeError, SimDisk, check_disk, startup_probe,
+    Disk as _, FileDisk, LOCK_FILE, LockError, ProbeError, SimDisk, advise_scattered, check_disk,
+    page_out, resident_pages, startup_probe,
 };
 
 #[test]
@@ -93,4 +94,46 @@ fn probe_of_an_impossible_place_names_it() {
     let dir = home.path().join("file/data");
     let error = startup_probe(&FileDisk, &dir).unwrap_err();
     assert!(error.to_string().contains("file/data"), "{error}");
+}
+
+#[test]
+fn a_read_of_scattered_pages_takes_those_pages_alone() {
+    const PAGES: usize = 1_000;
+    let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = home.path().join("pages");
+    let page = rustix::param::page_size();
+    let mut file = FileDisk.create_new(&path).unwrap();
+    file.append(&vec![7; PAGES * page]).unwrap();
+    file.sync().unwrap();
+    let map = FileDisk.map(&path).unwrap();
+    let sum = |bytes: &[u8]| bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+    assert_eq!(sum(&map), 7 * (PAGES * page) as u64);
+    assert_eq!(resident_pages(&map).unwrap(), PAGES);
+    assert_eq!(resident_pages(&map[1..=page * 2]).unwrap(), 1, "whole pages count");
+    assert_eq!(resident_pages(&map[1..2]).unwrap(), 0);
+    advise_scattered(&map).unwrap();
+    page_out(&map).unwrap();
+    // A file system in memory (`TMPFS_MAGIC`) keeps its pages there.
+    if rustix::fs::statfs(&path).unwrap().f_type == 0x0102_1994 {
+        return;
+    }
+    assert_eq!(resident_pages(&map).unwrap(), 0);
+    let read = [3, 4, 500, 999].map(|at: usize| sum(&map[at * page..][..page]));
+    assert_eq!(read, [7 * page as u64; 4]);
+    assert_eq!(resident_pages(&map).unwrap(), 4);
+    assert_eq!(resident_pages(&map[3 * page..5 * page]).unwrap(), 2);
+}
+
+#[test]
+fn advice_about_memory_of_ones_own_changes_nothing() {
+    let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let before = bytes.clone();
+    advise_scattered(&bytes).unwrap();
+    page_out(&bytes).unwrap();
+    assert_eq!(bytes, before);
+    for nothing in [&[][..], &bytes[..1]] {
+        advise_scattered(nothing).unwrap();
+        page_out(nothing).unwrap();
+        assert_eq!(resident_pages(nothing).unwrap(), 0);
+    }
 }
