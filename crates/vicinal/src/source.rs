@@ -22,7 +22,7 @@ pub(crate) enum SourceError {
     #[error("{}: {reason}", path.display())]
     Format { path: PathBuf, reason: String },
     #[error(
-        "column `{column}` of the file has {from} elements, which do not go into a column of {to}; import into f32, f16 or bf16"
+        "column `{column}` of the file has {from} elements, which do not go into a column of {to}; import into f32, f16 or bf16, bytes of eight bits into binary"
     )]
     Element { column: String, from: ElementType, to: ElementType },
 }
@@ -70,6 +70,14 @@ pub(crate) enum Source {
     Npy(npy::NpyRows),
     Vecs(vecs::VecsRows),
     Parquet(parquet::ParquetRows),
+}
+
+impl VectorLayout {
+    /// Dimensions in a column of `to`: bytes are eight bits of binary vectors each.
+    pub(crate) fn dim_in(&self, to: ElementType) -> u32 {
+        let is_packed = (self.element, to) == (ElementType::U8, ElementType::Binary);
+        if is_packed { self.dim.saturating_mul(8) } else { self.dim }
+    }
 }
 
 impl Source {
@@ -130,7 +138,7 @@ fn numbered(first: u64, count: usize, element: ElementType, bytes: Vec<u8>) -> R
 }
 
 /// The vectors as a column of `to` takes them: as they are if the types agree,
-/// as 32-bit floats if it rounds those.
+/// as 32-bit floats if it rounds those, bytes as eight bits each.
 pub(crate) fn convert(
     column: &str,
     vectors: &Vectors,
@@ -141,6 +149,9 @@ pub(crate) fn convert(
     match from {
         _ if from == to => Ok(vectors.clone()),
         ElementType::F32 if rounds => Ok(vectors.clone()),
+        ElementType::U8 if to == ElementType::Binary => {
+            Ok(Vectors::packed(to, vectors.bytes().clone()))
+        }
         ElementType::U8 | ElementType::F16 if rounds => {
             let packed = Bytes::from(widen(from, vectors.bytes()));
             Ok(Vectors::packed(ElementType::F32, packed))

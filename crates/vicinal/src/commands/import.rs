@@ -18,6 +18,7 @@ Examples:
   vicinal import -c words --metric cosine words.parquet
   vicinal import -c sift --metric l2 sift1m.base.u8.npy        u8 becomes f32
   vicinal import -c sift --metric l2 --element u8 base.bvecs
+  vicinal import -c hashes --metric jaccard --element binary bits.npy
   vicinal import -c words --limit 1000 --wait-indexed --json words.parquet
 
 Row ids come from the column `id` of a .parquet file, else they are row numbers.
@@ -34,12 +35,13 @@ pub(crate) struct Args {
     file: PathBuf,
 
     /// How vectors are compared, when the collection is made: l2 if not said.
-    #[arg(long, value_parser = parse_metric, value_name = "l2|ip|cosine")]
+    #[arg(long, value_parser = parse_metric, value_name = "l2|ip|cosine|hamming|jaccard")]
     metric: Option<Metric>,
 
     /// How vectors are stored, when the collection is made: as in the file if not
-    /// said, but u8 of .npy and .bvecs as f32.
-    #[arg(long, value_parser = parse_element, value_name = "f32|f16|bf16|u8")]
+    /// said, but u8 of .npy and .bvecs as f32. For binary the file has u8 of eight
+    /// bits each.
+    #[arg(long, value_parser = parse_element, value_name = "f32|f16|bf16|u8|binary")]
     element: Option<ElementType>,
 
     /// Rows of a batch; as many as make 2 MiB if not said.
@@ -104,16 +106,23 @@ fn print(loaded: &Loaded, as_json: bool) -> Result<(), Failure> {
     output::line(line)
 }
 
-/// A metric that goes with numbers.
+/// A metric by its name.
 pub(crate) fn parse_metric(text: &str) -> Result<Metric, String> {
-    let known = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
+    let known =
+        [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::Hamming, Metric::Jaccard];
     let found = known.into_iter().find(|metric| metric.name() == text);
-    found.ok_or_else(|| "it is l2, ip or cosine".to_owned())
+    found.ok_or_else(|| "it is l2, ip, cosine, hamming or jaccard".to_owned())
 }
 
 /// An element type that a file's numbers go into.
 pub(crate) fn parse_element(text: &str) -> Result<ElementType, String> {
-    let known = [ElementType::F32, ElementType::F16, ElementType::Bf16, ElementType::U8];
+    let known = [
+        ElementType::F32,
+        ElementType::F16,
+        ElementType::Bf16,
+        ElementType::U8,
+        ElementType::Binary,
+    ];
     let found = known.into_iter().find(|element| element.name() == text);
-    found.ok_or_else(|| "it is f32, f16, bf16 or u8".to_owned())
+    found.ok_or_else(|| "it is f32, f16, bf16, u8 or binary".to_owned())
 }

@@ -287,6 +287,8 @@ fn vectors_are_widened_where_the_column_rounds() {
     check(ElementType::F32, Some(&[1.0, 255.0]));
     check(ElementType::F16, Some(&[1.0, 255.0]));
     check(ElementType::I8, None);
+    let bits = [1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1].map(|bit: u8| f32::from(bit));
+    check(ElementType::Binary, Some(&bits));
     let halves = Vectors::packed(ElementType::F16, f16::from_f32(1.5).to_le_bytes().to_vec());
     assert_eq!(convert("v", &halves, ElementType::Bf16).unwrap().to_f32(), Some(vec![1.5]));
     let floats = Vectors::from(&[1.5]);

@@ -22,8 +22,9 @@ impl Mapping {
     /// Bytes of a vector on its way; none of a column that stays behind.
     pub(super) fn row_bytes(&self, vector: &VectorLayout) -> usize {
         let sent = |(_, stored): &(String, ElementType)| {
-            let element = if *stored == vector.element { vector.element } else { ElementType::F32 };
-            element.row_bytes(vector.dim as usize)
+            let as_it_is = [vector.element, ElementType::Binary].contains(stored);
+            let element = if as_it_is { *stored } else { ElementType::F32 };
+            element.row_bytes(vector.dim_in(element) as usize)
         };
         self.vectors.get(&vector.name).map_or(0, sent)
     }
@@ -86,7 +87,7 @@ fn declared(
         let widened =
             if vector.element == ElementType::U8 { ElementType::F32 } else { vector.element };
         let element = element.unwrap_or(widened);
-        let kind = VectorType::new(vector.dim, element, metric)
+        let kind = VectorType::new(vector.dim_in(element), element, metric)
             .map_err(|error| Failure::new(format!("column `{}`: {error}", vector.name)))?;
         spec = spec.vector(&vector.name, kind);
         vectors.insert(vector.name.clone(), (vector.name.clone(), element));
@@ -167,11 +168,13 @@ fn check_as_declared(
         (_, Some(wanted)) if wanted != stored.element() => {
             contradiction("--element", stored.element().name(), wanted.name())
         }
-        _ if vector.dim as usize != stored.dim() => Err(Failure::new(format!(
-            "vectors of the file have {} dimensions, collection `{name}` takes {}",
-            vector.dim,
-            stored.dim()
-        ))),
+        _ if vector.dim_in(stored.element()) as usize != stored.dim() => {
+            Err(Failure::new(format!(
+                "vectors of the file have {} dimensions, collection `{name}` takes {}",
+                vector.dim_in(stored.element()),
+                stored.dim()
+            )))
+        }
         _ => Ok(()),
     }
 }

@@ -63,6 +63,29 @@ fn a_new_collection_has_the_columns_of_the_file() {
 }
 
 #[test]
+fn bytes_are_eight_bits_of_binary_vectors() {
+    let layout = layout(ElementType::U8);
+    let (spec, mapping) =
+        declared("c", &layout, Metric::Jaccard, Some(ElementType::Binary)).expect("right");
+    let kind = VectorType::new(16, ElementType::Binary, Metric::Jaccard).expect("right");
+    let expected = CollectionSpec::new("c")
+        .vector("vector", kind)
+        .column("word", ScalarType::String)
+        .nullable_column("gloss", ScalarType::String);
+    assert_eq!(spec, expected);
+    assert_eq!(mapping.row_bytes(&layout.vectors[0]), 2);
+    let mapped = mapping.map(rows()).expect("bytes are bits");
+    assert_eq!(mapped.vector("vector", 0).map(|bits| bits.len()), Some(16));
+    let floats = Layout {
+        vectors: vec![VectorLayout { element: ElementType::F32, ..layout.vectors[0].clone() }],
+        ..layout
+    };
+    let error =
+        declared("c", &floats, Metric::Jaccard, Some(ElementType::Binary)).expect_err("no bits");
+    assert!(error.to_string().contains("2 bits are not whole bytes"), "{error}");
+}
+
+#[test]
 fn rows_are_mapped_to_what_the_collection_has() {
     let layout = layout(ElementType::U8);
     let spec = described("embedding", proto::ElementType::F16, 2);
