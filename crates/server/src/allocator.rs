@@ -13,7 +13,7 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 /// Bytes that the allocator holds beyond what is allocated: free pages that are
 /// not returned yet, rounding up to size classes, its own tables. 0 if the
 /// allocator's figures cannot be had.
-pub(crate) fn held_bytes() -> u64 {
+pub fn held_bytes() -> u64 {
     let held =
         epoch::advance().and_then(|_| Ok((stats::resident::read()?, stats::allocated::read()?)));
     held.map_or(0, |(resident, allocated)| resident.saturating_sub(allocated) as u64)

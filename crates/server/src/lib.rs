@@ -34,6 +34,7 @@ mod process;
 mod server;
 mod status;
 
+pub use allocator::held_bytes;
 pub use config::{
     CacheConfig, Config, ConfigError, FlushConfig, HttpConfig, LimitsConfig, LogConfig, LogFormat,
     MetricsConfig, SearchConfig, ServerConfig, StorageConfig,

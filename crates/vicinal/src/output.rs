@@ -141,6 +141,16 @@ pub(crate) fn count(count: u64) -> String {
     indicatif::HumanCount(count).to_string()
 }
 
+/// A rounded number with its thousands set apart.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates and counts are positive and far below 2^64"
+)]
+pub(crate) fn rate(number: f64) -> String {
+    count(number.round() as u64)
+}
+
 /// Bytes in the largest fitting unit.
 pub(crate) fn bytes(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()

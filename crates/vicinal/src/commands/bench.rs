@@ -1,8 +1,10 @@
 //! `vicinal bench`: measuring an index in process, or a server under load.
 
 mod ann;
+mod curve;
 mod latency;
 mod load;
+mod table;
 
 pub(crate) use latency::{Latencies, Percentiles};
 
@@ -11,7 +13,8 @@ use crate::failure::Failure;
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   vicinal help bench ann
-  vicinal help bench load";
+  vicinal help bench load
+  vicinal help bench table";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -28,11 +31,16 @@ enum Which {
     /// Put a server under load; latencies, recall, errors, CPU per query.
     #[command(after_help = load::EXAMPLES)]
     Load(load::Args),
+
+    /// Compare what `bench ann --json` and others measured, in one table.
+    #[command(after_help = table::EXAMPLES)]
+    Table(table::Args),
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     match &args.which {
         Which::Ann(args) => ann::run(args),
         Which::Load(args) => load::run(args),
+        Which::Table(args) => table::run(args),
     }
 }

@@ -1,5 +1,7 @@
 //! The binary from outside: its help, its exit codes, its one-line errors.
 
+mod bench;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -14,7 +16,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 /// Commands that are run, as one writes them behind `vicinal`.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "",
     "serve",
     "demo",
@@ -30,6 +32,7 @@ const COMMANDS: [&str; 15] = [
     "stats",
     "bench ann",
     "bench load",
+    "bench table",
 ];
 
 #[test]
@@ -63,7 +66,7 @@ fn wrong_usage_ends_with_2() {
     check(&["search", "-c", "words"], "--id");
     check(&["search", "-c", "words", "--id", "1", "--vector", "1,2"], "cannot be used with");
     check(&["search", "-c", "words", "--id", "1", "--exact", "--effort", "3"], "cannot be used");
-    check(&["import", "-c", "words", "--metric", "hamming", "a.npy"], "it is l2, ip or cosine");
+    check(&["import", "-c", "words", "--metric", "l1", "a.npy"], "it is l2, ip, cosine, hamming");
     check(
         &["bench", "load", "-c", "a", "--query", "q.npy", "--clients", "0"],
         "0 is not in 1..=4096",
@@ -87,4 +90,5 @@ fn failures_are_one_line_and_end_with_1() {
     check(&["import", "-c", "a", "absent.npy"], "cannot read absent.npy");
     check(&["apply", "-f", "absent.yaml"], "absent.yaml: No such file");
     check(&["demo", "--data", "absent.parquet"], "cannot read absent.parquet");
+    check(&["bench", "table", "absent.jsonl"], "absent.jsonl: No such file");
 }

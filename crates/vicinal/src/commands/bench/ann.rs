@@ -1,21 +1,23 @@
 //! `vicinal bench ann`: indexes in process.
 
-mod curve;
+mod cold;
 mod data;
 mod parameters;
 mod passes;
 mod plot;
 mod report;
+mod resident;
 mod saved;
 
+use super::curve::{self, Curve, Point, Task};
 use crate::commands::import::{parse_element, parse_metric};
 use crate::failure::Failure;
 use crate::output;
-use curve::{Curve, Point};
 use data::Data;
 use parameters::NamedIndex;
 use passes::{Measured, Searched};
 use report::Line;
+use resident::Resident;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vicinal_client::{ElementType, Metric};
@@ -29,9 +31,16 @@ Examples:
   vicinal bench ann --base base.npy --hold-out 1000 --metric cosine --index HNSW,m=32 --index HNSW,engine=hnsw_rs --effort 16,32,64
   vicinal bench ann --base base.npy --query query.npy --metric l2 --index IVF_PQ,lists=4096,bits=4 --index FLAT --threads 2 --json
   vicinal bench ann --base base.npy --query query.npy --metric l2 --index HNSW --save built --load built --compare peers.jsonl --plot ann.svg
+  vicinal bench ann --base base.npy --query query.npy --metric l2 --index HNSW,layout=paged --save built --load built --cold
+  vicinal bench ann --base bits.npy --query query.npy --metric jaccard --element binary
 
 --index takes a kind (AUTO, FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, HNSW)
-and the parameters that configs/collection.yaml explains.";
+and the parameters that configs/collection.yaml explains: m, ef_construction (or efc),
+codes, layout, lists, pq_bits (or bits), pq_subvectors (or subvectors), objective,
+engine, flat_below_rows; seed is that of the build.
+
+Recall counts rows that are no farther than the last true neighbour. Lines of --json
+are what --compare, --plot and `vicinal bench table` read.";
 
 /// Candidates of a graph when no effort is named: those of the peers' script.
 const CANDIDATES: [usize; 9] = [16, 24, 32, 48, 64, 96, 128, 200, 320];
@@ -41,11 +50,11 @@ const LISTS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The rows: .npy of u8, f16 or f32.
+    /// The rows: .npy of u8, f16 or f32; for --element binary u8 of eight bits each.
     #[arg(long, value_name = "FILE")]
     base: PathBuf,
 
-    /// The queries: .npy of u8, f16 or f32.
+    /// The queries: .npy like that of the rows.
     #[arg(long, value_name = "FILE")]
     query: Option<PathBuf>,
 
@@ -58,7 +67,7 @@ pub(crate) struct Args {
     truth: Option<PathBuf>,
 
     /// How vectors are compared.
-    #[arg(long, value_parser = parse_metric, value_name = "l2|ip|cosine")]
+    #[arg(long, value_parser = parse_metric, value_name = "l2|ip|cosine|hamming|jaccard")]
     metric: Metric,
 
     /// An index with its parameters; may be given several times.
@@ -86,7 +95,7 @@ pub(crate) struct Args {
     build_threads: usize,
 
     /// How the rows are stored.
-    #[arg(long, value_parser = parse_element, default_value = "f32", value_name = "f32|f16|bf16|u8")]
+    #[arg(long, value_parser = parse_element, default_value = "f32", value_name = "f32|f16|bf16|u8|binary")]
     element: ElementType,
 
     /// Keep built indexes in this directory.
@@ -97,9 +106,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     load: Option<PathBuf>,
 
+    /// Before every query, take the pages of the index out of memory; tell how many it
+    /// read from disk. For --index HNSW,layout=paged with --save; one thread, one pass.
+    #[arg(long, requires = "save", conflicts_with_all = ["threads", "passes"])]
+    cold: bool,
+
     /// What others measured on the same data, a JSON object a line; compare with them.
+    /// May be given several times; lines about other data or queries are passed over.
     #[arg(long, value_name = "FILE")]
-    compare: Option<PathBuf>,
+    compare: Vec<PathBuf>,
 
     /// Draw recall against queries per second.
     #[arg(long, value_name = "FILE.svg", value_parser = parse_plot)]
@@ -126,7 +141,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if args.effort.contains(&0) || args.threads == 0 {
         return Err(Failure::new("--effort and --threads are at least 1"));
     }
-    let others = args.compare.as_deref().map(curve::read).transpose()?.unwrap_or_default();
+    let mut others = curve::read(&args.compare)?;
     let build_pool = pool(args.build_threads)?;
     let data = Data::read(args, &build_pool)?;
     let (rows, kind) = (data.vectors.len(), data.vectors.vector_type());
@@ -142,13 +157,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         report::print_lines(&lines, args.k)?;
     }
     let mut curves = Vec::new();
+    let task = Task { data: title(args), queries: queries_name(args) };
     for Line { index, params, recall, qps, .. } in &lines {
-        let (name, params) = (index.clone(), params.clone());
-        let of = Curve { name, params, is_ours: true, points: Vec::new() };
+        let (name, params, task) = (index.clone(), params.clone(), task.clone());
+        let of = Curve { task, name, params, is_ours: true, ..Curve::default() };
         curve::add(&mut curves, of, Point { recall: *recall, qps: *qps });
     }
+    others.retain(|other| other.task.agrees(&task));
     curves.extend(others);
-    if args.compare.is_some() && !args.json {
+    if !args.compare.is_empty() && !args.json {
         output::line("")?;
         report::print_comparison(&curves)?;
     }
@@ -163,13 +180,22 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The data's name.
+/// The data's name: that of `sift1m.base.npy` is `sift1m`.
 fn title(args: &Args) -> String {
-    let of_file = |path: &Path| {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        name.split(".base").next().unwrap_or_default().to_owned()
-    };
-    args.name.clone().unwrap_or_else(|| of_file(&args.base))
+    let of_file = || stem(&args.base).split(".base").next().unwrap_or_default().to_owned();
+    args.name.clone().unwrap_or_else(of_file)
+}
+
+/// The name of the queries: that of `sift1m.held.npy` is `held`.
+fn queries_name(args: &Args) -> String {
+    let Some(path) = &args.query else { return "hold-out".to_owned() };
+    let stem = stem(path);
+    let of_data = stem.strip_prefix(&format!("{}.", title(args)));
+    of_data.unwrap_or(&stem).to_owned()
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Measures one index at every effort.
@@ -180,12 +206,18 @@ fn measure(
     (build_pool, search_pool): (&rayon::ThreadPool, &rayon::ThreadPool),
     lines: &mut Vec<Line>,
 ) -> Result<(), Failure> {
+    let before = Resident::now()?;
     let (index, built) = build(args, data, params, build_pool)?;
     let unit = EffortUnit::of(&index.params());
     let searched = Searched { index: &index, data, passes: args.passes };
     for effort in efforts(args, unit) {
-        let measured = searched.measure(args.k, effort, search_pool)?;
-        let line = line(args, data, (&index, built), effort, measured);
+        let measured = if args.cold {
+            searched.measure_cold(args.k, effort)?
+        } else {
+            searched.measure(args.k, effort, search_pool)?
+        };
+        let grown = Resident::now()?.since(before);
+        let line = line(args, data, (&index, built), effort, (measured, grown));
         if args.json {
             output::json(&line)?;
         }
@@ -212,7 +244,7 @@ fn line(
     data: &Data,
     (index, built): (&Index, Duration),
     effort: usize,
-    measured: Measured,
+    (measured, grown): (Measured, Resident),
 ) -> Line {
     let (params, kind) = (index.params(), data.vectors.vector_type());
     let text = params.to_string();
@@ -222,7 +254,7 @@ fn line(
     let index_bytes = index.bytes();
     let all_bytes = index_bytes + data.vectors.bytes().len();
     Line {
-        lib: "vicinal",
+        lib: curve::OURS,
         index: name.to_owned(),
         params: parameters.to_owned(),
         ef: (unit == EffortUnit::Candidates).then_some(effort),
@@ -230,8 +262,13 @@ fn line(
         recall: rounded(measured.recall, 4),
         qps: rounded(measured.qps, 1),
         build_s: rounded(built.as_secs_f64(), 2),
-        mem_mb: rounded(all_bytes as f64 / f64::from(1 << 20), 1),
+        mem_mb: rounded(megabytes(all_bytes as i64), 1),
+        grown_mb: rounded(megabytes(grown.anonymous), 1),
+        mapped_mb: rounded(megabytes(grown.mapped), 1),
         distances: rounded(measured.distances, 1),
+        expanded: rounded(measured.expanded, 1),
+        pages: rounded(measured.pages, 1),
+        pages_read: measured.pages_read.map(|pages| rounded(pages, 1)),
         index_bytes,
         bytes_per_row: rounded(index_bytes as f64 / f64::from(data.vectors.len()), 1),
         k: args.k,
@@ -241,7 +278,12 @@ fn line(
         rows: data.vectors.len(),
         dim: kind.dim(),
         data: title(args),
+        queries: queries_name(args),
     }
+}
+
+fn megabytes(bytes: i64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 /// `hnsw_rs HNSW m=16` is `hnsw_rs HNSW` with `m=16`.
@@ -278,6 +320,9 @@ fn build(
     let built = SystemClock.now().saturating_duration_since(started);
     if let Some(dir) = args.save.as_ref().filter(|_| is_kept) {
         saved::save(dir, number, &params, (&index, built))?;
+        if let Some(saved) = args.cold.then(|| saved::load(dir, number, &params, &data.vectors)) {
+            return saved?.ok_or_else(|| Failure::file(dir, "what was saved is gone"));
+        }
     }
     Ok((index, built))
 }

@@ -167,6 +167,9 @@ fn nearest(vectors: &Vectors, queries: &Vectors, some: &[u32], k: usize) -> Vec<
 /// The matrix as a column stores it: cosine at unit length, in the element type.
 fn stored(path: &Path, matrix: &Matrix<f32>, args: &Args) -> Result<Vectors, Failure> {
     let dim = u32::try_from(matrix.dim).unwrap_or(u32::MAX);
+    // Bytes are eight bits each.
+    let is_binary = args.element == ElementType::Binary;
+    let dim = if is_binary { dim.saturating_mul(8) } else { dim };
     let kind = VectorType::new(dim, args.element, args.metric)?;
     let mut bytes = Vec::with_capacity(matrix.rows * kind.row_bytes());
     for row in matrix.values.chunks_exact(matrix.dim) {
@@ -198,7 +201,9 @@ fn encode(
             ElementType::F32 => bytes.extend(value.to_le_bytes()),
             ElementType::F16 => bytes.extend(f16::from_f32(value).to_le_bytes()),
             ElementType::Bf16 => bytes.extend(bf16::from_f32(value).to_le_bytes()),
-            ElementType::U8 if value.fract() == 0.0 && (0.0..=255.0).contains(&value) => {
+            ElementType::U8 | ElementType::Binary
+                if value.fract() == 0.0 && (0.0..=255.0).contains(&value) =>
+            {
                 #[expect(clippy::cast_possible_truncation, reason = "whole and in range")]
                 bytes.push(value as u8);
             }

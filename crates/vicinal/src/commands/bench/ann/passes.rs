@@ -23,20 +23,42 @@ pub(super) struct Measured {
     pub(super) qps: f64,
     /// Rows or codes compared, by query.
     pub(super) distances: f64,
+    /// Vertices expanded, by query.
+    pub(super) expanded: f64,
+    /// Pages touched, by query.
+    pub(super) pages: f64,
+    /// Pages that came from disk, by query, if they were counted.
+    pub(super) pages_read: Option<f64>,
 }
 
 /// What one pass gave.
-struct Pass {
-    took: Duration,
+#[derive(Default)]
+pub(super) struct Pass {
+    pub(super) took: Duration,
     recalls: f64,
     distances: u64,
+    expanded: u64,
+    pages: u64,
 }
 
 impl Pass {
-    fn add(&mut self, found: &Found, truth: &[f32]) {
+    pub(super) fn add(&mut self, found: &Found, truth: &[f32]) {
         let keys: Vec<_> = found.neighbors.iter().map(|neighbor| neighbor.key).collect();
         self.recalls += recall::by_keys(&keys, truth);
         self.distances += found.work.distances;
+        self.expanded += found.work.expanded;
+        self.pages += found.work.pages;
+    }
+
+    pub(super) fn measured(&self, queries: f64) -> Measured {
+        Measured {
+            recall: self.recalls / queries,
+            qps: queries / self.took.as_secs_f64().max(1e-9),
+            distances: self.distances as f64 / queries,
+            expanded: self.expanded as f64 / queries,
+            pages: self.pages as f64 / queries,
+            pages_read: None,
+        }
     }
 }
 
@@ -63,18 +85,14 @@ impl Searched<'_> {
         }
         let queries = f64::from(self.data.queries.len()).max(1.0);
         let best = best.ok_or_else(|| Failure::new("--passes is at least 1"))?;
-        Ok(Measured {
-            recall: best.recalls / queries,
-            qps: queries / best.took.as_secs_f64().max(1e-9),
-            distances: best.distances as f64 / queries,
-        })
+        Ok(best.measured(queries))
     }
 
     /// Every query timed alone, on this thread: the sum of their times.
     fn pass_alone(&self, search: &Search<'_>) -> Result<Pass, Stopped> {
         let Data { vectors, queries, truth } = self.data;
         let (mut scratch, cancel) = (Scratch::default(), Cancel::never());
-        let mut pass = Pass { took: Duration::ZERO, recalls: 0.0, distances: 0 };
+        let mut pass = Pass::default();
         for (query, truth) in (0..queries.len()).zip(truth) {
             let vector = queries.row(query);
             let started = SystemClock.now();
@@ -103,7 +121,7 @@ impl Searched<'_> {
             searched.collect::<Result<_, _>>()
         })?;
         let took = SystemClock.now().saturating_duration_since(started);
-        let mut pass = Pass { took, recalls: 0.0, distances: 0 };
+        let mut pass = Pass { took, ..Pass::default() };
         found.iter().zip(truth).for_each(|(found, truth)| pass.add(found, truth));
         Ok(pass)
     }

@@ -8,7 +8,7 @@
 mod axes;
 mod style;
 
-use super::curve::{Curve, Point};
+use crate::commands::bench::curve::{Curve, Point};
 use crate::output;
 use axes::{Across, Up};
 use std::fmt::Write as _;
@@ -224,7 +224,7 @@ mod tests {
     fn curve(name: &str, is_ours: bool, points: &[(f64, f64)]) -> Curve {
         let points = points.iter().map(|(recall, qps)| Point { recall: *recall, qps: *qps });
         let (name, params) = (name.to_owned(), "m=16".to_owned());
-        Curve { name, params, is_ours, points: points.collect() }
+        Curve { name, params, is_ours, points: points.collect(), ..Curve::default() }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What was measured, as lines of JSON and as tables.
 
-use super::curve::{Curve, fastest};
+use crate::commands::bench::curve::{Curve, fastest};
 use crate::failure::Failure;
 use crate::output::{self, Align, Grid};
 use serde::Serialize;
@@ -22,10 +22,24 @@ pub(super) struct Line {
     pub(super) recall: f64,
     pub(super) qps: f64,
     pub(super) build_s: f64,
-    /// The index and the rows.
+    /// The index and the rows, by the index's own account.
     pub(super) mem_mb: f64,
+    /// How much memory of its own the process had more after the searches than before
+    /// the index was opened or built; the rows were there before.
+    pub(super) grown_mb: f64,
+    /// How much more it had of files, which the system may take back at any time.
+    pub(super) mapped_mb: f64,
     /// Rows or codes compared, by query.
     pub(super) distances: f64,
+    /// Vertices expanded, by query.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) expanded: f64,
+    /// Different pages that searches touched, by their own count, by query.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) pages: f64,
+    /// Pages that came from disk, by the system's count, by query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pages_read: Option<f64>,
     /// The index without the rows.
     pub(super) index_bytes: usize,
     pub(super) bytes_per_row: f64,
@@ -36,40 +50,69 @@ pub(super) struct Line {
     pub(super) rows: u32,
     pub(super) dim: usize,
     pub(super) data: String,
+    /// The name of the queries.
+    pub(super) queries: String,
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 /// Prints what was measured; an index is named once.
 pub(super) fn print_lines(lines: &[Line], k: usize) -> Result<(), Failure> {
     let recall = format!("recall@{k}");
-    let mut grid = Grid::new(&[
+    let is_cold = lines.iter().any(|line| line.pages_read.is_some());
+    let mut columns = vec![
         ("index", Align::Left),
         ("params", Align::Left),
         ("effort", Align::Right),
-        (&recall, Align::Right),
+        (recall.as_str(), Align::Right),
         ("queries/s", Align::Right),
         ("distances", Align::Right),
-        ("build s", Align::Right),
-        ("bytes/row", Align::Right),
-    ]);
+    ];
+    if is_cold {
+        let names = ["expanded", "pages touched", "pages read", "read/expanded"];
+        columns.extend(names.map(|name| (name, Align::Right)));
+    }
+    let names = ["build s", "bytes/row", "own MB", "mapped MB"];
+    columns.extend(names.map(|name| (name, Align::Right)));
+    let mut grid = Grid::new(&columns);
     let mut before: Option<&Line> = None;
     for line in lines {
         let is_new = before
             .is_none_or(|before| (&before.index, &before.params) != (&line.index, &line.params));
         let once = |text: String| if is_new { text } else { String::new() };
         let effort = line.ef.or(line.nprobe);
-        grid.row([
+        let mut cells = vec![
             once(line.index.clone()),
             once(line.params.clone()),
             effort.map_or_else(|| "exact".to_owned(), |effort| effort.to_string()),
             format!("{:.4}", line.recall),
-            grouped(line.qps),
-            grouped(line.distances),
+            output::rate(line.qps),
+            output::rate(line.distances),
+        ];
+        if is_cold {
+            cells.extend(line.cold_cells());
+        }
+        cells.extend([
             once(format!("{:.1}", line.build_s)),
             once(format!("{:.1}", line.bytes_per_row)),
+            format!("{:.1}", line.grown_mb),
+            format!("{:.1}", line.mapped_mb),
         ]);
+        grid.row(cells);
         before = Some(line);
     }
     grid.print()
+}
+
+impl Line {
+    fn cold_cells(&self) -> [String; 4] {
+        let read = self.pages_read.unwrap_or_default();
+        let tenths = |number: f64| format!("{number:.1}");
+        let each = format!("{:.3}", read / self.expanded.max(1.0));
+        [tenths(self.expanded), tenths(self.pages), tenths(read), each]
+    }
 }
 
 /// Prints queries per second at some recalls, and how they compare.
@@ -93,7 +136,7 @@ pub(super) fn print_comparison(curves: &[Curve]) -> Result<(), Failure> {
         for recall in RECALLS {
             let qps = curve.qps_at(recall);
             let reference = fastest(peers().filter(|peer| peer.is_reference()), recall);
-            cells.push(qps.map_or_else(|| "–".to_owned(), grouped));
+            cells.push(qps.map_or_else(|| "–".to_owned(), output::rate));
             cells.push(ratio(qps, reference));
             cells.push(ratio(qps, fastest(peers(), recall)));
         }
@@ -107,14 +150,4 @@ fn ratio(qps: Option<f64>, of: Option<f64>) -> String {
         (Some(qps), Some(of)) => format!("{:.2}", qps / of),
         (Some(_) | None, _) => "–".to_owned(),
     }
-}
-
-/// A rounded number with its thousands set apart.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "rates and counts are positive and far below 2^64"
-)]
-fn grouped(number: f64) -> String {
-    output::count(number.round() as u64)
 }

@@ -15,6 +15,7 @@ fn elements_are_encoded_or_refused() {
     assert_eq!(encoded(&[1.0], ElementType::F16), Ok(vec![0, 0x3c]));
     assert_eq!(encoded(&[1.0], ElementType::Bf16), Ok(vec![0x80, 0x3f]));
     assert_eq!(encoded(&[0.0, 255.0], ElementType::U8), Ok(vec![0, 255]));
+    assert_eq!(encoded(&[0.0, 255.0], ElementType::Binary), Ok(vec![0, 255]));
     let error = encoded(&[1.5], ElementType::U8).expect_err("no byte");
     assert!(error.contains("base.npy: 1.5 does not fit into u8"), "{error}");
 }

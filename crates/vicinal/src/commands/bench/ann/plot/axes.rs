@@ -1,7 +1,7 @@
 //! Where a recall and a rate lie, and the grid behind them.
 
-use super::super::curve::{Curve, Point};
 use super::{text, write_to};
+use crate::commands::bench::curve::{Curve, Point};
 
 /// Recalls that may have a tick.
 const RECALLS: [f64; 12] = [0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0];
@@ -156,7 +156,7 @@ mod tests {
             Point { recall: 0.92, qps: 9_000.0 },
             Point { recall: 1.0, qps: 30.0 },
         ];
-        let curve = Curve { name: String::new(), params: String::new(), is_ours: true, points };
+        let curve = Curve { is_ours: true, points, ..Curve::default() };
         let across = Across::new(std::slice::from_ref(&curve), 0.0, 100.0);
         assert_eq!(across.least(), 0.8);
         assert!(across.place(0.4) < 0.0);
