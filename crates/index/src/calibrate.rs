@@ -67,6 +67,7 @@ pub fn calibrate(
                          scratch: &mut Scratch| {
                 let found = search_without(index, vectors, query, &search, scratch, cancel)?;
                 let right = found.iter().filter(|neighbor| neighbor.key <= bound).count();
+                scratch.give_back(found);
                 Ok((right.min(count), count))
             };
             let (right, count) = queries
@@ -95,15 +96,16 @@ fn search_without(
     cancel: &Cancel,
 ) -> Result<Vec<Neighbor>, Stopped> {
     if let Index::Graph(graph) = index {
-        return graph.search_without(vectors, without, search, &mut scratch.graph, cancel);
+        return graph.search_without(vectors, without, search, scratch, cancel);
     }
     if let Index::Hnsw(hnsw) = index {
-        return hnsw.search_without(vectors, without, search, &mut scratch.hnsw, cancel);
+        return hnsw.search_without(vectors, without, search, scratch, cancel);
     }
     let search = Search { k: search.k + 1, ..*search };
-    let found = index.search(vectors, vectors.row(without), &search, scratch, cancel)?;
-    let others = found.neighbors.into_iter().filter(|neighbor| neighbor.row != without);
-    Ok(others.take(search.k - 1).collect())
+    let mut found = index.search(vectors, vectors.row(without), &search, scratch, cancel)?;
+    found.neighbors.retain(|neighbor| neighbor.row != without);
+    found.neighbors.truncate(search.k - 1);
+    Ok(found.neighbors)
 }
 
 /// At most `sample` different rows, ascending; of a graph, whose copies share a

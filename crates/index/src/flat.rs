@@ -10,7 +10,8 @@
 mod coded;
 
 use crate::index::{FLAT, VERSION, section};
-use crate::{Found, IndexError, Search, Section, TopK, Vectors, Work, scan};
+use crate::scratch::Pools;
+use crate::{Found, IndexError, Scratch, Search, Section, Vectors, Work, scan};
 use bytes::Bytes;
 use vicinal_types::{Cancel, Stopped};
 
@@ -33,11 +34,10 @@ impl Flat {
         vectors: &Vectors,
         query: &[u8],
         search: &Search<'_>,
+        Scratch { pools, .. }: &mut Scratch,
         cancel: &Cancel,
     ) -> Result<Found, Stopped> {
-        let (mut top, mut work) = (TopK::new(search.k), Work::default());
-        scan(vectors, query, search.allowed, 0, &mut top, &mut work, cancel)?;
-        Ok(Found { neighbors: top.into_sorted(), work })
+        exact(vectors, query, search, pools, Work::default(), cancel)
     }
 
     pub(crate) fn sections(&self) -> Vec<Section> {
@@ -54,4 +54,18 @@ impl Flat {
         }
         Ok(flat)
     }
+}
+
+/// Compares with every allowed row.
+pub(crate) fn exact(
+    vectors: &Vectors,
+    query: &[u8],
+    search: &Search<'_>,
+    pools: &mut Pools,
+    mut work: Work,
+    cancel: &Cancel,
+) -> Result<Found, Stopped> {
+    pools.top.reset(search.k);
+    scan(vectors, query, search.allowed, 0, &mut pools.top, &mut work, cancel)?;
+    Ok(Found { neighbors: pools.take_top(), work })
 }

@@ -28,12 +28,14 @@ mod reverse;
 mod stored;
 mod walk;
 
-use crate::hnsw::{Duplicates, exact, rerank, walk_pays};
+use crate::flat::exact;
+use crate::hnsw::{Duplicates, rerank, walk_pays};
 use crate::hot::Hot;
 use crate::neighbors::Ranked;
 use crate::quantise::rotation::Rotation;
 use crate::quantise::words::Words;
-use crate::{Found, IndexError, Neighbor, Progress, Search, Section, TopK, Vectors, Work};
+use crate::scratch::Pools;
+use crate::{Found, IndexError, Neighbor, Progress, Scratch, Search, Section, Vectors, Work};
 use bytes::Bytes;
 use landmarks::Landmarks;
 use records::Layout;
@@ -131,7 +133,7 @@ impl Graph {
         vectors: &Vectors,
         query: &[u8],
         search: &Search<'_>,
-        scratch: &mut GraphScratch,
+        Scratch { graph: scratch, pools, .. }: &mut Scratch,
         cancel: &Cancel,
     ) -> Result<Found, Stopped> {
         assert_eq!(
@@ -149,7 +151,7 @@ impl Graph {
         }
         let expanded_max = passing as u64 / SCANNED_PER_VERTEX;
         if !walk_pays(&search, self.rows, passing) {
-            return exact(vectors, query, &search, work, cancel);
+            return exact(vectors, query, &search, pools, work, cancel);
         }
         let order = self.order.get();
         let passes = |vertex: u32| self.any_passes(order[vertex as usize], allowed);
@@ -158,11 +160,12 @@ impl Graph {
             Reach { effort: search.effort, wanted: k, without: None, passes, expanded_max, cancel };
         self.walk(vectors, query, reach, scratch, &mut work)?;
         if work.expanded >= expanded_max {
-            return exact(vectors, query, &search, work, cancel);
+            return exact(vectors, query, &search, pools, work, cancel);
         }
-        let neighbors = self.nearest(vectors, query, &search, scratch, &mut work);
+        let neighbors = self.nearest(vectors, query, &search, (scratch, pools), &mut work);
         if neighbors.len() < k {
-            return exact(vectors, query, &search, work, cancel);
+            pools.put_results(neighbors);
+            return exact(vectors, query, &search, pools, work, cancel);
         }
         Ok(Found { neighbors, work })
     }
@@ -174,7 +177,7 @@ impl Graph {
         vectors: &Vectors,
         without: u32,
         search: &Search<'_>,
-        scratch: &mut GraphScratch,
+        Scratch { graph: scratch, pools, .. }: &mut Scratch,
         cancel: &Cancel,
     ) -> Result<Vec<Neighbor>, Stopped> {
         let (query, effort, mut work) =
@@ -191,7 +194,7 @@ impl Graph {
             cancel,
         };
         self.walk(vectors, query, reach, scratch, &mut work)?;
-        Ok(self.nearest(vectors, query, search, scratch, &mut work))
+        Ok(self.nearest(vectors, query, search, (scratch, pools), &mut work))
     }
 
     /// Leaves the vertices near a query in the scratch, with their keys.
@@ -248,7 +251,7 @@ impl Graph {
         vectors: &Vectors,
         query: &[u8],
         search: &Search<'_>,
-        scratch: &mut GraphScratch,
+        (scratch, pools): (&mut GraphScratch, &mut Pools),
         work: &mut Work,
     ) -> Vec<Neighbor> {
         let (order, found) = (self.order.get(), &mut scratch.found);
@@ -271,17 +274,19 @@ impl Graph {
             rerank(vectors, query, found, work);
         }
         if self.duplicates.is_empty() {
-            return found.iter().take(search.k).map(|found| found.neighbor()).collect();
+            let mut neighbors = pools.results(search.k.min(found.len()));
+            neighbors.extend(found.iter().take(search.k).map(|found| found.neighbor()));
+            return neighbors;
         }
         let passes = |row| search.allowed.is_none_or(|allowed| allowed.contains(row));
-        let mut top = TopK::new(search.k);
+        pools.top.reset(search.k);
         for found in found.iter() {
             let copies = self.duplicates.of(found.id()).iter().copied();
             for row in std::iter::once(found.id()).chain(copies).filter(|&row| passes(row)) {
-                top.push(found.key(), row);
+                pools.top.push(found.key(), row);
             }
         }
-        top.into_sorted()
+        pools.take_top()
     }
 }
 

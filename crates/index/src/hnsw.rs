@@ -37,7 +37,7 @@ pub use growing::GrowingHnsw;
 pub(crate) use head::{Head, Read, check_duplicates, damaged, duplicates, words};
 pub(crate) use layers::{Links, NONE, PAGE_WORDS, Tower, UpperLayer, Words};
 pub(crate) use rows::Rows;
-pub(crate) use search::{POOL_MAX, exact, rerank, walk_pays, with_duplicates};
+pub(crate) use search::{POOL_MAX, rerank, walk_pays, with_duplicates};
 pub use vicinal_types::HnswParams;
 pub(crate) use walk::{Ended, Walk, WalkScratch};
 

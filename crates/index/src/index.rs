@@ -1,12 +1,12 @@
 //! One index of a segment's vector column, whatever its kind.
 
 use crate::engines::{Faiss, HnswRs};
-use crate::flat::{Flat, FlatCoded, FlatScratch};
-use crate::graph::{Graph, GraphScratch};
-use crate::hnsw::{Hnsw, HnswScratch};
-use crate::ivf::{Ivf, IvfScratch};
-use crate::paged::{Paged, PagedScratch};
-use crate::{IndexError, Neighbor, Vectors, Work};
+use crate::flat::{Flat, FlatCoded};
+use crate::graph::Graph;
+use crate::hnsw::Hnsw;
+use crate::ivf::Ivf;
+use crate::paged::Paged;
+use crate::{IndexError, Neighbor, Scratch, Vectors, Work};
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
 pub use vicinal_types::IndexParams;
@@ -52,7 +52,8 @@ pub struct Search<'a> {
 /// What a search found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
-    /// The neighbours, nearest first, ties by row.
+    /// The neighbours, nearest first, ties by row; in a buffer that
+    /// [`Scratch::give_back`] takes.
     pub neighbors: Vec<Neighbor>,
     /// What it took.
     pub work: Work,
@@ -63,17 +64,6 @@ pub struct Found {
 pub struct Progress {
     done: AtomicU64,
     total: AtomicU64,
-}
-
-/// Memory that searches of one thread use again and again. It grows to the
-/// largest index searched with it.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    pub(crate) graph: GraphScratch,
-    pub(crate) hnsw: HnswScratch,
-    pub(crate) paged: PagedScratch,
-    pub(crate) ivf: IvfScratch,
-    pub(crate) flat: FlatScratch,
 }
 
 /// A stored part of an index: its kind, its format version, its bytes.
@@ -222,12 +212,12 @@ impl Index {
             assert_eq!(allowed.len(), vectors.len() as usize, "a mask has one bit a row");
         }
         let mut found = match self {
-            Self::Flat(flat) => flat.search(vectors, query, search, cancel),
-            Self::Hnsw(hnsw) => hnsw.search(vectors, query, search, &mut scratch.hnsw, cancel),
-            Self::Graph(graph) => graph.search(vectors, query, search, &mut scratch.graph, cancel),
-            Self::FlatCoded(flat) => flat.search(vectors, query, search, &mut scratch.flat, cancel),
-            Self::Ivf(ivf) => ivf.search(vectors, query, search, &mut scratch.ivf, cancel),
-            Self::Paged(graph) => graph.search(vectors, query, search, &mut scratch.paged, cancel),
+            Self::Flat(flat) => flat.search(vectors, query, search, scratch, cancel),
+            Self::Hnsw(hnsw) => hnsw.search(vectors, query, search, scratch, cancel),
+            Self::Graph(graph) => graph.search(vectors, query, search, scratch, cancel),
+            Self::FlatCoded(flat) => flat.search(vectors, query, search, scratch, cancel),
+            Self::Ivf(ivf) => ivf.search(vectors, query, search, scratch, cancel),
+            Self::Paged(graph) => graph.search(vectors, query, search, scratch, cancel),
             Self::HnswRs(graph) => graph.search(vectors, query, search, cancel),
             Self::Faiss(faiss) => faiss.search(vectors, query, search, cancel),
         }?;

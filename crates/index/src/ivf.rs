@@ -14,7 +14,7 @@ use crate::neighbors::Ranked;
 use crate::quantise::blocks::block_count;
 use crate::quantise::coded::{Coded, CodedScratch};
 use crate::quantise::words::Words;
-use crate::{Found, IndexError, Progress, Search, Section, Vectors};
+use crate::{Found, IndexError, Progress, Scratch, Search, Section, Vectors};
 use coarse::{Coarse, CoarseScratch};
 use vicinal_types::{Cancel, ElementType, IvfCodes, IvfParams, Stopped, limits};
 
@@ -40,12 +40,10 @@ pub struct Ivf {
 pub(crate) struct IvfScratch {
     coarse: CoarseScratch,
     coded: CodedScratch,
-    query: Vec<f32>,
     /// Lists to probe, nearest first.
     order: Vec<Ranked>,
     /// Lists that were probed.
     probed: Vec<bool>,
-    found: Vec<Ranked>,
 }
 
 impl Ivf {
@@ -96,7 +94,7 @@ impl Ivf {
         vectors: &Vectors,
         query: &[u8],
         search: &Search<'_>,
-        scratch: &mut IvfScratch,
+        scratch: &mut Scratch,
         cancel: &Cancel,
     ) -> Result<Found, Stopped> {
         search::search(self, vectors, query, search, scratch, cancel)

@@ -145,9 +145,18 @@ impl TopK {
     }
 
     /// Empties the list and gives it room for `k` rows, keeping its memory.
-    pub(crate) fn reset(&mut self, k: usize) {
+    pub fn reset(&mut self, k: usize) {
         self.heap.clear();
         self.k = k;
+    }
+
+    /// Appends the rows kept to `out`, nearest first, and is empty then; keeps its
+    /// memory.
+    pub fn drain_into(&mut self, out: &mut Vec<Neighbor>) {
+        let mut ranked = std::mem::take(&mut self.heap).into_vec();
+        ranked.sort_unstable();
+        out.extend(ranked.drain(..).map(Ranked::neighbor));
+        self.heap = ranked.into();
     }
 
     /// Moves the rows kept to `out`, nearest first.

@@ -18,6 +18,7 @@
 //!
 //! [`section::FLAT_BLOCKS`]: the rows in order, see [`crate::quantise::blocks`].
 
+use super::exact;
 use crate::index::{FLAT_CODED, VERSION, section};
 use crate::ivf::coarse::terms;
 use crate::ivf::format::{check_range, check_rows, damaged, words};
@@ -28,7 +29,7 @@ use crate::quantise::floats;
 use crate::quantise::rabitq::Rabitq;
 use crate::quantise::scalar::{Range as ScalarRange, Scalar};
 use crate::quantise::words::Words;
-use crate::{Found, IndexError, Progress, Search, Section, TopK, Vectors, Work, scan};
+use crate::{Found, IndexError, Progress, Scratch, Search, Section, Vectors, Work};
 use bytes::Bytes;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -72,8 +73,6 @@ pub struct FlatCoded {
 #[derive(Debug, Default)]
 pub(crate) struct FlatScratch {
     coded: CodedScratch,
-    query: Vec<f32>,
-    found: Vec<crate::neighbors::Ranked>,
 }
 
 impl FlatCoded {
@@ -105,7 +104,7 @@ impl FlatCoded {
         vectors: &Vectors,
         query: &[u8],
         search: &Search<'_>,
-        scratch: &mut FlatScratch,
+        Scratch { flat: scratch, pools, .. }: &mut Scratch,
         cancel: &Cancel,
     ) -> Result<Found, Stopped> {
         assert_eq!(vectors.len(), self.rows, "an index is searched with its own vectors");
@@ -113,36 +112,36 @@ impl FlatCoded {
         let mut work = Work::default();
         let k = search.k.min(passing);
         if k > 0 && passing >= self.rows as usize / SPARSE {
-            scratch.query.resize(vectors.vector_type().dim(), 0.0);
-            let element = vectors.vector_type().element();
-            floats::decode(element, query, &mut scratch.query);
+            let mut values = pools.vector(vectors.vector_type().dim());
+            floats::decode(vectors.vector_type().element(), query, &mut values);
             scratch.coded.begin(k);
             let certainty = Certainty::Always(DEVIATIONS);
             let Search { allowed, within, .. } = *search;
             let wanted = Wanted { vectors, query, allowed, within, certainty };
-            self.look(&wanted, scratch, &mut work, cancel)?;
-            scratch.coded.top.drain_sorted(&mut scratch.found);
-            if scratch.found.len() == k || within < f32::INFINITY {
-                let neighbors = scratch.found.iter().map(|found| found.neighbor()).collect();
+            let looked = self.look(&wanted, &values, scratch, &mut work, cancel);
+            pools.put_vector(values);
+            looked?;
+            if scratch.coded.top.len() == k || within < f32::INFINITY {
+                let mut neighbors = pools.results(k);
+                scratch.coded.top.drain_into(&mut neighbors);
                 return Ok(Found { neighbors, work });
             }
         }
-        let mut top = TopK::new(k);
-        scan(vectors, query, search.allowed, 0, &mut top, &mut work, cancel)?;
-        Ok(Found { neighbors: top.into_sorted(), work })
+        exact(vectors, query, &Search { k, ..*search }, pools, work, cancel)
     }
 
     /// Looks at all codes and compares the candidates.
     fn look(
         &self,
         wanted: &Wanted<'_>,
+        values: &[f32],
         scratch: &mut FlatScratch,
         work: &mut Work,
         cancel: &Cancel,
     ) -> Result<(), Stopped> {
-        self.coded.codec.prepare(&scratch.query, self.center.floats(), &mut scratch.coded);
+        self.coded.codec.prepare(values, self.center.floats(), &mut scratch.coded);
         let metric = wanted.vectors.vector_type().metric();
-        let (base, reach) = terms(metric, &scratch.query, self.center.floats());
+        let (base, reach) = terms(metric, values, self.center.floats());
         let mut rest = self.rows as usize;
         for start in (0..self.coded.blocks.len()).step_by(BLOCKS) {
             cancel.check()?;

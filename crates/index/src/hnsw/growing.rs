@@ -225,7 +225,8 @@ impl GrowingHnsw {
             top.drain_sorted(ranked);
         }
         let within = ranked.partition_point(|found| found.key() <= search.within);
-        let neighbors = ranked[..within].iter().map(|found| found.neighbor()).collect();
+        let mut neighbors = scratch.pools.results(within);
+        neighbors.extend(ranked[..within].iter().map(|found| found.neighbor()));
         Ok(Found { neighbors, work })
     }
 

@@ -7,8 +7,10 @@ use super::layers::Layer;
 use super::rows::Rows;
 use super::walk::{Ended, Walk, WalkScratch};
 use super::{Hnsw, HnswScratch};
+use crate::flat::exact;
 use crate::neighbors::Ranked;
-use crate::{Found, Neighbor, Search, TopK, Vectors, Work, scan};
+use crate::scratch::Pools;
+use crate::{Found, Neighbor, Scratch, Search, Vectors, Work};
 use vicinal_distance::prefetch;
 use vicinal_types::{Bitmap, Cancel, Stopped};
 
@@ -33,7 +35,7 @@ impl Hnsw {
         vectors: &Vectors,
         query: &[u8],
         search: &Search<'_>,
-        scratch: &mut HnswScratch,
+        Scratch { hnsw: scratch, pools, .. }: &mut Scratch,
         cancel: &Cancel,
     ) -> Result<Found, Stopped> {
         assert_eq!(
@@ -51,17 +53,18 @@ impl Hnsw {
             return Ok(Found { neighbors: Vec::new(), work });
         }
         if !walk_pays(&search, self.rows, passing) {
-            return exact(vectors, query, &search, work, cancel);
+            return exact(vectors, query, &search, pools, work, cancel);
         }
         let task = Task { search, passing, without: None, cancel };
         let ended = self.walk(vectors, query, &task, scratch, &mut work)?;
-        let neighbors = with_duplicates(&self.duplicates, &search, scratch);
-        match ended {
-            Ended::Converged if neighbors.len() == k => Ok(Found { neighbors, work }),
-            // Fewer than there are, or more work than a scan: the mask and the
-            // query disagree, or the graph has few vertices near.
-            Ended::Converged | Ended::OverBudget => exact(vectors, query, &search, work, cancel),
+        let neighbors = with_duplicates(&self.duplicates, &search, scratch, pools);
+        if ended == Ended::Converged && neighbors.len() == k {
+            return Ok(Found { neighbors, work });
         }
+        // Fewer than there are, or more work than a scan: the mask and the query
+        // disagree, or the graph has few vertices near.
+        pools.put_results(neighbors);
+        exact(vectors, query, &search, pools, work, cancel)
     }
 
     /// Searches on the ground for the neighbours of a vertex as if it were not
@@ -71,14 +74,14 @@ impl Hnsw {
         vectors: &Vectors,
         without: u32,
         search: &Search<'_>,
-        scratch: &mut HnswScratch,
+        Scratch { hnsw: scratch, pools, .. }: &mut Scratch,
         cancel: &Cancel,
     ) -> Result<Vec<Neighbor>, Stopped> {
         let search = Search { effort: search.effort.max(self.reranked(search.k)), ..*search };
         let passing = self.rows as usize;
         let task = Task { search, passing, without: Some(without), cancel };
         self.walk(vectors, vectors.row(without), &task, scratch, &mut Work::default())?;
-        Ok(with_duplicates(&self.duplicates, &search, scratch))
+        Ok(with_duplicates(&self.duplicates, &search, scratch, pools))
     }
 
     /// How many vertices found are compared by their rows at least.
@@ -168,13 +171,13 @@ pub(crate) fn with_duplicates(
     duplicates: &Duplicates,
     search: &Search<'_>,
     scratch: &mut HnswScratch,
+    pools: &mut Pools,
 ) -> Vec<Neighbor> {
     let passes = |row| search.allowed.is_none_or(|allowed| allowed.contains(row));
     let HnswScratch { ranked: found, top, .. } = scratch;
     if duplicates.is_empty() {
         let passing = found.iter().filter(|ranked| passes(ranked.id()));
-        // Of a size known beforehand: one allocation.
-        let mut neighbors = Vec::with_capacity(search.k.min(found.len()));
+        let mut neighbors = pools.results(search.k.min(found.len()));
         neighbors.extend(passing.take(search.k).map(|ranked| ranked.neighbor()));
         return neighbors;
     }
@@ -188,8 +191,9 @@ pub(crate) fn with_duplicates(
             break;
         }
     }
-    top.drain_sorted(found);
-    found.iter().map(|ranked| ranked.neighbor()).collect()
+    let mut neighbors = pools.results(top.len());
+    top.drain_into(&mut neighbors);
+    neighbors
 }
 
 /// Whether the graph is likely to be cheaper than comparing with every passing
@@ -223,17 +227,4 @@ pub(crate) fn rerank(vectors: &Vectors, query: &[u8], found: &mut [Ranked], work
     }
     work.distances += found.len() as u64;
     found.sort_unstable();
-}
-
-/// Compares with every allowed row.
-pub(crate) fn exact(
-    vectors: &Vectors,
-    query: &[u8],
-    search: &Search<'_>,
-    mut work: Work,
-    cancel: &Cancel,
-) -> Result<Found, Stopped> {
-    let mut top = TopK::new(search.k);
-    scan(vectors, query, search.allowed, 0, &mut top, &mut work, cancel)?;
-    Ok(Found { neighbors: top.into_sorted(), work })
 }

@@ -1,10 +1,11 @@
 //! Probing lists, nearest first.
 
 use super::{Ivf, IvfScratch};
+use crate::flat::exact;
 use crate::neighbors::Ranked;
 use crate::quantise::coded::{Certainty, Codec, CodedScratch, Part, Wanted};
 use crate::quantise::floats;
-use crate::{Found, Neighbor, Search, TopK, Vectors, Work, scan};
+use crate::{Found, Scratch, Search, Vectors, Work};
 use vicinal_types::{Bitmap, Cancel, Metric, Stopped};
 
 /// Lists probed between two looks at the clock.
@@ -16,6 +17,8 @@ const LIST_COST: f32 = 8.0;
 struct Probing<'a> {
     ivf: &'a Ivf,
     wanted: Wanted<'a>,
+    /// The query as floats.
+    values: &'a [f32],
     query_square: f32,
     /// Lists with allowed rows to probe.
     lists: usize,
@@ -31,7 +34,7 @@ pub(super) fn search(
     vectors: &Vectors,
     query: &[u8],
     search: &Search<'_>,
-    scratch: &mut IvfScratch,
+    Scratch { ivf: scratch, pools, .. }: &mut Scratch,
     cancel: &Cancel,
 ) -> Result<Found, Stopped> {
     assert_eq!(vectors.len(), ivf.rows, "an index is searched with the vectors it was built for");
@@ -45,41 +48,31 @@ pub(super) fn search(
     }
     let lists = ivf.lists_to_probe(search.effort, passing);
     if !ivf.probing_pays(lists, passing) {
-        return exact(vectors, query, &search, work, cancel);
+        return exact(vectors, query, &search, pools, work, cancel);
     }
     let kind = vectors.vector_type();
-    scratch.query.resize(kind.dim(), 0.0);
-    floats::decode(kind.element(), query, &mut scratch.query);
-    ivf.coded.codec.prepare(&scratch.query, &ivf.origin, &mut scratch.coded);
+    let mut values = pools.vector(kind.dim());
+    floats::decode(kind.element(), query, &mut values);
+    ivf.coded.codec.prepare(&values, &ivf.origin, &mut scratch.coded);
     scratch.coded.begin(k);
     scratch.probed.clear();
     let certainty = ivf.certainty();
     let wanted = Wanted { vectors, query, allowed, within: search.within, certainty };
-    let query_square = scratch.query.iter().map(|value| value * value).sum();
-    let (listed, seen) = (0, 0);
-    let mut probing = Probing { ivf, wanted, query_square, lists, rows: k, cancel, listed, seen };
-    probing.nearest_lists(scratch, &mut work)?;
+    let query_square = values.iter().map(|value| value * value).sum();
+    let (rows, listed, seen) = (k, 0, 0);
+    let mut probing =
+        Probing { ivf, wanted, values: &values, query_square, lists, rows, cancel, listed, seen };
+    let probed = probing.nearest_lists(scratch, &mut work);
+    pools.put_vector(values);
+    probed?;
     scratch.coded.compare(&wanted, &mut work);
-    scratch.coded.top.drain_sorted(&mut scratch.found);
-    if scratch.found.len() < k && search.within == f32::INFINITY {
+    if scratch.coded.top.len() < k && search.within == f32::INFINITY {
         // Keys that are not finite, as sums of huge values are not.
-        return exact(vectors, query, &search, work, cancel);
+        return exact(vectors, query, &search, pools, work, cancel);
     }
-    let neighbors: Vec<Neighbor> = scratch.found.iter().map(|found| found.neighbor()).collect();
+    let mut neighbors = pools.results(k);
+    scratch.coded.top.drain_into(&mut neighbors);
     Ok(Found { neighbors, work })
-}
-
-/// Compares with every allowed row.
-fn exact(
-    vectors: &Vectors,
-    query: &[u8],
-    search: &Search<'_>,
-    mut work: Work,
-    cancel: &Cancel,
-) -> Result<Found, Stopped> {
-    let mut top = TopK::new(search.k);
-    scan(vectors, query, search.allowed, 0, &mut top, &mut work, cancel)?;
-    Ok(Found { neighbors: top.into_sorted(), work })
 }
 
 impl Ivf {
@@ -135,7 +128,7 @@ impl Probing<'_> {
         // A mask may leave lists empty.
         let ask = if self.wanted.allowed.is_some() { 2 * self.lists } else { self.lists };
         scratch.order.clear();
-        scratch.order.extend(self.ivf.coarse.nearest(&scratch.query, ask, &mut scratch.coarse));
+        scratch.order.extend(self.ivf.coarse.nearest(self.values, ask, &mut scratch.coarse));
         self.probe(&scratch.order, &[], &mut scratch.coded, work)?;
         if self.is_done() || scratch.order.len() >= all {
             return Ok(());
@@ -145,7 +138,7 @@ impl Probing<'_> {
             scratch.probed[list.id() as usize] = true;
         }
         scratch.order.clear();
-        scratch.order.extend(self.ivf.coarse.nearest(&scratch.query, all, &mut scratch.coarse));
+        scratch.order.extend(self.ivf.coarse.nearest(self.values, all, &mut scratch.coarse));
         self.probe(&scratch.order, &scratch.probed, &mut scratch.coded, work)
     }
 

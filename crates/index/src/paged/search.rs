@@ -2,11 +2,12 @@
 
 use super::records::{PagedLinks, PagesRead};
 use super::{Paged, PagedScratch};
+use crate::flat::exact;
 use crate::hnsw::{
-    Codes, Ended, HnswScratch, POOL_MAX, Rows, Walk, WalkScratch, exact, walk_pays, with_duplicates,
+    Codes, Ended, HnswScratch, POOL_MAX, Rows, Walk, WalkScratch, walk_pays, with_duplicates,
 };
 use crate::neighbors::Ranked;
-use crate::{Found, Search, Vectors, Work};
+use crate::{Found, Scratch, Search, Vectors, Work};
 use std::cell::RefCell;
 use vicinal_types::{Bitmap, Cancel, Stopped};
 
@@ -25,7 +26,7 @@ impl Paged {
         vectors: &Vectors,
         query: &[u8],
         search: &Search<'_>,
-        scratch: &mut PagedScratch,
+        Scratch { paged: scratch, pools, .. }: &mut Scratch,
         cancel: &Cancel,
     ) -> Result<Found, Stopped> {
         assert_eq!(
@@ -42,18 +43,19 @@ impl Paged {
             return Ok(Found { neighbors: Vec::new(), work });
         }
         if !walk_pays(&search, self.rows, passing) {
-            return exact(vectors, query, &search, work, cancel);
+            return exact(vectors, query, &search, pools, work, cancel);
         }
         let task = Task { search, passing, cancel };
         scratch.pages.begin(&self.records);
         let ended = self.walk(vectors, query, &task, scratch, &mut work)?;
         self.rank(vectors, query, scratch, &mut work);
         work.pages = scratch.pages.count();
-        let neighbors = with_duplicates(&self.duplicates, &search, &mut scratch.graph);
-        match ended {
-            Ended::Converged if neighbors.len() == k => Ok(Found { neighbors, work }),
-            Ended::Converged | Ended::OverBudget => exact(vectors, query, &search, work, cancel),
+        let neighbors = with_duplicates(&self.duplicates, &search, &mut scratch.graph, pools);
+        if ended == Ended::Converged && neighbors.len() == k {
+            return Ok(Found { neighbors, work });
         }
+        pools.put_results(neighbors);
+        exact(vectors, query, &search, pools, work, cancel)
     }
 
     /// Walks on the codes, along the links of the records.

@@ -1,5 +1,6 @@
 //! The index crate from outside: recall, masks, duplicates, stored bytes.
 
+mod allocations;
 mod calibration;
 mod conformance;
 mod data;
