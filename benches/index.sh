@@ -48,7 +48,7 @@ base=$dir/$name.base.npy
 
 # Lists by faiss's own advice, four times the root of the rows; subvectors of two
 # dimensions, for which faiss has its fastest scan.
-read -r rows dim < <(head -c 128 "$base" | tr -d '\0' | sed -n 's/.*(\([0-9]*\), \([0-9]*\)).*/\1 \2/p')
+read -r rows dim < <(head -c 128 "$base" | tr -cd '[:print:]' | sed -n 's/.*(\([0-9]*\), \([0-9]*\)).*/\1 \2/p')
 [[ -n ${dim:-} ]] || fail "$base is not a two-dimensional .npy"
 lists=$(awk -v rows="$rows" 'BEGIN { print int(4 * sqrt(rows)) }')
 product=lists=$lists,bits=4,subvectors=$((dim / 2))
