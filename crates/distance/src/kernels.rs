@@ -5,6 +5,7 @@ mod order;
 mod signs;
 mod transform;
 
+pub use codes::Facts;
 pub use signs::{Estimate, Way};
 
 #[cfg(target_arch = "aarch64")]
@@ -48,6 +49,9 @@ pub(crate) const ROWS_AHEAD: usize = 6;
 pub(crate) type Estimates =
     unsafe fn(&[u32; 32], &[f32; 32], &[f32; 32], Estimate, &mut [f32; 32]) -> u32;
 
+/// Turns sums over codes into least keys.
+pub(crate) type LeastKeys = unsafe fn(&[u32; 32], &Facts<'_>, &mut [f32; 32]) -> u32;
+
 /// One distance in both call shapes.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernel {
@@ -88,6 +92,7 @@ pub struct Kernels {
     pub(crate) table_sum: unsafe fn(&[f32], &[u8]) -> f32,
     pub(crate) table_sum_rows: unsafe fn(&[f32], &[u8], &mut [f32]),
     pub(crate) fastscan: unsafe fn(&[u8], &[u8], &mut [u32; 32]),
+    pub(crate) least_keys: LeastKeys,
     pub(crate) subset_sums: unsafe fn(&[f32], &mut [f32]),
     pub(crate) rotate_fht: unsafe fn(&mut [f32]),
     pub(crate) quantise_u8: unsafe fn(&[f32], f32, f32, &mut [u8]),
@@ -95,6 +100,7 @@ pub struct Kernels {
     pub(crate) way: unsafe fn(&[f32], &[f32], &mut [u8]) -> Way,
     pub(crate) estimates: Estimates,
     pub(crate) insert_sorted: unsafe fn(&mut [u64], u64) -> usize,
+    pub(crate) at_most: unsafe fn(&[f32], f32, &mut [u64]),
 }
 
 const _: () = assert!(

@@ -38,7 +38,7 @@ mod x86_64;
 
 pub use comparer::Comparer;
 pub use kernels::{
-    Estimate, ISA_VARIABLE, Isa, Kernels, SelectError, Way, available, from_environment, kernels,
-    select,
+    Estimate, Facts, ISA_VARIABLE, Isa, Kernels, SelectError, Way, available, from_environment,
+    kernels, select,
 };
 pub use prefetch::{prefetch, prefetch_far};

@@ -30,6 +30,7 @@ pub(crate) static KERNELS: Kernels = Kernels {
     table_sum: codes::table_sum,
     table_sum_rows: codes::table_sum_rows,
     fastscan: fastscan::fastscan,
+    least_keys: fastscan::least_keys,
     subset_sums: fastscan::subset_sums,
     rotate_fht: transform::rotate_fht,
     quantise_u8: transform::quantise_u8,
@@ -37,6 +38,7 @@ pub(crate) static KERNELS: Kernels = Kernels {
     way: signs::way,
     estimates: signs::estimates,
     insert_sorted: order::insert_sorted,
+    at_most: order::at_most,
 };
 
 /// All call shapes of a pair kernel.

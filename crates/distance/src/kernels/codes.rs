@@ -2,6 +2,27 @@
 
 use super::Kernels;
 
+/// What [`Kernels::least_keys`] makes keys with.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// What a lane's key begins with, beside `base`.
+    pub biases: &'a [f32; 32],
+    /// What a lane's sum counts.
+    pub scales: &'a [f32; 32],
+    /// How far off a lane's key is.
+    pub errors: &'a [f32; 32],
+    /// The key that all lanes begin with.
+    pub base: f32,
+    /// What sums are multiplied with first.
+    pub step: f32,
+    /// What is added to them then.
+    pub offset: f32,
+    /// How much of the errors is subtracted.
+    pub reach: f32,
+    /// Keys up to this are counted in.
+    pub bound: f32,
+}
+
 impl Kernels {
     /// Sums up table entries for a block of 32 codes of four bits a group.
     ///
@@ -18,6 +39,17 @@ impl Kernels {
         assert!(codes.len().is_multiple_of(64), "groups come in fours");
         // SAFETY: the instruction set is present, by the invariant of `Kernels`.
         unsafe { (self.fastscan)(codes, tables, sums) }
+    }
+
+    /// Turns the sums of 32 lanes into the least keys that their rows may have:
+    /// `keys[lane] = base + biases[lane] + scales[lane] · (step · sums[lane] +
+    /// offset) - reach · errors[lane]`. The bits of the answer are the lanes whose
+    /// key is at most `bound`. Sums must be below 2^31. The same on every
+    /// instruction set.
+    #[inline]
+    pub fn least_keys(&self, sums: &[u32; 32], facts: &Facts<'_>, keys: &mut [f32; 32]) -> u32 {
+        // SAFETY: the instruction set is present, by the invariant of `Kernels`.
+        unsafe { (self.least_keys)(sums, facts, keys) }
     }
 
     /// For every four values the sums of their sixteen subsets; bit i of an

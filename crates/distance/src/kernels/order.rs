@@ -1,4 +1,4 @@
-//! Kernels over sorted numbers.
+//! Kernels over sorted numbers, and the smallest of many.
 
 use super::Kernels;
 
@@ -13,5 +13,17 @@ impl Kernels {
         assert!(!numbers.is_empty(), "a number needs a place");
         // SAFETY: the instruction set is present, by the invariant of `Kernels`.
         unsafe { (self.insert_sorted)(numbers, number) }
+    }
+
+    /// Says which keys are at most `bound`: bit i of `words`, 64 bits a word, is
+    /// about `keys[i]`; bits behind the last key are zeros.
+    ///
+    /// # Panics
+    /// If `words` has not 64 bits for every 64 keys, the last ones included.
+    #[inline]
+    pub fn at_most(&self, keys: &[f32], bound: f32, words: &mut [u64]) {
+        assert_eq!(words.len(), keys.len().div_ceil(64), "each key has one bit");
+        // SAFETY: the instruction set is present, by the invariant of `Kernels`.
+        unsafe { (self.at_most)(keys, bound, words) }
     }
 }

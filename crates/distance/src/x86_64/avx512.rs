@@ -44,6 +44,7 @@ pub(crate) static KERNELS: Kernels = Kernels {
     table_sum: scalar::codes::table_sum,
     table_sum_rows: scalar::codes::table_sum_rows,
     fastscan: fastscan::fastscan,
+    least_keys: fastscan::least_keys,
     subset_sums: fastscan::subset_sums,
     rotate_fht: transform::rotate_fht,
     quantise_u8: transform::quantise_u8,
@@ -51,6 +52,7 @@ pub(crate) static KERNELS: Kernels = Kernels {
     way: signs::way,
     estimates: signs::estimates,
     insert_sorted: order::insert_sorted,
+    at_most: order::at_most,
 };
 
 pub(crate) fn is_detected() -> bool {

@@ -15,6 +15,31 @@ proptest! {
     }
 
     #[test]
+    fn every_table_has_the_same_least_keys(
+        sums in vec(0_u32..1 << 31, 32),
+        columns in vec(prop_oneof![9 => -1e3f32..1e3, 1 => special()], 96),
+        (base, step, offset) in (-1e3f32..1e3, 0f32..1e-3, -1e3f32..1e3),
+        (reach, bound) in (0f32..10.0, prop_oneof![9 => -1e3f32..1e6, 1 => special()]),
+    ) {
+        let sums = <[u32; 32]>::try_from(sums).expect("32 lanes");
+        let [biases, scales, errors] = columns.as_chunks::<32>().0 else { panic!("three columns") };
+        let facts = Facts { biases, scales, errors, base, step, offset, reach, bound };
+        let key = |lane: usize| {
+            let near = base + biases[lane] + scales[lane] * (step * sums[lane] as f32 + offset);
+            near - reach * errors[lane]
+        };
+        let expected = std::array::from_fn::<f32, 32, _>(key);
+        for kernels in available() {
+            let mut found = [f32::NAN; 32];
+            let passing = kernels.least_keys(&sums, &facts, &mut found);
+            assert_eq!(bits(&found), bits(&expected), "{kernels:?}");
+            for (lane, key) in found.iter().enumerate() {
+                assert_eq!(passing >> lane & 1 == 1, *key <= bound, "{kernels:?}: {key}");
+            }
+        }
+    }
+
+    #[test]
     fn every_table_sums_subsets_alike(
         values in vec(prop_oneof![9 => -1e3f32..1e3, 1 => special()], 0..=130),
     ) {

@@ -1,4 +1,4 @@
-//! Signs of ways, estimates and sorted numbers on every table.
+//! Signs of ways, estimates, sorted numbers and the smallest of many on every table.
 
 use crate::kernels::{Estimate, available};
 use crate::scalar;
@@ -52,6 +52,23 @@ proptest! {
                     keys[lane] == expected[lane] || (keys[lane] - expected[lane]).abs() <= allowed
                 );
                 prop_assert_eq!(below >> lane & 1 == 1, keys[lane] < bound);
+            }
+        }
+    }
+
+    #[test]
+    fn the_smallest_of_many_keys_are_marked(
+        keys in vec(prop_oneof![9 => -1e3_f32..1e3, 1 => Just(0.0), 1 => Just(f32::INFINITY)], 0..270),
+        bound in prop_oneof![
+            8 => -1e3_f32..1e3, 1 => Just(0.0), 1 => Just(f32::INFINITY), 1 => Just(f32::NEG_INFINITY)
+        ],
+    ) {
+        for kernels in available() {
+            let mut words = vec![u64::MAX; keys.len().div_ceil(64)];
+            kernels.at_most(&keys, bound, &mut words);
+            for at in 0..64 * words.len() {
+                let is_in = keys.get(at).is_some_and(|key| *key <= bound);
+                prop_assert_eq!(words[at / 64] >> (at % 64) & 1 == 1, is_in, "key {} of {:?}", at, kernels);
             }
         }
     }

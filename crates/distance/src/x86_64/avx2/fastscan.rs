@@ -8,6 +8,7 @@
 //! puts odd there, and one subtraction at the end tells them apart. (3) A place
 //! sees at most 256 groups of at most 255, which fits; then it is widened.
 
+use crate::kernels::Facts;
 use std::arch::x86_64::*;
 
 /// Groups summed in 16 bits.
@@ -68,6 +69,35 @@ fn stretch(codes: &[[u8; 32]], tables: &[[u8; 32]]) -> [__m256i; 2] {
             _mm256_set_m128i(_mm_unpackhi_epi16(even, odd), _mm_unpacklo_epi16(even, odd));
     }
     lanes
+}
+
+/// Eight lanes at a time; a comparison's upper bits are the mask.
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+pub(crate) fn least_keys(sums: &[u32; 32], facts: &Facts<'_>, keys: &mut [f32; 32]) -> u32 {
+    let (base, bound) = (_mm256_set1_ps(facts.base), _mm256_set1_ps(facts.bound));
+    let (step, offset) = (_mm256_set1_ps(facts.step), _mm256_set1_ps(facts.offset));
+    let reach = _mm256_set1_ps(facts.reach);
+    let mut passing = 0;
+    for at in (0..32).step_by(8) {
+        // SAFETY: eight numbers lie behind `at` in each array of 32; these loads
+        // need no alignment.
+        let (sums, bias, scale, error) = unsafe {
+            (
+                _mm256_loadu_si256(sums.as_ptr().add(at).cast()),
+                _mm256_loadu_ps(facts.biases.as_ptr().add(at)),
+                _mm256_loadu_ps(facts.scales.as_ptr().add(at)),
+                _mm256_loadu_ps(facts.errors.as_ptr().add(at)),
+            )
+        };
+        let sum = _mm256_add_ps(_mm256_mul_ps(step, _mm256_cvtepi32_ps(sums)), offset);
+        let near = _mm256_add_ps(_mm256_add_ps(base, bias), _mm256_mul_ps(scale, sum));
+        let least = _mm256_sub_ps(near, _mm256_mul_ps(reach, error));
+        let mask = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(least, bound));
+        passing |= mask.cast_unsigned() << at;
+        // SAFETY: eight floats lie behind `at`; this store needs no alignment.
+        unsafe { _mm256_storeu_ps(keys.as_mut_ptr().add(at), least) };
+    }
+    passing
 }
 
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]

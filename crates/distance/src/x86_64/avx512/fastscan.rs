@@ -4,6 +4,7 @@
 //! On Zen 4 this takes 0.92 (32 groups) to 0.97 (192 groups) of the time of the
 //! 256-bit form, so the table has it.
 
+use crate::kernels::Facts;
 use std::arch::x86_64::*;
 
 /// Groups summed in 16 bits; the four quarters of a register are added in 16
@@ -85,6 +86,34 @@ const ORDER: __m512i = {
     // SAFETY: both types are 64 bytes and every value of them is valid.
     unsafe { std::mem::transmute::<[u16; 32], __m512i>(order) }
 };
+
+/// Sixteen lanes at a time; a comparison's mask is the answer.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")]
+pub(crate) fn least_keys(sums: &[u32; 32], facts: &Facts<'_>, keys: &mut [f32; 32]) -> u32 {
+    let (base, bound) = (_mm512_set1_ps(facts.base), _mm512_set1_ps(facts.bound));
+    let (step, offset) = (_mm512_set1_ps(facts.step), _mm512_set1_ps(facts.offset));
+    let reach = _mm512_set1_ps(facts.reach);
+    let mut passing = 0;
+    for at in [0, 16] {
+        // SAFETY: sixteen numbers lie behind `at` in each array of 32; these
+        // loads need no alignment.
+        let (sums, bias, scale, error) = unsafe {
+            (
+                _mm512_loadu_si512(sums.as_ptr().add(at).cast()),
+                _mm512_loadu_ps(facts.biases.as_ptr().add(at)),
+                _mm512_loadu_ps(facts.scales.as_ptr().add(at)),
+                _mm512_loadu_ps(facts.errors.as_ptr().add(at)),
+            )
+        };
+        let sum = _mm512_add_ps(_mm512_mul_ps(step, _mm512_cvtepi32_ps(sums)), offset);
+        let near = _mm512_add_ps(_mm512_add_ps(base, bias), _mm512_mul_ps(scale, sum));
+        let least = _mm512_sub_ps(near, _mm512_mul_ps(reach, error));
+        passing |= u32::from(_mm512_cmp_ps_mask::<_CMP_LE_OQ>(least, bound)) << at;
+        // SAFETY: sixteen floats lie behind `at`; this store needs no alignment.
+        unsafe { _mm512_storeu_ps(keys.as_mut_ptr().add(at), least) };
+    }
+    passing
+}
 
 /// A mask includes a value in four of eight sums; the other eight are these and
 /// the last value. On Zen 4, sixteen sums at once take 1.7 times as long.

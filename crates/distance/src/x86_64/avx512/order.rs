@@ -1,4 +1,4 @@
-//! Sorted numbers with AVX-512.
+//! Sorted numbers and the smallest of many with AVX-512.
 //!
 //! Plainly: from the end on, every number above the new one moves up by one
 //! place. Tricks: (1) eight at a time, (2) the comparison's mask is that of the
@@ -40,4 +40,22 @@ pub(crate) fn insert_sorted(numbers: &mut [u64], number: u64) -> usize {
     let at = end - above.count_ones() as usize;
     numbers[at] = number;
     at
+}
+
+/// Sixteen keys at a time; a comparison's mask is a quarter of the word.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")]
+pub(crate) fn at_most(keys: &[f32], bound: f32, words: &mut [u64]) {
+    let (blocks, rest) = keys.as_chunks::<64>();
+    let (words, last) = words.split_at_mut(blocks.len());
+    let bounds = _mm512_set1_ps(bound);
+    for (block, word) in blocks.iter().zip(words) {
+        *word = 0;
+        for (at, keys) in block.as_chunks::<16>().0.iter().enumerate() {
+            // SAFETY: the array holds sixteen floats; this load needs no alignment.
+            let keys = unsafe { _mm512_loadu_ps(keys.as_ptr()) };
+            let mask = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(keys, bounds);
+            *word |= u64::from(mask) << (16 * at);
+        }
+    }
+    crate::scalar::order::at_most(rest, bound, last);
 }
