@@ -316,10 +316,10 @@ impl Index {
     pub fn hot_bytes(&self) -> usize {
         match self {
             Self::Graph(graph) => graph.hot_bytes(),
+            Self::Ivf(ivf) => ivf.hot_bytes(),
             Self::Flat(_)
             | Self::Hnsw(_)
             | Self::FlatCoded(_)
-            | Self::Ivf(_)
             | Self::Paged(_)
             | Self::HnswRs(_)
             | Self::Faiss(_) => 0,
@@ -331,10 +331,10 @@ impl Index {
     pub fn hot_copy(&self) -> Option<Self> {
         match self {
             Self::Graph(graph) => Some(Self::Graph(Box::new(graph.hot_copy()?))),
+            Self::Ivf(ivf) => Some(Self::Ivf(Box::new(ivf.hot_copy()?))),
             Self::Flat(_)
             | Self::Hnsw(_)
             | Self::FlatCoded(_)
-            | Self::Ivf(_)
             | Self::Paged(_)
             | Self::HnswRs(_)
             | Self::Faiss(_) => None,

@@ -80,6 +80,17 @@ impl Ivf {
             + self.coded.codec.bytes()
     }
 
+    /// Bytes that a copy in large pages takes.
+    pub(crate) fn hot_bytes(&self) -> usize {
+        self.coded.blocks.words().bytes().len()
+    }
+
+    /// The same index, its lists in large pages where the system has them.
+    pub(crate) fn hot_copy(&self) -> Option<Self> {
+        let coded = Coded { blocks: self.coded.blocks.hot_copy()?, ..self.coded.clone() };
+        Some(Self { coded, ..self.clone() })
+    }
+
     pub(crate) fn params(&self) -> IvfParams {
         self.params
     }

@@ -39,7 +39,7 @@ pub(super) fn build(
     cancel: &Cancel,
 ) -> Result<Ivf, IndexError> {
     let dim = vectors.vector_type().dim();
-    let lists = list_count(params.lists, vectors.len());
+    let lists = list_count(params, vectors.len());
     let per_byte = SAMPLE_BYTES_MAX / (dim * size_of::<f32>());
     let rows = sample(vectors.len(), (ROWS_PER_CENTROID * lists).min(per_byte), params.seed);
     let values = gather(vectors, &rows);
@@ -93,10 +93,16 @@ pub(super) fn shape(codes: IvfCodes, dim: usize) -> Option<Shape> {
     Some(Shape { dim: rotation(dim).rotated_dim(), subvectors, bits, is_anisotropic })
 }
 
+/// Of codes that cost little a row, long lists: as many centroids as rows of a
+/// probed list cost more to choose from than they save.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a square root")]
-fn list_count(declared: u32, rows: u32) -> usize {
-    let lists =
-        if declared == 0 { (4.0 * f64::from(rows).sqrt()).round() as u32 } else { declared };
+fn list_count(params: IvfParams, rows: u32) -> usize {
+    let of_root = match params.codes {
+        IvfCodes::Pq { bits: 4, .. } | IvfCodes::Scann { .. } => 2.0,
+        IvfCodes::None | IvfCodes::Sq8 | IvfCodes::Pq { .. } | IvfCodes::Rabitq { .. } => 4.0,
+    };
+    let by_rows = (of_root * f64::from(rows).sqrt()).round() as u32;
+    let lists = if params.lists == 0 { by_rows } else { params.lists };
     lists.min(rows) as usize
 }
 

@@ -17,8 +17,12 @@ use zerocopy::IntoBytes;
 /// From so many centroids on, codes are worth their tables.
 const CODES_MIN: u32 = 256;
 
-/// Deviations of a code within which a centroid is compared itself.
+/// Deviations of a code within which a centroid is compared itself, to put a row
+/// in its list.
 const DEVIATIONS: f32 = 2.5;
+
+/// The same for the lists to probe: it matters little which of the last ones are.
+const PROBING_DEVIATIONS: f32 = 1.0;
 
 /// The rotation of the codes; any would do.
 const SEED: u64 = 0x6c69_7374;
@@ -83,6 +87,16 @@ impl Coarse {
         count: usize,
         scratch: &'a mut CoarseScratch,
     ) -> &'a [Ranked] {
+        self.find(query, count, PROBING_DEVIATIONS, scratch)
+    }
+
+    fn find<'a>(
+        &self,
+        query: &[f32],
+        count: usize,
+        deviations: f32,
+        scratch: &'a mut CoarseScratch,
+    ) -> &'a [Ranked] {
         let CoarseScratch { coded, keys, found, work } = scratch;
         coded.begin(count);
         match &self.codes {
@@ -92,7 +106,7 @@ impl Coarse {
                     query: query.as_bytes(),
                     allowed: None,
                     within: f32::INFINITY,
-                    certainty: Certainty::Deviations(DEVIATIONS),
+                    certainty: Certainty::Deviations(deviations),
                 };
                 codes.coded.codec.prepare(query, &codes.mean, coded);
                 codes.coded.scan(&codes.part(query, &self.centroids), &wanted, coded, work);
@@ -121,7 +135,8 @@ impl Coarse {
         let nothing = Ranked::new(f32::INFINITY, 0);
         if self.codes.is_some() {
             for (at, row) in rows.chunks_exact(dim).enumerate() {
-                found(at, self.nearest(row, 1, scratch).first().copied().unwrap_or(nothing));
+                let nearest = self.find(row, 1, DEVIATIONS, scratch).first();
+                found(at, nearest.copied().unwrap_or(nothing));
             }
             return;
         }

@@ -3,9 +3,10 @@
 use super::{Ivf, IvfScratch};
 use crate::flat::exact;
 use crate::neighbors::Ranked;
-use crate::quantise::coded::{Certainty, Codec, CodedScratch, Part, Wanted};
+use crate::quantise::coded::{BLOCKS_AHEAD, Certainty, Codec, CodedScratch, Part, Wanted};
 use crate::quantise::floats;
 use crate::{Found, Scratch, Search, Vectors, Work};
+use vicinal_distance::prefetch_far;
 use vicinal_types::{Bitmap, Cancel, Metric, Stopped};
 
 /// Lists probed between two looks at the clock.
@@ -115,7 +116,8 @@ impl Ivf {
             Codec::Scalar(_) => 3.0,
             // One more bit halves the deviation: more of them are still few rows.
             Codec::Rabitq(rabitq) if rabitq.bits() == 1 => 2.0,
-            Codec::Product(_) | Codec::Rabitq(_) => 2.5,
+            Codec::Rabitq(_) => 2.5,
+            Codec::Product(_) => 2.0,
         })
     }
 }
@@ -153,7 +155,7 @@ impl Probing<'_> {
         scratch: &mut CodedScratch,
         work: &mut Work,
     ) -> Result<(), Stopped> {
-        for nearest in order {
+        for (at, nearest) in order.iter().enumerate() {
             let list = nearest.id();
             if self.is_done() {
                 break;
@@ -173,12 +175,24 @@ impl Probing<'_> {
                 self.cancel.check()?;
             }
             work.lists += 1;
+            if let Some(next) = order.get(at + 1) {
+                self.ask_for(next.id());
+            }
             let part = self.part(list, nearest.key());
             let seen = self.ivf.coded.scan(&part, &self.wanted, scratch, work);
             self.seen += seen;
             self.listed += usize::from(seen > 0);
         }
         Ok(())
+    }
+
+    /// Asks for the first blocks of a list.
+    #[inline]
+    fn ask_for(&self, list: u32) {
+        let (start, end) = (self.ivf.starts[list as usize], self.ivf.starts[list as usize + 1]);
+        for block in start..end.min(start + BLOCKS_AHEAD) {
+            prefetch_far(self.ivf.coded.blocks.words_of(block));
+        }
     }
 
     fn metric(&self) -> Metric {

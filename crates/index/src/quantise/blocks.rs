@@ -13,6 +13,7 @@
 //! The last block of a list is filled up with row 0 and zeros, never looked at.
 
 use super::words::Words;
+use crate::hot::Hot;
 use zerocopy::{FromBytes, IntoBytes, transmute_ref};
 
 /// Rows of a block.
@@ -86,6 +87,19 @@ impl Blocks {
 
     pub(crate) fn words(&self) -> &Words {
         &self.words
+    }
+
+    /// The words of a block.
+    #[inline]
+    pub(crate) fn words_of(&self, block: usize) -> &[u32] {
+        let words = self.layout.words();
+        &self.words.get()[block * words..(block + 1) * words]
+    }
+
+    /// The same blocks in memory of their own, in large pages where the system has
+    /// them.
+    pub(crate) fn hot_copy(&self) -> Option<Self> {
+        Self::new(Words::new(Hot::copy(self.words.bytes())?)?, self.layout)
     }
 
     /// The blocks of a range.

@@ -17,11 +17,16 @@ use super::tables::Tables;
 use crate::neighbors::Ranked;
 use crate::{TopK, Vectors, Work};
 use std::ops::Range;
-use vicinal_distance::{kernels, prefetch};
+use vicinal_distance::{Facts, kernels, prefetch, prefetch_far};
 use vicinal_types::Bitmap;
 
-/// Candidates collected before they are compared.
-const CANDIDATES: usize = 64;
+/// Candidates collected before they are compared: more of them are compared in a
+/// better order, fewer move the bound earlier. Measured.
+const CANDIDATES: usize = 128;
+
+/// How many blocks ahead of their turn codes are asked for, and how many of the next
+/// list: the hardware's own stream prefetcher stops where pages end. Measured.
+pub(crate) const BLOCKS_AHEAD: usize = 4;
 
 /// How codes are made and read.
 #[derive(Clone, Debug)]
@@ -185,7 +190,7 @@ impl Coded {
             Codec::Product(product) if product.shape().bits == 8 => {
                 let products = std::mem::take(&mut scratch.products);
                 let reach = part.reach * wanted.certainty.deviations();
-                let seen = self.each(part, wanted, scratch, work, |block, lower| {
+                let seen = self.each(part, wanted, scratch, work, |block, bound, lower| {
                     let mut sums = [0.0; LANES];
                     kernels().table_sum_rows(&products, block.codes, &mut sums);
                     let (bias, scale, error) = (block.bias(), block.scale(), block.error());
@@ -193,6 +198,7 @@ impl Coded {
                         let mid = part.base + bias[lane] + scale[lane] * sums[lane];
                         lower[lane] = mid - reach * error[lane];
                     }
+                    below(lower, bound)
                 });
                 scratch.products = products;
                 seen
@@ -218,13 +224,18 @@ impl Coded {
         };
         let (step, offset) = (tables.step, tables.offset + rounding);
         let reach = part.reach * deviations;
-        let seen = self.each(part, wanted, scratch, work, |block, lower| {
-            let sums = tables.sums(block.codes);
-            let (bias, scale, error) = (block.bias(), block.scale(), block.error());
-            for lane in 0..LANES {
-                let sum = step * sums[lane].cast_signed() as f32 + offset;
-                lower[lane] = part.base + bias[lane] + scale[lane] * sum - reach * error[lane];
-            }
+        let seen = self.each(part, wanted, scratch, work, |block, bound, lower| {
+            let facts = Facts {
+                biases: block.bias(),
+                scales: block.scale(),
+                errors: block.error(),
+                base: part.base,
+                step,
+                offset,
+                reach,
+                bound,
+            };
+            kernels().least_keys(&tables.sums(block.codes), &facts, lower)
         });
         scratch.tables = tables;
         seen
@@ -245,7 +256,7 @@ impl Coded {
             Certainty::Always(_) => 1.0,
         };
         let product_error = weight * query.error * scalar.range().norm_max;
-        let seen = self.each(part, wanted, scratch, work, |block, lower| {
+        let seen = self.each(part, wanted, scratch, work, |block, bound, lower| {
             let keys = scalar.keys(&query, block.codes);
             let (bias, error) = (block.bias(), block.error());
             if scalar.is_l2() {
@@ -261,13 +272,15 @@ impl Coded {
                     lower[lane] = mid - product_error - slack * error[lane];
                 }
             }
+            below(lower, bound)
         });
         scratch.scalar = query;
         seen
     }
 
     /// Goes through the blocks that have allowed rows: `lower` writes the least
-    /// keys of a block's rows, and those that are not too large are collected.
+    /// keys of a block's rows and says which are at most a bound; these rows are
+    /// collected.
     #[inline]
     fn each(
         &self,
@@ -275,20 +288,22 @@ impl Coded {
         wanted: &Wanted<'_>,
         scratch: &mut CodedScratch,
         work: &mut Work,
-        mut lower: impl FnMut(&Block<'_>, &mut [f32; LANES]),
+        mut lower: impl FnMut(&Block<'_>, f32, &mut [f32; LANES]) -> u32,
     ) -> usize {
         let (mut rest, mut seen) = (part.rows, 0);
         let mut bound = scratch.bound(wanted);
         let mut keys = [0.0; LANES];
-        for block in self.blocks.range(part.blocks.clone()) {
+        for (at, block) in part.blocks.clone().zip(self.blocks.range(part.blocks.clone())) {
+            if at + BLOCKS_AHEAD < part.blocks.end {
+                prefetch_far(self.blocks.words_of(at + BLOCKS_AHEAD));
+            }
             let lanes = alive(&block, rest.min(LANES), wanted.allowed);
             rest = rest.saturating_sub(LANES);
             seen += lanes.count_ones() as usize;
             if lanes == 0 {
                 continue;
             }
-            lower(&block, &mut keys);
-            let passing = below(&keys, slackened(bound, wanted.certainty)) & lanes;
+            let passing = lower(&block, slackened(bound, wanted.certainty), &mut keys) & lanes;
             if passing == 0 {
                 continue;
             }

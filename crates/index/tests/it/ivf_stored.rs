@@ -48,12 +48,15 @@ fn an_opened_index_finds_the_same_with_the_same_work() {
     for (params, sections) in &*STORED {
         let built = build(*params, &VECTORS, 1);
         let opened = open(sections, &VECTORS).expect("its own bytes");
+        let hot = opened.hot_copy();
+        assert_eq!(hot.is_some(), opened.hot_bytes() > 0);
         let shifted = sections.iter().map(|(kind, version, bytes)| {
             let longer = [&[0], &bytes[..]].concat();
             (*kind, *version, Bytes::from(longer).slice(1..))
         });
         let shifted = open(&shifted.collect::<Vec<_>>(), &VECTORS);
-        for index in [&opened, &shifted.expect("alignment does not matter")] {
+        let shifted = shifted.expect("alignment does not matter");
+        for index in [&opened, &shifted].into_iter().chain(&hot) {
             assert!(index.sections() == *sections, "{params}");
             assert_eq!((index.bytes(), index.params()), (built.bytes(), *params));
             assert_eq!(index.kind(), built.kind());

@@ -38,13 +38,16 @@ fn few_rows_are_scanned() {
 
 #[test]
 fn lists_are_many_but_not_of_a_few_rows() {
-    let check = |rows, declared, expected| assert_eq!(list_count(rows, declared), expected);
+    let check = |rows, declared, expected| {
+        assert_eq!(list_count(rows, LISTS_OF_ROOT, declared), expected);
+    };
     check(1_000_000, 0, 4_000);
     check(1_000, 0, 31);
     check(1_000, 100, 31);
     check(1_000_000, 1_024, 1_024);
     check(16_777_216, 0, 16_384);
     check(10, 0, 1);
+    assert_eq!(list_count(1_000_000, LISTS_OF_ROOT / 2, 0), 2_000);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IvfParams {
     /// Lists that the rows are sorted into, at most
-    /// [`LISTS_MAX`](crate::limits::LISTS_MAX); 0 for four times the square root
+    /// [`LISTS_MAX`](crate::limits::LISTS_MAX); 0 for two or four times the square root
     /// of the rows. Never more than there are rows.
     pub lists: u32,
     /// What the rows of a list are compared by first.
