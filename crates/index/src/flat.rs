@@ -11,7 +11,7 @@ mod coded;
 
 use crate::index::{FLAT, VERSION, section};
 use crate::scratch::Pools;
-use crate::{Found, IndexError, Scratch, Search, Section, Vectors, Work, scan};
+use crate::{Found, IndexError, Scratch, Search, Section, TopK, Vectors, Work, scan, scan_many};
 use bytes::Bytes;
 use vicinal_types::{Cancel, Stopped};
 
@@ -38,6 +38,20 @@ impl Flat {
         cancel: &Cancel,
     ) -> Result<Found, Stopped> {
         exact(vectors, query, search, pools, Work::default(), cancel)
+    }
+
+    /// [`Self::search`] for each of the contiguous `queries`.
+    pub(crate) fn search_many(
+        &self,
+        vectors: &Vectors,
+        queries: &[u8],
+        search: &Search<'_>,
+        cancel: &Cancel,
+    ) -> Result<Vec<Found>, Stopped> {
+        let count = queries.len() / vectors.vector_type().row_bytes();
+        let (mut tops, mut work) = (vec![TopK::new(search.k); count], Work::default());
+        scan_many(vectors, queries, search.allowed, 0, &mut tops, &mut work, cancel)?;
+        Ok(tops.into_iter().map(|top| Found { neighbors: top.into_sorted(), work }).collect())
     }
 
     pub(crate) fn sections(&self) -> Vec<Section> {

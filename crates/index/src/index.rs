@@ -147,6 +147,14 @@ impl Search<'_> {
     }
 }
 
+impl Found {
+    /// Leaves out what is farther.
+    fn cut(&mut self, within: f32) {
+        let count = self.neighbors.partition_point(|found| found.key <= within);
+        self.neighbors.truncate(count);
+    }
+}
+
 impl Index {
     /// Builds an index over all rows, on all threads of `pool`.
     ///
@@ -221,8 +229,53 @@ impl Index {
             Self::HnswRs(graph) => graph.search(vectors, query, search, cancel),
             Self::Faiss(faiss) => faiss.search(vectors, query, search, cancel),
         }?;
-        let within = found.neighbors.partition_point(|found| found.key <= search.within);
-        found.neighbors.truncate(within);
+        found.cut(search.within);
+        Ok(found)
+    }
+
+    /// Whether [`search_many`](Self::search_many) of an index with these parameters
+    /// costs less than the searches one by one.
+    pub fn takes_many(params: &IndexParams) -> bool {
+        match params {
+            IndexParams::Flat => true,
+            IndexParams::FlatCodes(_)
+            | IndexParams::Hnsw(_)
+            | IndexParams::Graph(_)
+            | IndexParams::Ivf(_)
+            | IndexParams::Paged(_)
+            | IndexParams::HnswRs(_)
+            | IndexParams::Faiss(_) => false,
+        }
+    }
+
+    /// [`search`](Self::search) for each of the contiguous `queries`.
+    ///
+    /// # Errors
+    /// [`Stopped`] when `cancel` says so.
+    ///
+    /// # Panics
+    /// As [`search`](Self::search), or if `queries` are not whole stored vectors.
+    pub fn search_many(
+        &self,
+        vectors: &Vectors,
+        queries: &[u8],
+        search: &Search<'_>,
+        scratch: &mut Scratch,
+        cancel: &Cancel,
+    ) -> Result<Vec<Found>, Stopped> {
+        let row_bytes = vectors.vector_type().row_bytes();
+        assert!(queries.len().is_multiple_of(row_bytes), "a stored vector has {row_bytes} bytes");
+        let Self::Flat(flat) = self else {
+            let queries = queries.chunks_exact(row_bytes);
+            return queries
+                .map(|query| self.search(vectors, query, search, scratch, cancel))
+                .collect();
+        };
+        if let Some(allowed) = search.allowed {
+            assert_eq!(allowed.len(), vectors.len() as usize, "a mask has one bit a row");
+        }
+        let mut found = flat.search_many(vectors, queries, search, cancel)?;
+        found.iter_mut().for_each(|found| found.cut(search.within));
         Ok(found)
     }
 

@@ -61,6 +61,6 @@ pub use index::{Found, Index, IndexParams, Progress, Search, Section, section};
 pub use ivf::Ivf;
 pub use neighbors::{Neighbor, TopK, Work};
 pub use paged::Paged;
-pub use scan::scan;
+pub use scan::{scan, scan_many};
 pub use scratch::{Scratch, ScratchCounters, ScratchOptions, ScratchStats};
 pub use vectors::Vectors;

@@ -1,8 +1,12 @@
 //! Comparing with every row: exact.
 
+mod many;
+
 use crate::{TopK, Vectors, Work};
-use vicinal_distance::prefetch;
+use vicinal_distance::{kernels, prefetch};
 use vicinal_types::{Bitmap, Cancel, Stopped};
+
+pub use many::scan_many;
 
 /// Bytes of the rows compared between two looks at the clock: small beside the
 /// first cache, so that the loop over keys finds them there.
@@ -75,9 +79,17 @@ impl Scan<'_> {
         let keys = &mut keys[..count];
         self.vectors.comparer().keys(self.query, self.vectors.rows(first, count), keys);
         self.work.distances += count as u64;
-        for (at, (row, &key)) in (self.base_row + first..).zip(&*keys).enumerate() {
-            if key <= self.top.threshold() && passes(at) {
-                self.top.push(key, row);
+        let mut near = [0; BLOCK_ROWS_MAX / 64];
+        let near = &mut near[..count.div_ceil(64)];
+        kernels().at_most(keys, self.top.threshold(), near);
+        for (word_at, word) in near.iter_mut().enumerate() {
+            while *word != 0 {
+                let at = 64 * word_at + word.trailing_zeros() as usize;
+                *word &= *word - 1;
+                if passes(at) {
+                    #[expect(clippy::cast_possible_truncation, reason = "below BLOCK_ROWS_MAX")]
+                    self.top.push(keys[at], self.base_row + first + at as u32);
+                }
             }
         }
     }
