@@ -11,12 +11,14 @@ use rayon::prelude::*;
 use std::cell::RefCell;
 use std::sync::{Arc, mpsc};
 use vicinal_distance::{Comparer, kernels};
-use vicinal_index::{Found, Neighbor, Scratch, Search as IndexSearch, TopK, Work, scan};
+use vicinal_index::{
+    Found, Index, Neighbor, Scratch, Search as IndexSearch, TopK, Vectors, Work, scan_many,
+};
 use vicinal_planner::{
     Calibration, EffortUnit, Indexed, SearchPlan, choose_effort, estimate_nanos,
 };
 use vicinal_types::{
-    Cancel, Column, Error, Nearer, Result, Stopped, VectorInput, VectorType, limits,
+    Bitmap, Cancel, Column, Error, Nearer, Result, Stopped, VectorInput, VectorType, limits,
 };
 
 /// A search that should take less runs where it is asked for: handing it to
@@ -25,6 +27,9 @@ const INLINE_NANOS_MAX: u64 = 500_000;
 
 /// A search of one query that should take longer is spread over the pool.
 const SPREAD_NANOS_MIN: u64 = 1_000_000;
+
+/// Queries that go over the rows of a segment together.
+const QUERIES_TOGETHER_MAX: usize = 64;
 
 thread_local! {
     /// What index searches of this thread use again and again.
@@ -54,6 +59,9 @@ struct Candidate {
     segment: usize,
     row: u32,
 }
+
+/// The nearest rows of one query, nearest first, and the distances computed.
+type Answer = (Vec<Candidate>, u64);
 
 impl Engine {
     /// Finds the nearest rows of each query vector. A cheap search runs before
@@ -186,19 +194,25 @@ fn plan(segment: &SegmentView, column: &Column, search: &Search) -> SearchPlan {
 impl Prepared {
     /// Runs the search; on the pool its parts may be spread over more threads.
     fn run(&self, on_pool: bool) -> Result<SearchAnswer> {
-        let queries: Vec<&[u8]> = self.queries.chunks_exact(self.kind.row_bytes()).collect();
         let mut report = SearchReport::default();
         let spread = on_pool && self.estimated_nanos >= SPREAD_NANOS_MIN;
-        let found: Vec<_> = match queries.as_slice() {
-            [query] => vec![self.run_query(query, spread)?],
-            queries if spread => queries
-                .par_iter()
-                .map(|query| self.run_query(query, false))
-                .collect::<Result<_, _>>()?,
-            queries => queries
-                .iter()
-                .map(|query| self.run_query(query, false))
-                .collect::<Result<_, _>>()?,
+        let row_bytes = self.kind.row_bytes();
+        let count = self.queries.len() / row_bytes;
+        let found: Vec<Answer> = if count == 1 {
+            self.run_queries(&self.queries, spread)?
+        } else {
+            let threads = if spread { rayon::current_num_threads() } else { 1 };
+            let groups = self.queries.chunks(self.queries_together(count, threads) * row_bytes);
+            let found: Vec<Vec<Answer>> = if spread {
+                let groups: Vec<&[u8]> = groups.collect();
+                groups
+                    .par_iter()
+                    .map(|group| self.run_queries(group, false))
+                    .collect::<Result<_, _>>()?
+            } else {
+                groups.map(|group| self.run_queries(group, false)).collect::<Result<_, _>>()?
+            };
+            found.into_iter().flatten().collect()
         };
         let wanted = Wanted::new(&self.live.info.spec.schema, &self.search.columns)?;
         let comparer = Comparer::new(self.kind, kernels());
@@ -213,61 +227,101 @@ impl Prepared {
         Ok(SearchAnswer { results, nearer: Nearer::of(self.kind.metric()), report })
     }
 
-    /// The nearest rows of all segments, nearest first, and the distances computed.
-    fn run_query(&self, query: &[u8], spread: bool) -> Result<(Vec<Candidate>, u64), Stopped> {
-        let segments = 0..self.view.segments.len();
-        let found: Vec<(Vec<Candidate>, u64)> = if spread {
-            segments
-                .into_par_iter()
-                .map(|at| self.run_segment(query, at))
-                .collect::<Result<_, _>>()?
-        } else {
-            segments.map(|at| self.run_segment(query, at)).collect::<Result<_, _>>()?
+    /// How many queries go over the segments together: where rows are scanned they
+    /// are read once for all, but every thread should have some.
+    fn queries_together(&self, count: usize, threads: usize) -> usize {
+        let is_shared = |(segment, plan): (&SegmentView, &SearchPlan)| match (segment, plan) {
+            (_, SearchPlan::Scan) => true,
+            (SegmentView::Memory(_), SearchPlan::Index { .. }) => false,
+            (SegmentView::Sealed(sealed), SearchPlan::Index { .. }) => sealed
+                .index(self.column.id)
+                .is_some_and(|built| Index::takes_many(&built.index().params())),
         };
-        let distances = found.iter().map(|(_, distances)| distances).sum();
-        let mut candidates: Vec<Candidate> =
-            found.into_iter().flat_map(|(candidates, _)| candidates).collect();
-        // Ties go to the older segment and the lower row, as within a segment.
-        candidates.sort_by(|a, b| {
-            a.key.total_cmp(&b.key).then((a.segment, a.row).cmp(&(b.segment, b.row)))
-        });
-        candidates.truncate(self.search.k);
-        Ok((candidates, distances))
+        let is_any_shared = self.view.segments.iter().zip(&self.plans).any(is_shared);
+        if is_any_shared { count.div_ceil(threads).clamp(1, QUERIES_TOGETHER_MAX) } else { 1 }
     }
 
-    fn run_segment(&self, query: &[u8], at: usize) -> Result<(Vec<Candidate>, u64), Stopped> {
+    /// The nearest rows of all segments for each of the contiguous queries.
+    fn run_queries(&self, queries: &[u8], spread: bool) -> Result<Vec<Answer>, Stopped> {
+        let segments = 0..self.view.segments.len();
+        let found: Vec<Vec<Found>> = if spread {
+            segments
+                .into_par_iter()
+                .map(|at| self.run_segment(queries, at))
+                .collect::<Result<_, _>>()?
+        } else {
+            segments.map(|at| self.run_segment(queries, at)).collect::<Result<_, _>>()?
+        };
+        let mut answers = vec![(Vec::new(), 0); queries.len() / self.kind.row_bytes()];
+        for (segment, found) in found.iter().enumerate() {
+            for ((candidates, distances), found) in answers.iter_mut().zip(found) {
+                let candidate =
+                    |found: &Neighbor| Candidate { key: found.key, segment, row: found.row };
+                candidates.extend(found.neighbors.iter().map(candidate));
+                *distances += found.work.distances;
+            }
+        }
+        for (candidates, _) in &mut answers {
+            // Ties go to the older segment and the lower row, as within a segment.
+            candidates.sort_by(|a: &Candidate, b| {
+                a.key.total_cmp(&b.key).then((a.segment, a.row).cmp(&(b.segment, b.row)))
+            });
+            candidates.truncate(self.search.k);
+        }
+        Ok(answers)
+    }
+
+    /// What each query finds in a segment; nothing at all where no row lives.
+    fn run_segment(&self, queries: &[u8], at: usize) -> Result<Vec<Found>, Stopped> {
         self.cancel.check()?;
         let segment = &self.view.segments[at];
         let live_rows = usize::try_from(segment.live_count()).unwrap_or(usize::MAX);
         let k = self.search.k.min(live_rows);
         if k == 0 {
-            return Ok((Vec::new(), 0));
+            return Ok(Vec::new());
         }
-        let found = match segment {
-            SegmentView::Memory(memory) => self.scan_memory(query, memory, k)?,
-            SegmentView::Sealed(sealed) => self.search_sealed(query, sealed, self.plans[at], k)?,
-        };
-        let candidate = |found: Neighbor| Candidate { key: found.key, segment: at, row: found.row };
-        Ok((found.neighbors.into_iter().map(candidate).collect(), found.work.distances))
+        match segment {
+            SegmentView::Memory(memory) => self.scan_memory(queries, memory, k),
+            SegmentView::Sealed(sealed) => self.search_sealed(queries, sealed, self.plans[at], k),
+        }
     }
 
-    fn scan_memory(&self, query: &[u8], memory: &MemoryView, k: usize) -> Result<Found, Stopped> {
-        let (mut top, mut work) = (TopK::new(k), Work::default());
-        for PlacedChunk { first_row, chunk } in &memory.chunks {
-            let vectors = &chunk.rows.vectors(self.column.id).vectors;
-            let live = memory.live.as_deref();
-            scan(vectors, query, live, *first_row, &mut top, &mut work, &self.cancel)?;
+    fn scan_memory(
+        &self,
+        queries: &[u8],
+        memory: &MemoryView,
+        k: usize,
+    ) -> Result<Vec<Found>, Stopped> {
+        let live = memory.live.as_deref();
+        let chunks = memory.chunks.iter().map(|PlacedChunk { first_row, chunk }| {
+            (&chunk.rows.vectors(self.column.id).vectors, *first_row)
+        });
+        self.scan(queries, chunks, live, k)
+    }
+
+    /// Compares with all rows of some parts of a segment.
+    fn scan<'a>(
+        &self,
+        queries: &[u8],
+        parts: impl Iterator<Item = (&'a Vectors, u32)>,
+        live: Option<&Bitmap>,
+        k: usize,
+    ) -> Result<Vec<Found>, Stopped> {
+        let mut tops = vec![TopK::new(k); queries.len() / self.kind.row_bytes()];
+        let mut work = Work::default();
+        for (vectors, first_row) in parts {
+            scan_many(vectors, queries, live, first_row, &mut tops, &mut work, &self.cancel)?;
         }
-        Ok(Found { neighbors: top.into_sorted(), work })
+        Ok(tops.into_iter().map(|top| Found { neighbors: top.into_sorted(), work }).collect())
     }
 
     fn search_sealed(
         &self,
-        query: &[u8],
+        queries: &[u8],
         sealed: &SealedView,
         plan: SearchPlan,
         k: usize,
-    ) -> Result<Found, Stopped> {
+    ) -> Result<Vec<Found>, Stopped> {
         let vectors = &sealed.sealed.rows.vectors(self.column.id).vectors;
         let live = sealed.live.as_deref();
         if let (SearchPlan::Index { effort, .. }, Some(built)) =
@@ -275,12 +329,10 @@ impl Prepared {
         {
             let search = IndexSearch { allowed: live, ..IndexSearch::new(k, effort) };
             return SCRATCH.with_borrow_mut(|scratch| {
-                built.index().search(vectors, query, &search, scratch, &self.cancel)
+                built.index().search_many(vectors, queries, &search, scratch, &self.cancel)
             });
         }
-        let (mut top, mut work) = (TopK::new(k), Work::default());
-        scan(vectors, query, live, 0, &mut top, &mut work, &self.cancel)?;
-        Ok(Found { neighbors: top.into_sorted(), work })
+        self.scan(queries, std::iter::once((vectors, 0)), live, k)
     }
 
     fn hits(

@@ -47,9 +47,14 @@ fn growing_and_sealed_rows_are_found_together_without_deleted_ones() {
 fn a_batch_answers_each_query_as_it_would_be_alone() {
     let (_, engine) = engine();
     insert(&engine, &range(0..200), 0).expect("an insert");
-    let queries: Vec<f32> = (0..30).flat_map(|id| vector(id, 5)).collect();
+    flush(&engine);
+    insert(&engine, &range(200..1_500), 0).expect("an insert");
+    delete(&engine, &range(0..400).into_iter().step_by(3).collect::<Vec<_>>()).expect("a delete");
+    // More queries than go over the rows together.
+    let queries: Vec<f32> = (0..150).flat_map(|id| vector(id, 5)).collect();
     let all = search(&engine, Search::new(VectorInput::Floats(queries), 3));
-    for (id, hits) in (0..30).zip(&all.results) {
+    assert_eq!((all.results.len(), all.report.scanned_segments), (150, 2));
+    for (id, hits) in (0..150).zip(&all.results) {
         let alone = search(&engine, Search::new(VectorInput::Floats(vector(id, 5).to_vec()), 3));
         assert_eq!(alone.results[0].scores, hits.scores);
         assert_eq!(alone.results[0].rows.ids, hits.rows.ids);
