@@ -30,6 +30,7 @@ Examples:
   vicinal bench ann --base base.npy --query query.npy --truth truth.npy --metric l2
   vicinal bench ann --base base.npy --hold-out 1000 --metric cosine --index HNSW,m=32 --index HNSW,engine=hnsw_rs --effort 16,32,64
   vicinal bench ann --base base.npy --query query.npy --metric l2 --index IVF_PQ,lists=4096,bits=4 --index FLAT --threads 2 --json
+  vicinal bench ann --base base.npy --query query.npy --metric l2 --index FLAT --batch 16
   vicinal bench ann --base base.npy --query query.npy --metric l2 --index HNSW --save built --load built --compare peers.jsonl --plot ann.svg
   vicinal bench ann --base base.npy --query query.npy --metric l2 --index HNSW,layout=paged --save built --load built --cold
   vicinal bench ann --base bits.npy --query query.npy --metric jaccard --element binary
@@ -86,6 +87,10 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1, value_name = "N")]
     threads: usize,
 
+    /// Queries handed over together; only FLAT answers many for less than one by one.
+    #[arg(long, default_value_t = 1, value_name = "N", conflicts_with = "threads")]
+    batch: usize,
+
     /// Passes over all queries; the fastest counts.
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     passes: u32,
@@ -138,8 +143,8 @@ fn parse_plot(text: &str) -> Result<PathBuf, String> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    if args.effort.contains(&0) || args.threads == 0 {
-        return Err(Failure::new("--effort and --threads are at least 1"));
+    if args.effort.contains(&0) || args.threads == 0 || args.batch == 0 {
+        return Err(Failure::new("--effort, --threads and --batch are at least 1"));
     }
     let mut others = curve::read(&args.compare)?;
     let build_pool = pool(args.build_threads)?;
@@ -148,6 +153,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let resolve = |index: &NamedIndex| index.resolve(u64::from(rows), kind);
     let indexes: Vec<_> =
         args.index.iter().map(resolve).collect::<Result<_, _>>().map_err(Failure::new)?;
+    if let Some(params) = indexes.iter().find(|params| !Index::takes_many(params))
+        && args.batch > 1
+    {
+        return Err(Failure::new(format!(
+            "--batch {}: {params} answers queries one by one; use --index FLAT, or leave --batch out",
+            args.batch
+        )));
+    }
     let search_pool = pool(args.threads)?;
     let mut lines = Vec::new();
     for params in indexes {
@@ -209,7 +222,7 @@ fn measure(
     let before = Resident::now()?;
     let (index, built) = build(args, data, params, build_pool)?;
     let unit = EffortUnit::of(&index.params());
-    let searched = Searched { index: &index, data, passes: args.passes };
+    let searched = Searched { index: &index, data, passes: args.passes, batch: args.batch };
     for effort in efforts(args, unit) {
         let measured = if args.cold {
             searched.measure_cold(args.k, effort)?
@@ -273,6 +286,7 @@ fn line(
         bytes_per_row: rounded(index_bytes as f64 / f64::from(data.vectors.len()), 1),
         k: args.k,
         threads: args.threads,
+        batch: args.batch,
         element: kind.element().name(),
         metric: kind.metric().name(),
         rows: data.vectors.len(),

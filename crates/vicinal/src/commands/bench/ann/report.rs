@@ -45,6 +45,8 @@ pub(super) struct Line {
     pub(super) bytes_per_row: f64,
     pub(super) k: usize,
     pub(super) threads: usize,
+    /// Queries handed over together.
+    pub(super) batch: usize,
     pub(super) element: &'static str,
     pub(super) metric: &'static str,
     pub(super) rows: u32,
