@@ -111,7 +111,7 @@ impl Searched<'_> {
     fn pass_batched(&self, search: &Search<'_>) -> Result<Pass, Stopped> {
         let Data { vectors, queries, truth } = self.data;
         let (mut scratch, cancel) = (Scratch::default(), Cancel::never());
-        let mut pass = Pass { took: Duration::ZERO, recalls: 0.0, distances: 0 };
+        let mut pass = Pass::default();
         let batches = queries.bytes().chunks(self.batch * queries.vector_type().row_bytes());
         for (batch, truth) in batches.zip(truth.chunks(self.batch)) {
             let started = SystemClock.now();
