@@ -123,6 +123,16 @@ impl Graph {
         Some(Self { records: Hot::copy(&self.records)?, ..self.clone() })
     }
 
+    /// The lines of a record that a walk asks for, and whether they were measured.
+    pub(crate) fn ahead(&self) -> (usize, bool) {
+        let lines = self.layout.ahead.unwrap_or(self.layout.lines());
+        (lines, self.layout.ahead.is_some())
+    }
+
+    pub(crate) fn set_ahead(&mut self, lines: Option<usize>) {
+        self.layout.ahead = lines;
+    }
+
     /// Whether a row shares its vertex with another.
     pub(crate) fn is_duplicated(&self, row: u32) -> bool {
         self.duplicates.is_duplicate(row) || !self.duplicates.of(row).is_empty()
@@ -223,6 +233,7 @@ impl Graph {
             comparer: &self.comparer,
             layout: &self.layout,
             records: &self.records,
+            bytes_ahead: self.layout.bytes_ahead(),
             vertices,
             reach,
         };

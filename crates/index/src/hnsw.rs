@@ -52,6 +52,8 @@ pub struct Hnsw {
     pub(crate) duplicates: Duplicates,
     /// What searches walk on, if it is not the vectors.
     pub(crate) codes: Option<Codes>,
+    /// How many rows a search asks for ahead, where that was measured.
+    pub(crate) ahead: Option<usize>,
 }
 
 /// Memory of searches, used again by the next.
@@ -109,6 +111,18 @@ impl Hnsw {
 
     pub(crate) fn params(&self) -> HnswParams {
         self.params
+    }
+
+    /// The rows that a search on `vectors` asks for ahead, and whether that was
+    /// measured.
+    pub(crate) fn ahead(&self, vectors: &Vectors) -> (usize, bool) {
+        let by_bytes = match &self.codes {
+            None => vectors.ahead(),
+            Some(Codes::Scalar(codes)) => codes.ahead(),
+            Some(Codes::Bits(codes)) => codes.ahead(),
+            Some(Codes::Rows(rows)) => rows.ahead(),
+        };
+        (self.ahead.unwrap_or(by_bytes), self.ahead.is_some())
     }
 
     /// Whether a row shares its vertex with another.

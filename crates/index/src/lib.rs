@@ -34,6 +34,7 @@
 //! # Ok::<(), vicinal_types::Error>(())
 //! ```
 
+mod ahead;
 mod calibrate;
 mod engines;
 mod error;
@@ -51,6 +52,7 @@ mod scan;
 mod scratch;
 mod vectors;
 
+pub use ahead::{Ahead, AheadUnit};
 pub use calibrate::{CalibrationPoint, calibrate};
 pub use engines::{Faiss, HnswRs};
 pub use error::IndexError;

@@ -72,6 +72,12 @@ impl Pool {
         Some(next)
     }
 
+    /// The candidate that [`take`](Self::take) would give.
+    #[inline]
+    pub(super) fn next(&self) -> Option<Ranked> {
+        self.open.get(self.first).copied()
+    }
+
     /// Keeps the exact key of a vertex expanded.
     #[inline]
     pub(super) fn close(&mut self, kernels: &Kernels, ranked: Ranked) {

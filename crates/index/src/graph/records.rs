@@ -44,6 +44,9 @@ pub(super) struct Layout {
     pub(super) ids: Range<usize>,
     pub(super) bytes: usize,
     pub(super) degree: usize,
+    /// Lines that a walk asks for before it needs them, where that was measured; those
+    /// of one record otherwise.
+    pub(super) ahead: Option<usize>,
 }
 
 impl Layout {
@@ -54,14 +57,16 @@ impl Layout {
         let factors = adds + 4 * degree;
         let ids = factors + 4 * degree;
         let end = ids + 4 * degree;
+        let bytes = end.next_multiple_of(LINE);
         Self {
             vector: 0..vector_bytes,
             codes: codes..adds,
             adds: adds..factors,
             factors: factors..ids,
             ids: ids..end,
-            bytes: end.next_multiple_of(LINE),
+            bytes,
             degree,
+            ahead: None,
         }
     }
 }
@@ -75,6 +80,16 @@ pub(super) struct Block<'a> {
 }
 
 impl Layout {
+    /// Lines of a record.
+    pub(super) fn lines(&self) -> usize {
+        self.bytes / LINE
+    }
+
+    /// Bytes that a walk asks for, of two records at most.
+    pub(super) fn bytes_ahead(&self) -> usize {
+        self.ahead.map_or(self.bytes, |lines| (lines * LINE).min(2 * self.bytes))
+    }
+
     /// A block of a record, which begins at an address divisible by four.
     #[inline]
     pub(super) fn block<'a>(&self, record: &'a [u8], block: usize) -> Block<'a> {

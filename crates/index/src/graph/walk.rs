@@ -8,12 +8,13 @@
 //! before the present one is expanded: the walk is one step behind what it
 //! knows, needs a twentieth more steps, and waits for memory half as long; (2)
 //! records are asked for into the second cache, which more requests can be under
-//! way to than to the first; (3) one pass over a block of codes estimates 32
-//! keys, and a comparison with the worst candidate leaves few of them; (4) a
-//! vertex may be a candidate more than once, with estimates made from different
-//! neighbours: remembering who is a candidate already would cost more, and many
-//! ways lead to what is near, so that a walk may end the sooner for it; (5) nothing is allocated after the first search, and only
-//! the bits that a search has set are cleared.
+//! way to than to the first, and how much of a record is measured; (3) one pass
+//! over a block of codes estimates 32 keys, and a comparison with the worst
+//! candidate leaves few of them; (4) a vertex may be a candidate more than once,
+//! with estimates made from different neighbours: remembering who is a candidate
+//! already would cost more, and many ways lead to what is near, so that a walk may
+//! end the sooner for it; (5) nothing is allocated after the first search, and
+//! only the bits that a search has set are cleared.
 
 use super::pool::Pool;
 use super::query::Query;
@@ -46,6 +47,9 @@ pub(super) struct Walk<'a> {
     pub(super) comparer: &'a Comparer,
     pub(super) layout: &'a Layout,
     pub(super) records: &'a [u8],
+    /// Bytes that are asked for: of the next record, what is left of that of the
+    /// candidate behind it.
+    pub(super) bytes_ahead: usize,
     pub(super) vertices: usize,
     pub(super) reach: Reach<'a>,
 }
@@ -136,7 +140,7 @@ impl Walk<'_> {
             let vertex = candidate.id();
             if !scratch.is_expanded(vertex) {
                 scratch.set_expanded(vertex);
-                prefetch_far(self.record(vertex));
+                self.ask(vertex, scratch.pool.next());
                 return Some(vertex);
             }
             if self.may_be_result(vertex) {
@@ -144,6 +148,19 @@ impl Walk<'_> {
             }
         }
         None
+    }
+
+    /// Asks for a record, and for that of the candidate after it as far as
+    /// `bytes_ahead` goes beyond it.
+    #[inline]
+    fn ask(&self, vertex: u32, then: Option<Ranked>) {
+        let record = self.record(vertex);
+        prefetch_far(&record[..self.bytes_ahead.min(record.len())]);
+        if let Some(beyond) = self.bytes_ahead.checked_sub(record.len())
+            && let Some(then) = then
+        {
+            prefetch_far(&self.record(then.id())[..beyond]);
+        }
     }
 
     #[inline]

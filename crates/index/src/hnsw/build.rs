@@ -161,7 +161,8 @@ impl<'a, R: Rows<Query = [u8]> + Sync> Builder<'a, R> {
     fn insert(&self, row: u32, level: u32, scratch: &mut LinkScratch) -> Result<(), Stopped> {
         let effort = self.params.ef_construction as usize;
         let query = self.rows.bytes(row);
-        let walk = Walk { rows: self.rows, query, effort, cancel: self.cancel };
+        let walk =
+            Walk { rows: self.rows, query, effort, ahead: self.rows.ahead(), cancel: self.cancel };
         let (mut nearest, mut entry) = (self.entry, self.entry);
         scratch.selected.resize_with(self.layers.len(), Vec::new);
         for (layer, open) in self.layers.iter().enumerate().rev() {
@@ -213,7 +214,7 @@ impl<'a, R: Rows<Query = [u8]> + Sync> Builder<'a, R> {
         }
         let upper = Words::aligned(words.len(), words.into_iter());
         let tower = Tower { m: params.m, entry, words: upper, layers };
-        Hnsw { params, rows, ground, tower, duplicates, codes: None }
+        Hnsw { params, rows, ground, tower, duplicates, codes: None, ahead: None }
     }
 }
 

@@ -63,5 +63,5 @@ pub(super) fn decode(
     let duplicates = duplicates(read, rows)?;
     let has_codes = are_stored(params.codes, vector.element());
     let codes = has_codes.then(|| head.codes(read, vector)).transpose()?;
-    Ok(Hnsw { params, rows, ground, tower, duplicates, codes })
+    Ok(Hnsw { params, rows, ground, tower, duplicates, codes, ahead: None })
 }

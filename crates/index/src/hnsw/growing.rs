@@ -259,8 +259,13 @@ impl GrowingHnsw {
     ) -> bool {
         let Some((top, entry)) = entry else { return true };
         let (query, cancel) = (rows.bytes(new), Cancel::never());
-        let walk =
-            Walk { rows, query, effort: self.params.ef_construction as usize, cancel: &cancel };
+        let walk = Walk {
+            rows,
+            query,
+            effort: self.params.ef_construction as usize,
+            ahead: rows.ahead(),
+            cancel: &cancel,
+        };
         scratch.selected.resize_with(self.layers.len(), Vec::new);
         scratch.selected.iter_mut().for_each(Vec::clear);
         let (mut nearest, mut entry) = (entry, entry);
@@ -360,7 +365,7 @@ impl GrowingHnsw {
         let Task { query, search, passing, cancel } = *task;
         let visible = rows.visible;
         let Some((top, mut nearest)) = self.entry(visible) else { return Ok(false) };
-        let walk = Walk { rows, query, effort: search.effort, cancel };
+        let walk = Walk { rows, query, effort: search.effort, ahead: rows.ahead, cancel };
         for open in self.layers[1..=top].iter().rev() {
             nearest = open.below[walk.greedy(&open.view(), nearest, work) as usize];
         }

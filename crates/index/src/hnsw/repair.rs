@@ -48,7 +48,8 @@ pub(crate) fn connect<R: Rows<Query = [u8]>>(
         if tree.reached.contains(vertex) {
             continue;
         }
-        let walk = Walk { rows, query: rows.bytes(vertex), effort: EFFORT, cancel };
+        let walk =
+            Walk { rows, query: rows.bytes(vertex), effort: EFFORT, ahead: rows.ahead(), cancel };
         let (seeds, count) = hnsw.tower.descend(&walk, &mut Work::default());
         scratch.begin(hnsw.rows);
         walk.beam(&hnsw.ground(), &seeds[..count], &mut scratch, &mut Work::default())?;

@@ -133,7 +133,8 @@ impl Hnsw {
         work: &mut Work,
     ) -> Result<Ended, Stopped> {
         let Task { search, passing, without, cancel } = *task;
-        let walk = Walk { rows, query, effort: search.effort, cancel };
+        let ahead = self.ahead.unwrap_or(rows.ahead());
+        let walk = Walk { rows, query, effort: search.effort, ahead, cancel };
         let (seeds, count) = self.tower.descend(&walk, work);
         let seeds = &seeds[..count];
         scratch.begin(self.rows);

@@ -124,7 +124,8 @@ fn a_walk_with_heaps_finds_what_the_sorted_array_finds() {
     let mut scratch = WalkScratch::default();
     let cancel = Cancel::never();
     for query in noise(8 * 50, 7).chunks(8) {
-        let walk = Walk { rows: &vectors, query, effort: 40, cancel: &cancel };
+        let walk =
+            Walk { rows: &vectors, query, effort: 40, ahead: vectors.ahead(), cancel: &cancel };
         let (seeds, count) = hnsw.tower.descend(&walk, &mut Work::default());
         let seeds = &seeds[..count];
         let (mut beam_work, mut heaps_work) = (Work::default(), Work::default());

@@ -8,7 +8,8 @@
 //! array whose end falls off; (2) the lowest bit says "expanded", so the array is
 //! queue and result at once; (3) a vertex's unseen neighbours are collected
 //! first, and each is asked for a few before it is compared: asking for all at
-//! once is more than a core can wait for, and measured a fifth slower; (4) the
+//! once is more than a core can wait for, and measured a fifth slower; how many
+//! is measured again where a large graph is opened; (4) the
 //! links of the next candidate are asked for before the comparisons; (5) seen
 //! vertices are one bit each, cleared at once; (6) nothing is allocated after the
 //! first search.
@@ -48,6 +49,8 @@ pub(crate) struct Walk<'a, R: Rows> {
     pub(crate) query: &'a R::Query,
     /// Candidates kept.
     pub(crate) effort: usize,
+    /// How many rows are asked for before they are compared.
+    pub(crate) ahead: usize,
     pub(crate) cancel: &'a Cancel,
 }
 
@@ -222,15 +225,14 @@ impl<R: Rows> Walk<'_, R> {
         work: &mut Work,
         mut take: impl FnMut(Ranked),
     ) {
-        let ahead = self.rows.ahead();
         let ask = |at: usize| {
             if let Some(&vertex) = vertices.get(at) {
                 prefetch(self.rows.bytes(layer.row(vertex)));
             }
         };
-        (0..ahead).for_each(ask);
+        (0..self.ahead).for_each(ask);
         for (at, &vertex) in vertices.iter().enumerate() {
-            ask(at + ahead);
+            ask(at + self.ahead);
             take(Ranked::new(self.key(layer, vertex, work), vertex * 2));
         }
     }

@@ -92,7 +92,7 @@ impl Paged {
         work: &mut Work,
     ) -> Result<Ended, Stopped> {
         let Task { search, passing, cancel } = *task;
-        let walk = Walk { rows, query, effort: search.effort, cancel };
+        let walk = Walk { rows, query, effort: search.effort, ahead: rows.ahead(), cancel };
         let (seeds, count) = self.tower.descend(&walk, work);
         scratch.begin(self.records.vertices());
         let links = PagedLinks { records: &self.records, pages: RefCell::new(pages) };
