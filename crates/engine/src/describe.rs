@@ -75,6 +75,7 @@ impl Engine {
             memory[3] += shard.build_bytes();
         }
         let [growing, id_maps, history, builds] = memory;
+        let scratch = self.scratches().stats();
         let log_memory = log.cache_bytes + log.index_bytes + log.gathered_bytes;
         Stats {
             collections,
@@ -84,9 +85,11 @@ impl Engine {
                 ("tombstones and request ids", history),
                 ("index builds", builds),
                 ("index copies in large pages", self.hot_memory_bytes()),
+                ("free search buffers", scratch.free_bytes),
                 ("log cache and index", log_memory as u64),
                 ("writes on their way", waiting_bytes as u64),
             ],
+            scratch,
             log: LogFigures {
                 files: log.files as u64,
                 bytes: log.bytes,
@@ -139,12 +142,16 @@ fn describe_index(
 ) -> SegmentIndexDescription {
     let built = sealed.index(column.id);
     let building = shard.build_of(sealed.sealed.id, column.id);
+    let choice = shard.choose(column.id, kind, sealed.sealed.rows.len());
     SegmentIndexDescription {
         column: column.name.clone(),
         index: params_of(built).to_string(),
         building: building.map(|build| (build.name(), build.progress())),
         bytes: built.map_or(0, |built| built.file_bytes),
-        reason: shard.choose(column.id, kind, sealed.sealed.rows.len()).reason,
+        reason: match built.and_then(|built| built.hot_report(&sealed.sealed)) {
+            Some(report) => format!("{}; {report}", choice.reason),
+            None => choice.reason,
+        },
         calibration: built.map_or_else(Vec::new, |built| built.calibration.clone()),
     }
 }

@@ -7,6 +7,7 @@ use crate::machine::{Machine, Outcome};
 use crate::maintenance::Maintenance;
 use crate::options::EngineOptions;
 use crate::request::{Collection, Done, Write, WriteOutcome};
+use crate::scratches::Scratches;
 use crate::shard::{SegmentView, Shard};
 use crate::ticker::Ticker;
 use crate::validate;
@@ -37,6 +38,7 @@ struct Inner {
     catalogue: Arc<Catalogue>,
     maintenance: Arc<Maintenance>,
     pools: Arc<Pools>,
+    scratches: Arc<Scratches>,
     admission: Admission,
     ticker: Ticker,
     /// The time of the last command, which the next exceeds.
@@ -71,6 +73,7 @@ impl Engine {
         let pools = Arc::new(Pools::new(&topology, &pool_options).map_err(|error| {
             Error::exhausted("the worker threads could not be started").caused_by(error)
         })?);
+        let scratches = Scratches::new(options.scratch, &pools);
         let flush_workers = options.flush_workers(topology.core_count());
         let maintenance = Arc::new(Maintenance::new(
             flush_workers,
@@ -96,6 +99,7 @@ impl Engine {
             catalogue,
             maintenance,
             pools,
+            scratches,
             ticker,
             last_command_micros: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
@@ -252,6 +256,10 @@ impl Engine {
 
     pub(crate) fn pools(&self) -> &Pools {
         &self.inner.pools
+    }
+
+    pub(crate) fn scratches(&self) -> &Arc<Scratches> {
+        &self.inner.scratches
     }
 
     fn encode_write(

@@ -64,20 +64,25 @@ pub(crate) fn source(view: &View, segment: usize, row: u32) -> Source<'_> {
 }
 
 /// Ids and wanted columns of rows, in the order given.
-pub(crate) fn fetch(schema: &Schema, wanted: &Wanted<'_>, sources: &[Source<'_>]) -> RowBatch {
+pub(crate) fn fetch<'a>(
+    schema: &Schema,
+    wanted: &Wanted<'_>,
+    sources: impl Iterator<Item = Source<'a>> + Clone,
+) -> RowBatch {
     let ids = match schema.id_type() {
-        IdType::Int64 => Ids::Int(sources.iter().map(int_id).collect()),
-        IdType::String => Ids::Str(sources.iter().map(str_id).collect()),
+        IdType::Int64 => Ids::Int(sources.clone().map(int_id).collect()),
+        IdType::String => Ids::Str(sources.clone().map(str_id).collect()),
     };
     let mut batch = RowBatch { ids, vectors: Vec::new(), scalars: Vec::new() };
     if wanted.columns.is_empty() {
         return batch;
     }
-    let (blocks, places) = by_block(sources);
+    let sources: Vec<Source<'_>> = sources.collect();
+    let (blocks, places) = by_block(&sources);
     for column in &wanted.columns {
         match column.kind {
             ColumnType::Vector(kind) => {
-                batch.vectors.push((column.id, fetch_vectors(column, kind, sources)));
+                batch.vectors.push((column.id, fetch_vectors(column, kind, &sources)));
             }
             ColumnType::Scalar { scalar, .. } => {
                 let array = if blocks.is_empty() {
@@ -94,15 +99,15 @@ pub(crate) fn fetch(schema: &Schema, wanted: &Wanted<'_>, sources: &[Source<'_>]
     batch
 }
 
-fn int_id((rows, row): &Source<'_>) -> i64 {
-    match id_ref(&rows.ids, *row as usize) {
+fn int_id((rows, row): Source<'_>) -> i64 {
+    match id_ref(&rows.ids, row as usize) {
         IdRef::Int(id) => id,
         IdRef::Str(_) => unreachable!("segments are opened with ids of the schema's type"),
     }
 }
 
-fn str_id((rows, row): &Source<'_>) -> String {
-    match id_ref(&rows.ids, *row as usize) {
+fn str_id((rows, row): Source<'_>) -> String {
+    match id_ref(&rows.ids, row as usize) {
         IdRef::Str(id) => id.to_owned(),
         IdRef::Int(_) => unreachable!("segments are opened with ids of the schema's type"),
     }

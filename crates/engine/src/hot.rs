@@ -2,11 +2,13 @@
 //!
 //! A file map has small pages; a walk through a graph touches so many of them
 //! that address translation costs a sixth of its time. Indexes that fit the
-//! limit are copied to memory with large pages, in the background.
+//! limit are copied to memory with large pages, in the background, and what fits the
+//! CPU at hand is measured on the copy: in a file's map that would read cold pages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use vicinal_index::Index;
+use vicinal_index::{Index, Vectors};
+use vicinal_types::Clock;
 
 /// The part of the machine's memory that copies take at most, whatever the limit.
 const MEMORY_PART: u64 = 4;
@@ -61,6 +63,11 @@ impl HotMemory {
 impl HotIndex {
     pub(crate) fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Chooses how far ahead searches ask for memory.
+    pub(crate) fn measure_ahead(&mut self, vectors: &Vectors, clock: &dyn Clock) {
+        self.index.measure_ahead(vectors, clock);
     }
 }
 

@@ -55,6 +55,7 @@ mod maintenance;
 mod options;
 mod request;
 mod rows;
+mod scratches;
 mod search;
 mod segment;
 mod shard;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use vicinal_index::ScratchOptions;
 use vicinal_storage::Disk;
 use vicinal_types::Clock;
 
@@ -28,6 +29,8 @@ pub struct EngineOptions {
     /// Bytes that copies of indexes in memory with large pages may take, and at
     /// most a quarter of the machine's memory; 0: none are made.
     pub hot_index_bytes: u64,
+    /// Buffers that each thread keeps for its searches.
+    pub scratch: ScratchOptions,
     /// Bytes after which the log goes on in a new file.
     pub log_file_bytes: u64,
     /// Bytes of the whole log from which the segment that has grown longest is
@@ -54,6 +57,7 @@ impl EngineOptions {
             pin_threads: true,
             searches_waiting_max: 1_024,
             hot_index_bytes: 4 * 1024 * 1024 * 1024,
+            scratch: ScratchOptions { buffers: 2, ..ScratchOptions::default() },
             log_file_bytes: 64 * 1024 * 1024,
             log_max_bytes: 1024 * 1024 * 1024,
             log_cache_bytes: 32 * 1024 * 1024,

@@ -1,5 +1,6 @@
 //! What the engine is asked and what it answers.
 
+use vicinal_index::ScratchStats;
 use vicinal_types::{
     CollectionId, CollectionSpec, Effort, Ids, Nearer, Result, RowBatch, SegmentId, ShardId,
     VectorInput,
@@ -207,6 +208,8 @@ pub struct Stats {
     pub collections: Vec<CollectionStats>,
     /// Accounted memory by component.
     pub memory: Vec<(&'static str, u64)>,
+    /// Buffers of searches, over all threads.
+    pub scratch: ScratchStats,
     /// The log.
     pub log: LogFigures,
 }

@@ -2,7 +2,7 @@
 
 use crate::columns::{IdRef, id_ref};
 use crate::engine::Engine;
-use crate::fetch::{Source, Wanted, fetch, source};
+use crate::fetch::{Wanted, fetch, source};
 use crate::request::Page;
 use crate::shard::{SegmentView, View};
 use crate::validate;
@@ -42,9 +42,8 @@ impl Engine {
         cancel.check()?;
         let (view, places) = live.shard()?.locate(ids);
         view.check_whole()?;
-        let sources: Vec<Source<'_>> =
-            places.iter().map(|place| source(&view, place.segment, place.row)).collect();
-        Ok(fetch(schema, &wanted, &sources))
+        let sources = places.iter().map(|place| source(&view, place.segment, place.row));
+        Ok(fetch(schema, &wanted, sources))
     }
 
     /// Counts the rows of a collection.
@@ -89,9 +88,8 @@ impl Engine {
         let has_more = stops.len() > limit;
         stops.truncate(limit);
         let next = stops.last().filter(|_| has_more).map(encode_cursor);
-        let sources: Vec<Source<'_>> =
-            stops.iter().map(|stop| source(&view, stop.segment, stop.row)).collect();
-        Ok(Page { rows: fetch(schema, &wanted, &sources), next })
+        let sources = stops.iter().map(|stop| source(&view, stop.segment, stop.row));
+        Ok(Page { rows: fetch(schema, &wanted, sources), next })
     }
 }
 

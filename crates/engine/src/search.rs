@@ -1,24 +1,24 @@
 //! Finding the nearest rows: plan every segment, search them, merge.
 
+mod together;
+
 use crate::catalogue::LiveCollection;
 use crate::engine::Engine;
 use crate::fetch::{Wanted, fetch, source};
 use crate::request::{Done, QueryHits, Search, SearchAnswer, SearchReport};
+use crate::scratches::{Candidate, Scratches, Worker};
 use crate::segment::{MemoryView, PlacedChunk, SealedView};
 use crate::shard::{CALIBRATION_K, CALIBRATION_SAMPLES, SegmentView, View};
 use crate::vectors;
 use rayon::prelude::*;
-use std::cell::RefCell;
 use std::sync::{Arc, mpsc};
 use vicinal_distance::{Comparer, kernels};
-use vicinal_index::{
-    Found, Index, Neighbor, Scratch, Search as IndexSearch, TopK, Vectors, Work, scan_many,
-};
+use vicinal_index::{Neighbor, Search as IndexSearch, Work, scan};
 use vicinal_planner::{
     Calibration, EffortUnit, Indexed, SearchPlan, choose_effort, estimate_nanos,
 };
 use vicinal_types::{
-    Bitmap, Cancel, Column, Error, Nearer, Result, Stopped, VectorInput, VectorType, limits,
+    Cancel, ColumnId, Error, Nearer, Result, Stopped, VectorInput, VectorType, limits,
 };
 
 /// A search that should take less runs where it is asked for: handing it to
@@ -28,20 +28,12 @@ const INLINE_NANOS_MAX: u64 = 500_000;
 /// A search of one query that should take longer is spread over the pool.
 const SPREAD_NANOS_MIN: u64 = 1_000_000;
 
-/// Queries that go over the rows of a segment together.
-const QUERIES_TOGETHER_MAX: usize = 64;
-
-thread_local! {
-    /// What index searches of this thread use again and again.
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
-
 /// A search that passed validation, with a plan for every segment.
 struct Prepared {
     live: Arc<LiveCollection>,
     view: Arc<View>,
     search: Search,
-    column: Column,
+    column: ColumnId,
     kind: VectorType,
     /// Query vectors in stored form, one after another.
     queries: bytes::Bytes,
@@ -49,19 +41,15 @@ struct Prepared {
     plans: Vec<SearchPlan>,
     /// For all queries.
     estimated_nanos: u64,
+    scratches: Arc<Scratches>,
     cancel: Cancel,
 }
 
-/// A row found in a segment, by its key: smaller is nearer.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Candidate {
-    key: f32,
-    segment: usize,
-    row: u32,
+/// How the rows of an answer are read and scored.
+struct Wish<'a> {
+    wanted: Wanted<'a>,
+    comparer: Comparer,
 }
-
-/// The nearest rows of one query, nearest first, and the distances computed.
-type Answer = (Vec<Candidate>, u64);
 
 impl Engine {
     /// Finds the nearest rows of each query vector. A cheap search runs before
@@ -122,7 +110,6 @@ impl Engine {
         let live = Arc::clone(&self.live(database, collection)?);
         let schema = &live.info.spec.schema;
         let (column, kind) = schema.vector_column(&search.vector_column)?;
-        let column = column.clone();
         Wanted::new(schema, &search.columns)?;
         search.effort.check()?;
         let count = query_count(&column.name, kind, &search)?;
@@ -132,13 +119,25 @@ impl Engine {
             view.check_whole()?;
         }
         let plans: Vec<_> =
-            view.segments.iter().map(|segment| plan(segment, &column, &search)).collect();
+            view.segments.iter().map(|segment| plan(segment, column.id, &search)).collect();
         let costs = view.segments.iter().zip(&plans);
         let per_query: u64 =
             costs.map(|(segment, plan)| estimate_nanos(segment.live_count(), kind, *plan)).sum();
         let estimated_nanos = per_query.saturating_mul(count as u64);
-        let queries = encoded.bytes;
-        Ok(Prepared { live, view, search, column, kind, queries, plans, estimated_nanos, cancel })
+        let (queries, column) = (encoded.bytes, column.id);
+        let scratches = Arc::clone(self.scratches());
+        Ok(Prepared {
+            live,
+            view,
+            search,
+            column,
+            kind,
+            queries,
+            plans,
+            estimated_nanos,
+            scratches,
+            cancel,
+        })
     }
 }
 
@@ -177,11 +176,11 @@ fn query_count(column: &str, kind: VectorType, search: &Search) -> Result<usize>
     Ok(count)
 }
 
-fn plan(segment: &SegmentView, column: &Column, search: &Search) -> SearchPlan {
+fn plan(segment: &SegmentView, column: ColumnId, search: &Search) -> SearchPlan {
     let SegmentView::Sealed(sealed) = segment else {
         return SearchPlan::Scan;
     };
-    let Some(built) = sealed.index(column.id) else {
+    let Some(built) = sealed.index(column) else {
         return SearchPlan::Scan;
     };
     let calibration =
@@ -194,157 +193,153 @@ fn plan(segment: &SegmentView, column: &Column, search: &Search) -> SearchPlan {
 impl Prepared {
     /// Runs the search; on the pool its parts may be spread over more threads.
     fn run(&self, on_pool: bool) -> Result<SearchAnswer> {
-        let mut report = SearchReport::default();
-        let spread = on_pool && self.estimated_nanos >= SPREAD_NANOS_MIN;
+        let wish = Wish {
+            wanted: Wanted::new(&self.live.info.spec.schema, &self.search.columns)?,
+            comparer: Comparer::new(self.kind, kernels()),
+        };
         let row_bytes = self.kind.row_bytes();
         let count = self.queries.len() / row_bytes;
-        let found: Vec<Answer> = if count == 1 {
-            self.run_queries(&self.queries, spread)?
-        } else {
-            let threads = if spread { rayon::current_num_threads() } else { 1 };
-            let groups = self.queries.chunks(self.queries_together(count, threads) * row_bytes);
-            let found: Vec<Vec<Answer>> = if spread {
-                let groups: Vec<&[u8]> = groups.collect();
-                groups
-                    .par_iter()
-                    .map(|group| self.run_queries(group, false))
-                    .collect::<Result<_, _>>()?
-            } else {
-                groups.map(|group| self.run_queries(group, false)).collect::<Result<_, _>>()?
-            };
-            found.into_iter().flatten().collect()
-        };
-        let wanted = Wanted::new(&self.live.info.spec.schema, &self.search.columns)?;
-        let comparer = Comparer::new(self.kind, kernels());
-        let results = found.into_iter().map(|(candidates, distances)| {
+        let spread = on_pool && self.estimated_nanos >= SPREAD_NANOS_MIN;
+        let together = self.queries_together(count, spread);
+        let mut report = SearchReport::default();
+        let mut results = Vec::with_capacity(count);
+        let mut add = |(hits, distances)| {
+            results.push(hits);
             report.distances += distances;
-            self.hits(&wanted, &comparer, &candidates)
-        });
-        let results = results.collect();
+        };
+        if together > 1 {
+            let groups = || self.queries.chunks(together * row_bytes);
+            let run = |group| self.run_together(group, &wish);
+            let answers: Vec<_> = if spread {
+                let groups: Vec<_> = groups().collect();
+                groups.into_par_iter().map(run).collect::<Result<_, Stopped>>()?
+            } else {
+                groups().map(run).collect::<Result<_, Stopped>>()?
+            };
+            answers.into_iter().flatten().for_each(&mut add);
+        } else if spread && count > 1 {
+            let queries = self.queries.par_chunks_exact(row_bytes);
+            let answers = queries.map(|query| self.run_query(query, &wish, false));
+            answers.collect::<Result<Vec<_>, Stopped>>()?.into_iter().for_each(&mut add);
+        } else {
+            for query in self.queries.chunks_exact(row_bytes) {
+                add(self.run_query(query, &wish, spread)?);
+            }
+        }
         report.segments = count_u32(self.plans.len());
         let scanned = self.plans.iter().filter(|plan| **plan == SearchPlan::Scan).count();
         report.scanned_segments = count_u32(scanned);
         Ok(SearchAnswer { results, nearer: Nearer::of(self.kind.metric()), report })
     }
 
-    /// How many queries go over the segments together: where rows are scanned they
-    /// are read once for all, but every thread should have some.
-    fn queries_together(&self, count: usize, threads: usize) -> usize {
-        let is_shared = |(segment, plan): (&SegmentView, &SearchPlan)| match (segment, plan) {
-            (_, SearchPlan::Scan) => true,
-            (SegmentView::Memory(_), SearchPlan::Index { .. }) => false,
-            (SegmentView::Sealed(sealed), SearchPlan::Index { .. }) => sealed
-                .index(self.column.id)
-                .is_some_and(|built| Index::takes_many(&built.index().params())),
-        };
-        let is_any_shared = self.view.segments.iter().zip(&self.plans).any(is_shared);
-        if is_any_shared { count.div_ceil(threads).clamp(1, QUERIES_TOGETHER_MAX) } else { 1 }
-    }
-
-    /// The nearest rows of all segments for each of the contiguous queries.
-    fn run_queries(&self, queries: &[u8], spread: bool) -> Result<Vec<Answer>, Stopped> {
+    /// The nearest rows of all segments, nearest first, and the distances computed.
+    fn run_query(
+        &self,
+        query: &[u8],
+        wish: &Wish<'_>,
+        spread: bool,
+    ) -> Result<(QueryHits, u64), Stopped> {
         let segments = 0..self.view.segments.len();
-        let found: Vec<Vec<Found>> = if spread {
-            segments
-                .into_par_iter()
-                .map(|at| self.run_segment(queries, at))
-                .collect::<Result<_, _>>()?
-        } else {
-            segments.map(|at| self.run_segment(queries, at)).collect::<Result<_, _>>()?
-        };
-        let mut answers = vec![(Vec::new(), 0); queries.len() / self.kind.row_bytes()];
-        for (segment, found) in found.iter().enumerate() {
-            for ((candidates, distances), found) in answers.iter_mut().zip(found) {
-                let candidate =
-                    |found: &Neighbor| Candidate { key: found.key, segment, row: found.row };
-                candidates.extend(found.neighbors.iter().map(candidate));
-                *distances += found.work.distances;
-            }
-        }
-        for (candidates, _) in &mut answers {
-            // Ties go to the older segment and the lower row, as within a segment.
-            candidates.sort_by(|a: &Candidate, b| {
-                a.key.total_cmp(&b.key).then((a.segment, a.row).cmp(&(b.segment, b.row)))
+        if !spread {
+            return self.scratches.with(|worker| {
+                let mut distances = 0;
+                for at in segments {
+                    distances += self.run_segment(query, at, worker)?;
+                }
+                self.keep_nearest(&mut worker.candidates);
+                Ok((self.hits(wish, &worker.candidates), distances))
             });
-            candidates.truncate(self.search.k);
         }
-        Ok(answers)
+        let run = |at| {
+            self.scratches.with(|worker| {
+                let distances = self.run_segment(query, at, worker)?;
+                Ok((worker.candidates.clone(), distances))
+            })
+        };
+        let found: Vec<_> = segments.into_par_iter().map(run).collect::<Result<_, Stopped>>()?;
+        let mut candidates = Vec::new();
+        found.iter().for_each(|(found, _)| candidates.extend_from_slice(found));
+        self.keep_nearest(&mut candidates);
+        let distances = found.iter().map(|(_, distances)| distances).sum();
+        Ok((self.hits(wish, &candidates), distances))
     }
 
-    /// What each query finds in a segment; nothing at all where no row lives.
-    fn run_segment(&self, queries: &[u8], at: usize) -> Result<Vec<Found>, Stopped> {
+    /// Leaves the `k` nearest, in order: ties go to the older segment and the lower
+    /// row, as within a segment.
+    fn keep_nearest(&self, candidates: &mut Vec<Candidate>) {
+        candidates.sort_unstable_by(|a, b| {
+            a.key.total_cmp(&b.key).then((a.segment, a.row).cmp(&(b.segment, b.row)))
+        });
+        candidates.truncate(self.search.k);
+    }
+
+    /// Adds the nearest rows of a segment to the candidates; the distances computed.
+    fn run_segment(&self, query: &[u8], at: usize, worker: &mut Worker) -> Result<u64, Stopped> {
         self.cancel.check()?;
         let segment = &self.view.segments[at];
         let live_rows = usize::try_from(segment.live_count()).unwrap_or(usize::MAX);
         let k = self.search.k.min(live_rows);
         if k == 0 {
-            return Ok(Vec::new());
+            return Ok(0);
         }
-        match segment {
-            SegmentView::Memory(memory) => self.scan_memory(queries, memory, k),
-            SegmentView::Sealed(sealed) => self.search_sealed(queries, sealed, self.plans[at], k),
-        }
+        worker.found.clear();
+        let distances = match segment {
+            SegmentView::Memory(memory) => self.scan_memory(query, memory, k, worker)?,
+            SegmentView::Sealed(sealed) => {
+                self.search_sealed(query, sealed, (self.plans[at], k), worker)?
+            }
+        };
+        let candidate =
+            |found: &Neighbor| Candidate { key: found.key, segment: at, row: found.row };
+        worker.candidates.extend(worker.found.iter().map(candidate));
+        Ok(distances)
     }
 
     fn scan_memory(
         &self,
-        queries: &[u8],
+        query: &[u8],
         memory: &MemoryView,
         k: usize,
-    ) -> Result<Vec<Found>, Stopped> {
-        let live = memory.live.as_deref();
-        let chunks = memory.chunks.iter().map(|PlacedChunk { first_row, chunk }| {
-            (&chunk.rows.vectors(self.column.id).vectors, *first_row)
-        });
-        self.scan(queries, chunks, live, k)
-    }
-
-    /// Compares with all rows of some parts of a segment.
-    fn scan<'a>(
-        &self,
-        queries: &[u8],
-        parts: impl Iterator<Item = (&'a Vectors, u32)>,
-        live: Option<&Bitmap>,
-        k: usize,
-    ) -> Result<Vec<Found>, Stopped> {
-        let mut tops = vec![TopK::new(k); queries.len() / self.kind.row_bytes()];
+        Worker { top, found, .. }: &mut Worker,
+    ) -> Result<u64, Stopped> {
         let mut work = Work::default();
-        for (vectors, first_row) in parts {
-            scan_many(vectors, queries, live, first_row, &mut tops, &mut work, &self.cancel)?;
+        top.reset(k);
+        for PlacedChunk { first_row, chunk } in &memory.chunks {
+            let vectors = &chunk.rows.vectors(self.column).vectors;
+            let live = memory.live.as_deref();
+            scan(vectors, query, live, *first_row, top, &mut work, &self.cancel)?;
         }
-        Ok(tops.into_iter().map(|top| Found { neighbors: top.into_sorted(), work }).collect())
+        top.drain_into(found);
+        Ok(work.distances)
     }
 
     fn search_sealed(
         &self,
-        queries: &[u8],
+        query: &[u8],
         sealed: &SealedView,
-        plan: SearchPlan,
-        k: usize,
-    ) -> Result<Vec<Found>, Stopped> {
-        let vectors = &sealed.sealed.rows.vectors(self.column.id).vectors;
+        (plan, k): (SearchPlan, usize),
+        Worker { scratch, top, found, .. }: &mut Worker,
+    ) -> Result<u64, Stopped> {
+        let vectors = &sealed.sealed.rows.vectors(self.column).vectors;
         let live = sealed.live.as_deref();
-        if let (SearchPlan::Index { effort, .. }, Some(built)) =
-            (plan, sealed.index(self.column.id))
-        {
+        if let (SearchPlan::Index { effort, .. }, Some(built)) = (plan, sealed.index(self.column)) {
             let search = IndexSearch { allowed: live, ..IndexSearch::new(k, effort) };
-            return SCRATCH.with_borrow_mut(|scratch| {
-                built.index().search_many(vectors, queries, &search, scratch, &self.cancel)
-            });
+            let nearest = built.index().search(vectors, query, &search, scratch, &self.cancel)?;
+            found.extend_from_slice(&nearest.neighbors);
+            scratch.give_back(nearest.neighbors);
+            return Ok(nearest.work.distances);
         }
-        self.scan(queries, std::iter::once((vectors, 0)), live, k)
+        let mut work = Work::default();
+        top.reset(k);
+        scan(vectors, query, live, 0, top, &mut work, &self.cancel)?;
+        top.drain_into(found);
+        Ok(work.distances)
     }
 
-    fn hits(
-        &self,
-        wanted: &Wanted<'_>,
-        comparer: &Comparer,
-        candidates: &[Candidate],
-    ) -> QueryHits {
-        let sources: Vec<_> =
-            candidates.iter().map(|found| source(&self.view, found.segment, found.row)).collect();
-        let scores = candidates.iter().map(|found| comparer.score(found.key)).collect();
-        QueryHits { rows: fetch(&self.live.info.spec.schema, wanted, &sources), scores }
+    fn hits(&self, wish: &Wish<'_>, candidates: &[Candidate]) -> QueryHits {
+        let sources = candidates.iter().map(|found| source(&self.view, found.segment, found.row));
+        let scores = candidates.iter().map(|found| wish.comparer.score(found.key)).collect();
+        QueryHits { rows: fetch(&self.live.info.spec.schema, &wish.wanted, sources), scores }
     }
 }
 

@@ -104,6 +104,10 @@ pub struct SearchConfig {
     pub max_waiting: usize,
     /// See [`vicinal_engine::EngineOptions::hot_index_bytes`].
     pub hot_index_bytes: u64,
+    /// Bytes of free buffers that each thread keeps for its searches.
+    pub scratch_bytes: usize,
+    /// Buffers of each size that it begins with.
+    pub scratch_buffers: usize,
 }
 
 /// Sealing segments and building indexes.
@@ -215,6 +219,8 @@ impl Default for SearchConfig {
             pin_threads: true,
             max_waiting: 1_024,
             hot_index_bytes: 4 * 1024 * 1024 * 1024,
+            scratch_bytes: 4 * 1024 * 1024,
+            scratch_buffers: 2,
         }
     }
 }

@@ -12,6 +12,8 @@ pub(crate) struct ProcessMemory {
     pub anonymous_bytes: u64,
     /// File-backed: mapped segments and the binary.
     pub mapped_bytes: u64,
+    /// Anonymous memory in large pages, where the system says it.
+    pub large_page_bytes: Option<u64>,
 }
 
 /// Reads resident memory from the kernel's account.
@@ -22,16 +24,23 @@ pub(crate) fn memory() -> Result<ProcessMemory> {
     let path = "/proc/self/status";
     let text = std::fs::read_to_string(path)
         .map_err(|error| Error::internal(format!("cannot read {path}")).caused_by(error))?;
-    parse_memory(&text).ok_or_else(|| Error::internal(format!("{path} has no RssAnon or RssFile")))
+    // Older kernels and some sandboxes do not have it.
+    let maps = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    parse_memory(&text, &maps)
+        .ok_or_else(|| Error::internal(format!("{path} has no RssAnon or RssFile")))
 }
 
-fn parse_memory(status: &str) -> Option<ProcessMemory> {
-    let bytes = |key: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+fn parse_memory(status: &str, maps: &str) -> Option<ProcessMemory> {
+    let bytes = |text: &str, key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key))?;
         let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
         Some(kib * 1024)
     };
-    Some(ProcessMemory { anonymous_bytes: bytes("RssAnon:")?, mapped_bytes: bytes("RssFile:")? })
+    Some(ProcessMemory {
+        anonymous_bytes: bytes(status, "RssAnon:")?,
+        mapped_bytes: bytes(status, "RssFile:")?,
+        large_page_bytes: bytes(maps, "AnonHugePages:"),
+    })
 }
 
 /// User and system time of all threads since the process began.
@@ -67,9 +76,13 @@ mod tests {
     #[test]
     fn memory_is_read_from_the_kernels_words() {
         let status = "Name:\tvicinal\nRssAnon:\t    1000 kB\nRssFile:\t       4 kB\n";
-        let expected = ProcessMemory { anonymous_bytes: 1_024_000, mapped_bytes: 4_096 };
-        assert_eq!(parse_memory(status), Some(expected));
-        assert_eq!(parse_memory("Name:\tvicinal\n"), None);
+        let maps = "Rss:  6000 kB\nAnonHugePages:      2048 kB\n";
+        let (anonymous_bytes, mapped_bytes) = (1_024_000, 4_096);
+        for (maps, large_page_bytes) in [(maps, Some(2_097_152)), ("", None)] {
+            let expected = ProcessMemory { anonymous_bytes, mapped_bytes, large_page_bytes };
+            assert_eq!(parse_memory(status, maps), Some(expected));
+        }
+        assert_eq!(parse_memory("Name:\tvicinal\n", maps), None);
     }
 
     #[test]

@@ -294,6 +294,8 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Engine, StartErr
     options.log_file_bytes = config.storage.log_file_bytes;
     options.log_max_bytes = config.storage.log_max_bytes;
     options.hot_index_bytes = config.search.hot_index_bytes;
+    options.scratch.bytes_max = config.search.scratch_bytes;
+    options.scratch.buffers = config.search.scratch_buffers;
     options.log_cache_bytes = config.storage.log_cache_bytes;
     options.disk_reserve_bytes = config.storage.disk_reserve_bytes;
     // Ids of a new directory and election timeouts differ from server to server.

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use vicinal_index::Index;
 use vicinal_storage::{Disk, SectionFile};
-use vicinal_types::{Bitmap, ColumnId, Error, Result, Schema, SegmentId};
+use vicinal_types::{Bitmap, Clock, ColumnId, Error, Result, Schema, SegmentId};
 
 /// The rows of a sealed segment.
 #[derive(Debug)]
@@ -65,9 +65,17 @@ impl BuiltIndex {
         self.hot.get().is_none() && memory.takes(&self.mapped)
     }
 
+    /// What was done to search it faster, once it is done.
+    pub(crate) fn hot_report(&self, sealed: &Sealed) -> Option<String> {
+        let index = self.hot.get()?.index();
+        let ahead = index.ahead(&sealed.rows.vectors(self.column).vectors)?;
+        Some(format!("copied to memory; asks for {ahead} ahead"))
+    }
+
     /// Copies it to faster memory, if there is room.
-    pub(crate) fn copy_to(&self, memory: &Arc<HotMemory>) {
-        if let Some(copy) = memory.copy(&self.mapped) {
+    pub(crate) fn copy_to(&self, memory: &Arc<HotMemory>, sealed: &Sealed, clock: &dyn Clock) {
+        if let Some(mut copy) = memory.copy(&self.mapped) {
+            copy.measure_ahead(&sealed.rows.vectors(self.column).vectors, clock);
             // Whoever came first has made the same copy.
             drop(self.hot.set(copy));
         }

@@ -110,18 +110,20 @@ impl Shard {
             .segments
             .iter()
             .filter_map(|segment| match segment {
-                SegmentView::Sealed(view) => Some(view.indexes.clone()),
+                SegmentView::Sealed(view) => Some(view.clone()),
                 SegmentView::Memory(_) => None,
             })
-            .flatten()
-            .filter(|built| built.wants_copy(&memory))
+            .filter(|view| view.indexes.iter().any(|built| built.wants_copy(&memory)))
             .collect();
         if wanted.is_empty() || self.is_copying.swap(true, Ordering::AcqRel) {
             return;
         }
         let shard = Arc::clone(self);
         let submitted = maintenance.flushers().submit(move || {
-            wanted.iter().for_each(|built| built.copy_to(&memory));
+            for view in wanted {
+                let built = view.indexes.iter().filter(|built| built.wants_copy(&memory));
+                built.for_each(|built| built.copy_to(&memory, &view.sealed, &*shard.clock));
+            }
             shard.is_copying.store(false, Ordering::Release);
         });
         if submitted.is_err() {

@@ -1,5 +1,6 @@
 //! The engine from outside: on a real directory and on a disk that crashes.
 
+mod allocations;
 mod collections;
 mod crash;
 mod errors;

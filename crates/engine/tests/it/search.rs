@@ -2,6 +2,7 @@
 
 use crate::fixture::{DIM, NAME, delete, engine, flush, insert, range, spec, upsert, vector};
 use std::sync::Arc;
+use std::time::Duration;
 use vicinal_engine::{Engine, Search, SearchAnswer, SegmentIndexDescription};
 use vicinal_storage::SimDisk;
 use vicinal_types::{
@@ -86,6 +87,19 @@ fn graph() -> (SimDisk, Engine) {
     }
     flush(&engine);
     (disk, engine)
+}
+
+#[test]
+fn a_graph_in_memory_says_how_far_ahead_it_asks() {
+    let (_, engine) = graph();
+    let deadline = SystemClock.now() + Duration::from_secs(60);
+    while !index(&engine).reason.contains("copied to memory; asks for ") {
+        assert!(SystemClock.now() < deadline, "{}", index(&engine).reason);
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    // Too small to be measured.
+    assert!(index(&engine).reason.ends_with(" cache lines ahead"));
+    engine.close();
 }
 
 #[test]

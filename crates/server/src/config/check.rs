@@ -68,6 +68,8 @@ impl Config {
         within("server.worker_threads", self.server.worker_threads, &threads)?;
         within("search.threads", self.search.threads, &threads)?;
         within("search.max_waiting", self.search.max_waiting, &(1..=1_048_576))?;
+        within("search.scratch_bytes", self.search.scratch_bytes, &(0..=1 << 30))?;
+        within("search.scratch_buffers", self.search.scratch_buffers, &(0..=16))?;
         within("flush.workers", self.flush.workers, &threads)?;
         within("flush.build_threads", self.flush.build_threads, &threads)
     }

@@ -7,7 +7,7 @@ use crate::grpc::Node;
 use crate::process::{self, ProcessMemory};
 use std::fmt::Display;
 use std::fmt::Write as _;
-use vicinal_engine::{CollectionStats, LogFigures};
+use vicinal_engine::{CollectionStats, LogFigures, Stats};
 use vicinal_types::Result;
 
 /// The text of all gauges.
@@ -20,6 +20,7 @@ pub(crate) fn gauges(node: &Node) -> Result<String> {
     let mut text = Text::default();
     collections(&mut text, &stats.collections);
     log(&mut text, &stats.log);
+    search_buffers(&mut text, &stats);
     process(&mut text, process::memory()?);
     text.family("vicinal_memory_bytes", "Accounted memory by component.");
     for (name, bytes) in node.memory_components(&stats.memory) {
@@ -65,10 +66,21 @@ fn log(text: &mut Text, log: &LogFigures) {
     text.one("vicinal_log_failed", "1 if the log failed and writes are refused.", failed);
 }
 
+fn search_buffers(text: &mut Text, stats: &Stats) {
+    let all = stats.scratch;
+    text.one("vicinal_search_buffers_taken_total", "Buffers that searches took.", all.taken);
+    text.one("vicinal_search_buffers_returned_total", "Buffers given back and kept.", all.returned);
+    text.one("vicinal_search_buffers_missed_total", "Buffers that were allocated.", all.missed);
+    text.one("vicinal_search_buffers_free_bytes", "Bytes of free buffers.", all.free_bytes);
+}
+
 fn process(text: &mut Text, memory: ProcessMemory) {
-    let ProcessMemory { anonymous_bytes, mapped_bytes } = memory;
+    let ProcessMemory { anonymous_bytes, mapped_bytes, large_page_bytes } = memory;
     text.one("vicinal_process_anonymous_bytes", "Anonymous memory.", anonymous_bytes);
     text.one("vicinal_process_mapped_bytes", "File-backed memory.", mapped_bytes);
+    if let Some(bytes) = large_page_bytes {
+        text.one("vicinal_process_large_page_bytes", "Anonymous, in large pages.", bytes);
+    }
     let cpu = process::cpu_time().as_secs_f64();
     text.one("vicinal_process_cpu_seconds_total", "CPU time, user and system.", cpu);
 }

@@ -4,7 +4,6 @@ use super::*;
 use crate::Neighbor;
 use bytes::Bytes;
 use half::{bf16, f16};
-use proptest::collection::vec;
 use proptest::prelude::*;
 use vicinal_types::VectorType;
 

@@ -103,6 +103,7 @@ impl Searched<'_> {
             let found = self.index.search(vectors, vector, search, &mut scratch, &cancel)?;
             pass.took += SystemClock.now().saturating_duration_since(started);
             pass.add(&found, truth);
+            scratch.give_back(found.neighbors);
         }
         Ok(pass)
     }

@@ -1,0 +1,115 @@
+//! Several queries of one request over the same rows: these are read once for all.
+
+use super::{Prepared, Wish};
+use crate::request::QueryHits;
+use crate::scratches::Candidate;
+use crate::segment::{PlacedChunk, SealedView};
+use crate::shard::SegmentView;
+use vicinal_index::{Found, Index, Search as IndexSearch, TopK, Vectors, Work, scan_many};
+use vicinal_planner::SearchPlan;
+use vicinal_types::{Bitmap, Stopped};
+
+/// Queries that go over the rows of a segment together.
+const QUERIES_TOGETHER_MAX: usize = 64;
+
+impl Prepared {
+    /// How many queries go over the segments together: where rows are scanned they
+    /// are read once for all, but every thread should have some.
+    pub(super) fn queries_together(&self, count: usize, spread: bool) -> usize {
+        let threads = if spread { rayon::current_num_threads() } else { 1 };
+        let is_shared = |(segment, plan): (&SegmentView, &SearchPlan)| match (segment, plan) {
+            (_, SearchPlan::Scan) => true,
+            (SegmentView::Memory(_), SearchPlan::Index { .. }) => false,
+            (SegmentView::Sealed(sealed), SearchPlan::Index { .. }) => sealed
+                .index(self.column)
+                .is_some_and(|built| Index::takes_many(&built.index().params())),
+        };
+        let is_any_shared = || self.view.segments.iter().zip(&self.plans).any(is_shared);
+        if count > 1 && is_any_shared() {
+            count.div_ceil(threads).min(QUERIES_TOGETHER_MAX)
+        } else {
+            1
+        }
+    }
+
+    /// The nearest rows of all segments for each of the contiguous queries, and the
+    /// distances computed.
+    pub(super) fn run_together(
+        &self,
+        queries: &[u8],
+        wish: &Wish<'_>,
+    ) -> Result<Vec<(QueryHits, u64)>, Stopped> {
+        let mut answers = vec![(Vec::new(), 0); queries.len() / self.kind.row_bytes()];
+        for segment in 0..self.view.segments.len() {
+            let found = self.search_segment(queries, segment)?;
+            for ((candidates, distances), found) in answers.iter_mut().zip(&found) {
+                candidates.extend(found.neighbors.iter().map(|found| Candidate {
+                    key: found.key,
+                    segment,
+                    row: found.row,
+                }));
+                *distances += found.work.distances;
+            }
+        }
+        let answers = answers.into_iter().map(|(mut candidates, distances)| {
+            self.keep_nearest(&mut candidates);
+            (self.hits(wish, &candidates), distances)
+        });
+        Ok(answers.collect())
+    }
+
+    /// What each query finds in a segment; nothing at all where no row lives.
+    fn search_segment(&self, queries: &[u8], at: usize) -> Result<Vec<Found>, Stopped> {
+        self.cancel.check()?;
+        let segment = &self.view.segments[at];
+        let live_rows = usize::try_from(segment.live_count()).unwrap_or(usize::MAX);
+        let k = self.search.k.min(live_rows);
+        if k == 0 {
+            return Ok(Vec::new());
+        }
+        match segment {
+            SegmentView::Memory(memory) => {
+                let parts = memory.chunks.iter().map(|PlacedChunk { first_row, chunk }| {
+                    (&chunk.rows.vectors(self.column).vectors, *first_row)
+                });
+                self.scan_parts(queries, parts, memory.live.as_deref(), k)
+            }
+            SegmentView::Sealed(sealed) => self.search_file(queries, sealed, self.plans[at], k),
+        }
+    }
+
+    fn search_file(
+        &self,
+        queries: &[u8],
+        sealed: &SealedView,
+        plan: SearchPlan,
+        k: usize,
+    ) -> Result<Vec<Found>, Stopped> {
+        let vectors = &sealed.sealed.rows.vectors(self.column).vectors;
+        let live = sealed.live.as_deref();
+        if let (SearchPlan::Index { effort, .. }, Some(built)) = (plan, sealed.index(self.column)) {
+            let search = IndexSearch { allowed: live, ..IndexSearch::new(k, effort) };
+            return self.scratches.with(|worker| {
+                let scratch = &mut worker.scratch;
+                built.index().search_many(vectors, queries, &search, scratch, &self.cancel)
+            });
+        }
+        self.scan_parts(queries, std::iter::once((vectors, 0)), live, k)
+    }
+
+    /// Compares with all rows of some parts of a segment.
+    fn scan_parts<'a>(
+        &self,
+        queries: &[u8],
+        parts: impl Iterator<Item = (&'a Vectors, u32)>,
+        live: Option<&Bitmap>,
+        k: usize,
+    ) -> Result<Vec<Found>, Stopped> {
+        let mut tops = vec![TopK::new(k); queries.len() / self.kind.row_bytes()];
+        let mut work = Work::default();
+        for (vectors, first_row) in parts {
+            scan_many(vectors, queries, live, first_row, &mut tops, &mut work, &self.cancel)?;
+        }
+        Ok(tops.into_iter().map(|top| Found { neighbors: top.into_sorted(), work }).collect())
+    }
+}
