@@ -15,8 +15,9 @@ const ROWS: i64 = 1_500;
 /// The list of answers, of one the ids and the scores: what the caller gets.
 const ANSWER: u64 = 3;
 
-/// The plans of the segments, which go from thread to thread with the search.
-const BEYOND: u64 = 1;
+/// The plans of the segments, which go from thread to thread with the search, and
+/// the count of those who share the bytes of the queries.
+const BEYOND: u64 = 2;
 
 /// Eight sealed segments, and one that grows.
 fn segments(kind: IndexKind) -> (SimDisk, Engine) {
@@ -78,6 +79,7 @@ fn buffers_are_there_before_the_first_search() {
     let free_bytes = few.stats().scratch.free_bytes;
     assert!(free_bytes > 0, "the search pool has its buffers");
     few.close();
+    drop(few);
     options.scratch.bytes_max = 1_000;
     let bounded = Engine::open(options).expect("it was closed");
     assert!((1..=1_000).contains(&bounded.stats().scratch.free_bytes), "{free_bytes} before");
