@@ -25,6 +25,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("client", &["api", "types"]),
     ("vicinal", &["types", "distance", "storage", "index", "planner", "server", "client"]),
+    // Tests of several crates, in folders of tests/.
+    ("fuzz", &["types", "storage", "index", "engine"]),
+    ("recall", &["types", "index"]),
 ];
 
 /// Arrows that only tests have, besides those above.

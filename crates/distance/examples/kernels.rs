@@ -91,8 +91,8 @@ fn floats(count: usize) -> &'static mut [f32] {
     aligned(noise(count).map(|word| word as f32 / u32::MAX as f32 - 0.5).collect())
 }
 
-/// Moves values to where a cache line begins, for good: what lies across two
-/// lines takes up to half as long again.
+/// Moves values to where a cache line begins, for good, so that kernels are not
+/// told apart by where the allocator happened to put their input.
 fn aligned<T: Copy>(values: Vec<T>) -> &'static mut [T] {
     let Some(filler) = values.first() else { return &mut [] };
     let room = vec![*filler; values.len() + 64 / size_of::<T>()].leak();

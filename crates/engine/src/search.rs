@@ -13,7 +13,7 @@ use crate::vectors;
 use rayon::prelude::*;
 use std::sync::{Arc, mpsc};
 use vicinal_distance::{Comparer, kernels};
-use vicinal_index::{Neighbor, Search as IndexSearch, Work, scan};
+use vicinal_index::{Index, Neighbor, Search as IndexSearch, SearchError, Work, scan};
 use vicinal_planner::{
     Calibration, EffortUnit, Indexed, SearchPlan, choose_effort, estimate_nanos,
 };
@@ -324,10 +324,14 @@ impl Prepared {
         let live = sealed.live.as_deref();
         if let (SearchPlan::Index { effort, .. }, Some(built)) = (plan, sealed.index(self.column)) {
             let search = IndexSearch { allowed: live, ..IndexSearch::new(k, effort) };
-            let nearest = built.index().search(vectors, query, &search, scratch, &self.cancel)?;
-            found.extend_from_slice(&nearest.neighbors);
-            scratch.give_back(nearest.neighbors);
-            return Ok(nearest.work.distances);
+            match built.index().search(vectors, query, &search, scratch, &self.cancel) {
+                Ok(nearest) => {
+                    found.extend_from_slice(&nearest.neighbors);
+                    scratch.give_back(nearest.neighbors);
+                    return Ok(nearest.work.distances);
+                }
+                Err(error) => go_on_without(error, sealed, built.index())?,
+            }
         }
         let mut work = Work::default();
         top.reset(k);
@@ -345,4 +349,17 @@ impl Prepared {
 
 fn count_u32(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Logs and counts that an engine failed, whose rows are scanned then.
+fn go_on_without(error: SearchError, sealed: &SealedView, index: &Index) -> Result<(), Stopped> {
+    match error {
+        SearchError::Stopped(stopped) => Err(stopped),
+        SearchError::Engine(error) => {
+            let (segment, params) = (sealed.sealed.id, index.params());
+            tracing::error!(%segment, %params, %error, "scanning instead of the index");
+            metrics::counter!("vicinal_search_engine_failures_total").increment(1);
+            Ok(())
+        }
+    }
 }

@@ -1,9 +1,11 @@
 //! Measuring which effort gives which recall.
 
 use crate::hnsw::mix;
-use crate::{Index, Neighbor, Scratch, Search, TopK, Vectors};
+use crate::quantise::floats;
+use crate::{Index, Neighbor, Scratch, Search, SearchError, TopK, Vectors};
 use rayon::prelude::*;
-use vicinal_types::{Cancel, FaissParams, Stopped};
+use std::borrow::Cow;
+use vicinal_types::{Cancel, ElementType, FaissParams, Metric, Stopped};
 
 /// The efforts measured, until one reaches [`RECALL_ENOUGH`].
 const EFFORTS: [u32; 12] = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512];
@@ -27,14 +29,32 @@ pub struct CalibrationPoint {
     pub recall: f32,
 }
 
-/// Measures recall@`k` at growing efforts, with `sample` stored rows as queries.
+/// What recall is measured with.
+struct Query<'a> {
+    /// As vectors are stored.
+    stored: Cow<'a, [u8]>,
+    /// The row that it is and its vertex, if searches leave it out.
+    own: Option<Own>,
+}
+
+#[derive(Clone, Copy)]
+struct Own {
+    row: u32,
+    /// Of a graph of records; of others a vertex is its row.
+    vertex: u32,
+}
+
+/// Measures recall@`k` at growing efforts, with queries from `sample` stored rows.
 ///
 /// A query's own row is taken out of the truth and of the graph, as if it had
-/// never been inserted. A row found counts if it is as near as the `k`-th true
-/// neighbour, so ties do not matter. FLAT gives no points: it is exact.
+/// never been inserted. Where a vertex cannot be taken out of the graph, its links
+/// would be the answer: there the query is the row's nearest neighbour mirrored at
+/// the row, which is as far from it as neighbours are and not stored. A row found
+/// counts if it is as near as the `k`-th true neighbour, so ties do not matter.
+/// FLAT gives no points: it is exact.
 ///
 /// # Errors
-/// [`Stopped`] when `cancel` says so.
+/// [`SearchError`] when `cancel` says so, or an engine fails.
 pub fn calibrate(
     index: &Index,
     vectors: &Vectors,
@@ -43,7 +63,7 @@ pub fn calibrate(
     k: usize,
     seed: u64,
     cancel: &Cancel,
-) -> Result<Vec<CalibrationPoint>, Stopped> {
+) -> Result<Vec<CalibrationPoint>, SearchError> {
     let efforts = match index {
         Index::Flat(_) | Index::FlatCoded(_) => return Ok(Vec::new()),
         Index::Ivf(_) => &LIST_EFFORTS[..],
@@ -54,16 +74,18 @@ pub fn calibrate(
             FaissParams::IvfPq(_) => &LIST_EFFORTS[..],
         },
     };
-    let queries = queries(index, vectors.len(), sample, seed);
-    if queries.is_empty() || k == 0 {
+    let rows = rows(index, vectors.len(), sample, seed);
+    if rows.is_empty() || k == 0 {
         return Ok(Vec::new());
     }
     pool.install(|| {
-        let bounds = truth(vectors, &queries, k, cancel)?;
+        let queries = queries(index, vectors, &rows, cancel)?;
+        let bounds: Vec<_> =
+            truth(vectors, &queries, k, cancel)?.iter().map(|found| bound(found)).collect();
         let mut points = Vec::new();
         for &effort in efforts {
             let search = Search::new(k, effort as usize);
-            let found = |(&query, &(bound, count)): (&u32, &(f32, usize)),
+            let found = |(query, &(bound, count)): (&Query<'_>, &(f32, usize)),
                          scratch: &mut Scratch| {
                 let found = search_without(index, vectors, query, &search, scratch, cancel)?;
                 let right = found.iter().filter(|neighbor| neighbor.key <= bound).count();
@@ -75,7 +97,7 @@ pub fn calibrate(
                 .zip(&bounds)
                 .with_min_len(16)
                 .map_init(Scratch::default, |scratch, query| found(query, scratch))
-                .try_reduce(|| (0, 0), |a, b| Ok((a.0 + b.0, a.1 + b.1)))?;
+                .try_reduce(|| (0, 0), |a, b| Ok::<_, SearchError>((a.0 + b.0, a.1 + b.1)))?;
             let recall = right as f32 / count.max(1) as f32;
             points.push(CalibrationPoint { effort, recall });
             if recall >= RECALL_ENOUGH {
@@ -86,31 +108,92 @@ pub fn calibrate(
     })
 }
 
-/// The neighbours of a row as if it were not there.
+/// The neighbours of a query as if its own row were not there.
 fn search_without(
     index: &Index,
     vectors: &Vectors,
-    without: u32,
+    query: &Query<'_>,
     search: &Search<'_>,
     scratch: &mut Scratch,
     cancel: &Cancel,
-) -> Result<Vec<Neighbor>, Stopped> {
+) -> Result<Vec<Neighbor>, SearchError> {
+    let stored: &[u8] = &query.stored;
+    let Some(own) = query.own else {
+        return Ok(index.search(vectors, stored, search, scratch, cancel)?.neighbors);
+    };
     if let Index::Graph(graph) = index {
-        return graph.search_without(vectors, without, search, scratch, cancel);
+        return Ok(graph.search_without(vectors, (stored, own.vertex), search, scratch, cancel)?);
     }
     if let Index::Hnsw(hnsw) = index {
-        return hnsw.search_without(vectors, without, search, scratch, cancel);
+        return Ok(hnsw.search_without(vectors, own.row, search, scratch, cancel)?);
     }
     let search = Search { k: search.k + 1, ..*search };
-    let mut found = index.search(vectors, vectors.row(without), &search, scratch, cancel)?;
-    found.neighbors.retain(|neighbor| neighbor.row != without);
+    let mut found = index.search(vectors, stored, &search, scratch, cancel)?;
+    found.neighbors.retain(|neighbor| neighbor.row != own.row);
     found.neighbors.truncate(search.k - 1);
     Ok(found.neighbors)
 }
 
+/// The queries made of some rows.
+fn queries<'a>(
+    index: &Index,
+    vectors: &'a Vectors,
+    rows: &[u32],
+    cancel: &Cancel,
+) -> Result<Vec<Query<'a>>, Stopped> {
+    let own = |row, vertex| Query {
+        stored: Cow::Borrowed(vectors.row(row)),
+        own: Some(Own { row, vertex }),
+    };
+    match index {
+        Index::Graph(graph) => {
+            let vertices = graph.vertices(rows);
+            Ok(rows.iter().zip(vertices).map(|(&row, vertex)| own(row, vertex)).collect())
+        }
+        Index::Flat(_) | Index::FlatCoded(_) | Index::Ivf(_) | Index::Hnsw(_) => {
+            Ok(rows.iter().map(|&row| own(row, row)).collect())
+        }
+        Index::Paged(_) | Index::HnswRs(_) | Index::Faiss(_) => {
+            let queries: Vec<_> = rows.iter().map(|&row| own(row, row)).collect();
+            let nearest = truth(vectors, &queries, 1, cancel)?;
+            let mirrored = rows.iter().zip(nearest).map(|(&row, nearest)| {
+                let other = nearest.first().map_or(row, |nearest| nearest.row);
+                Query { stored: Cow::Owned(mirrored(vectors, row, other)), own: None }
+            });
+            Ok(mirrored.collect())
+        }
+    }
+}
+
+/// A vector that is as far from `row` as `other` is, on the other side of it.
+fn mirrored(vectors: &Vectors, row: u32, other: u32) -> Vec<u8> {
+    let vector = vectors.vector_type();
+    let (row, other) = (vectors.row(row), vectors.row(other));
+    let mut stored = row.to_vec();
+    if vector.element() == ElementType::Binary {
+        // As many other bits differ.
+        let differing = row.iter().zip(other).map(|(a, b)| a ^ b).cycle().skip(1);
+        stored.iter_mut().zip(differing).for_each(|(byte, other)| *byte ^= other);
+        return stored;
+    }
+    let (mut values, mut others) = (vec![0.0; vector.dim()], vec![0.0; vector.dim()]);
+    floats::decode(vector.element(), row, &mut values);
+    floats::decode(vector.element(), other, &mut others);
+    values.iter_mut().zip(&others).for_each(|(value, other)| *value += *value - other);
+    if vector.metric() == Metric::Cosine {
+        let length = values.iter().map(|value| value * value).sum::<f32>().sqrt();
+        let length = if length > 0.0 { length } else { 1.0 };
+        values.iter_mut().for_each(|value| *value /= length);
+    }
+    if values.iter().all(|value| value.is_finite()) {
+        floats::encode(vector.element(), &values, &mut stored);
+    }
+    stored
+}
+
 /// At most `sample` different rows, ascending; of a graph, whose copies share a
 /// vertex, only those that share it with no other.
-fn queries(index: &Index, rows: u32, sample: usize, seed: u64) -> Vec<u32> {
+fn rows(index: &Index, rows: u32, sample: usize, seed: u64) -> Vec<u32> {
     let mut queries: Vec<u32> = if sample >= rows as usize {
         (0..rows).collect()
     } else {
@@ -133,13 +216,18 @@ fn queries(index: &Index, rows: u32, sample: usize, seed: u64) -> Vec<u32> {
     queries
 }
 
-/// For every query the key of its `k`-th true neighbour, and how many there are.
+/// The key of the last true neighbour, and how many there are.
+fn bound(truth: &[Neighbor]) -> (f32, usize) {
+    (truth.last().map_or(f32::NEG_INFINITY, |last| last.key), truth.len())
+}
+
+/// The `k` true neighbours of every query.
 fn truth(
     vectors: &Vectors,
-    queries: &[u32],
+    queries: &[Query<'_>],
     k: usize,
     cancel: &Cancel,
-) -> Result<Vec<(f32, usize)>, Stopped> {
+) -> Result<Vec<Vec<Neighbor>>, Stopped> {
     let row_bytes = vectors.vector_type().row_bytes();
     let block = (BLOCK_BYTES / row_bytes).clamp(1, 1_024);
     let blocks = (vectors.len() as usize).div_ceil(block);
@@ -161,20 +249,24 @@ fn truth(
         .with_min_len(blocks.div_ceil(4 * rayon::current_num_threads()))
         .try_fold(nothing, scan)
         .try_reduce(nothing, merge)?;
-    let bound = |neighbors: Vec<Neighbor>| {
-        (neighbors.last().map_or(f32::NEG_INFINITY, |last| last.key), neighbors.len())
-    };
-    Ok(tops.into_iter().map(|top| bound(top.into_sorted())).collect())
+    Ok(tops.into_iter().map(TopK::into_sorted).collect())
 }
 
 /// Compares every query with the rows of one block.
-fn block_truth(vectors: &Vectors, queries: &[u32], first: u32, count: usize, tops: &mut [TopK]) {
+fn block_truth(
+    vectors: &Vectors,
+    queries: &[Query<'_>],
+    first: u32,
+    count: usize,
+    tops: &mut [TopK],
+) {
     let rows = vectors.rows(first, count);
     let mut keys = vec![0.0; count];
-    for (&query, top) in queries.iter().zip(tops) {
-        vectors.comparer().keys(vectors.row(query), rows, &mut keys);
+    for (query, top) in queries.iter().zip(tops) {
+        let own = query.own.map(|own| own.row);
+        vectors.comparer().keys(&query.stored, rows, &mut keys);
         for (row, &key) in (first..).zip(&keys) {
-            if key <= top.threshold() && row != query {
+            if key <= top.threshold() && Some(row) != own {
                 top.push(key, row);
             }
         }

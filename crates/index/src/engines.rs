@@ -94,20 +94,25 @@ impl<'a> Asked<'a> {
         Ok(Found { neighbors: top.into_sorted(), work })
     }
 
-    /// The nearest of `rows` by our own keys; rows that do not pass are left out.
+    /// The nearest of what an engine found, by our own keys; rows that do not pass
+    /// are left out. Compares with every allowed row if too few are left.
     fn rank(
         &self,
         vectors: &Vectors,
         query: &[u8],
         rows: impl Iterator<Item = u32>,
         mut work: Work,
-    ) -> Found {
+        cancel: &Cancel,
+    ) -> Result<Found, Stopped> {
         let mut top = TopK::new(self.k);
         for row in rows.filter(|&row| self.passes(row)) {
             top.push(vectors.key(query, row), row);
             work.distances += 1;
         }
-        Found { neighbors: top.into_sorted(), work }
+        if top.len() < self.k {
+            return self.exact(vectors, query, work, cancel);
+        }
+        Ok(Found { neighbors: top.into_sorted(), work })
     }
 }
 

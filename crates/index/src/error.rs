@@ -116,6 +116,26 @@ pub enum IndexError {
     Stopped(#[from] Stopped),
 }
 
+/// Why a search gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// It was stopped.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// A foreign engine failed; a scan of the rows still answers.
+    #[error(transparent)]
+    Engine(IndexError),
+}
+
+impl From<SearchError> for Error {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Stopped(stopped) => stopped.into(),
+            SearchError::Engine(error) => error.into(),
+        }
+    }
+}
+
 impl From<IndexError> for Error {
     fn from(error: IndexError) -> Self {
         match error {

@@ -180,25 +180,32 @@ impl Graph {
         Ok(Found { neighbors, work })
     }
 
-    /// Searches for the neighbours of a row as if it were not there; it must
-    /// have no duplicates.
+    /// The vertices of ascending rows that have one.
+    pub(crate) fn vertices(&self, rows: &[u32]) -> Vec<u32> {
+        let mut vertices = vec![0; rows.len()];
+        for (vertex, row) in (0..).zip(self.order.get()) {
+            if let Ok(at) = rows.binary_search(row) {
+                vertices[at] = vertex;
+            }
+        }
+        vertices
+    }
+
+    /// Searches for a query as if a vertex were not there; it must have no
+    /// duplicates.
     pub(crate) fn search_without(
         &self,
         vectors: &Vectors,
-        without: u32,
+        (query, without): (&[u8], u32),
         search: &Search<'_>,
         Scratch { graph: scratch, pools, .. }: &mut Scratch,
         cancel: &Cancel,
     ) -> Result<Vec<Neighbor>, Stopped> {
-        let (query, effort, mut work) =
-            (vectors.row(without), search.effort.max(search.k), Work::default());
-        let vertex = self.order.get().iter().position(|&row| row == without);
-        #[expect(clippy::cast_possible_truncation, reason = "vertices fit 32 bits")]
-        let vertex = vertex.map(|vertex| vertex as u32);
+        let (effort, mut work) = (search.effort.max(search.k), Work::default());
         let reach = Reach {
             effort,
             wanted: search.k,
-            without: vertex,
+            without: Some(without),
             passes: None,
             expanded_max: u64::MAX,
             cancel,

@@ -6,11 +6,11 @@ use crate::graph::Graph;
 use crate::hnsw::Hnsw;
 use crate::ivf::Ivf;
 use crate::paged::Paged;
-use crate::{IndexError, Neighbor, Scratch, Vectors, Work};
+use crate::{IndexError, Neighbor, Scratch, SearchError, Vectors, Work};
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
 pub use vicinal_types::IndexParams;
-use vicinal_types::{Bitmap, Cancel, Error, IndexKind, Stopped};
+use vicinal_types::{Bitmap, Cancel, Error, IndexKind};
 
 /// An index of one vector column of one segment.
 ///
@@ -203,7 +203,8 @@ impl Index {
     /// these are fewer.
     ///
     /// # Errors
-    /// [`Stopped`] when `cancel` says so.
+    /// [`SearchError::Stopped`] when `cancel` says so, [`SearchError::Engine`] if a
+    /// foreign engine fails.
     ///
     /// # Panics
     /// If `query` is not one stored vector, the mask has not one bit a row, or
@@ -215,7 +216,7 @@ impl Index {
         search: &Search<'_>,
         scratch: &mut Scratch,
         cancel: &Cancel,
-    ) -> Result<Found, Stopped> {
+    ) -> Result<Found, SearchError> {
         if let Some(allowed) = search.allowed {
             assert_eq!(allowed.len(), vectors.len() as usize, "a mask has one bit a row");
         }
@@ -227,7 +228,7 @@ impl Index {
             Self::Ivf(ivf) => ivf.search(vectors, query, search, scratch, cancel),
             Self::Paged(graph) => graph.search(vectors, query, search, scratch, cancel),
             Self::HnswRs(graph) => graph.search(vectors, query, search, cancel),
-            Self::Faiss(faiss) => faiss.search(vectors, query, search, cancel),
+            Self::Faiss(faiss) => Ok(faiss.search(vectors, query, search, cancel)?),
         }?;
         found.cut(search.within);
         Ok(found)
@@ -251,7 +252,7 @@ impl Index {
     /// [`search`](Self::search) for each of the contiguous `queries`.
     ///
     /// # Errors
-    /// [`Stopped`] when `cancel` says so.
+    /// As [`search`](Self::search).
     ///
     /// # Panics
     /// As [`search`](Self::search), or if `queries` are not whole stored vectors.
@@ -262,7 +263,7 @@ impl Index {
         search: &Search<'_>,
         scratch: &mut Scratch,
         cancel: &Cancel,
-    ) -> Result<Vec<Found>, Stopped> {
+    ) -> Result<Vec<Found>, SearchError> {
         let row_bytes = vectors.vector_type().row_bytes();
         assert!(queries.len().is_multiple_of(row_bytes), "a stored vector has {row_bytes} bytes");
         let Self::Flat(flat) = self else {

@@ -55,7 +55,7 @@ mod vectors;
 pub use ahead::{Ahead, AheadUnit};
 pub use calibrate::{CalibrationPoint, calibrate};
 pub use engines::{Faiss, HnswRs};
-pub use error::IndexError;
+pub use error::{IndexError, SearchError};
 pub use flat::{Flat, FlatCoded};
 pub use graph::Graph;
 pub use hnsw::{GrowingHnsw, Hnsw, HnswParams};

@@ -1,6 +1,6 @@
 //! Several queries of one request over the same rows: these are read once for all.
 
-use super::{Prepared, Wish};
+use super::{Prepared, Wish, go_on_without};
 use crate::request::QueryHits;
 use crate::scratches::Candidate;
 use crate::segment::{PlacedChunk, SealedView};
@@ -89,10 +89,14 @@ impl Prepared {
         let live = sealed.live.as_deref();
         if let (SearchPlan::Index { effort, .. }, Some(built)) = (plan, sealed.index(self.column)) {
             let search = IndexSearch { allowed: live, ..IndexSearch::new(k, effort) };
-            return self.scratches.with(|worker| {
+            let found = self.scratches.with(|worker| {
                 let scratch = &mut worker.scratch;
                 built.index().search_many(vectors, queries, &search, scratch, &self.cancel)
             });
+            match found {
+                Ok(found) => return Ok(found),
+                Err(error) => go_on_without(error, sealed, built.index())?,
+            }
         }
         self.scan_parts(queries, std::iter::once((vectors, 0)), live, k)
     }

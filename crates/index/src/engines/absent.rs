@@ -1,8 +1,8 @@
 //! The engine faiss in builds without the feature `faiss`: it cannot be made.
 
-use crate::{Found, IndexError, Progress, Search, Section, Vectors};
+use crate::{Found, IndexError, Progress, Search, SearchError, Section, Vectors};
 use bytes::Bytes;
-use vicinal_types::{Cancel, FaissParams, Stopped};
+use vicinal_types::{Cancel, FaissParams};
 
 /// An index by faiss, which this build does not have: there are no values of it.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ impl Faiss {
         _: &[u8],
         _: &Search<'_>,
         _: &Cancel,
-    ) -> Result<Found, Stopped> {
+    ) -> Result<Found, SearchError> {
         match *self {}
     }
 

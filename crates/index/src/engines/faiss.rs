@@ -16,13 +16,13 @@ mod native;
 use super::floats::Floats;
 use super::{Asked, check_graph, check_parameter};
 use crate::hnsw::{Duplicates, Words};
-use crate::{Found, IndexError, Progress, Search, Section, Vectors, Work};
+use crate::{Found, IndexError, Progress, Search, SearchError, Section, Vectors, Work};
 use bytes::Bytes;
 use native::Native;
 use parking_lot::{RwLock, RwLockWriteGuard};
 use std::borrow::Cow;
 use std::sync::Arc;
-use vicinal_types::{Bitmap, Cancel, FaissIvfPq, FaissParams, Stopped, limits};
+use vicinal_types::{Bitmap, Cancel, FaissIvfPq, FaissParams, limits};
 
 /// The engine's name.
 const ENGINE: &str = "faiss";
@@ -60,6 +60,9 @@ enum Shape {
     Hnsw,
     Lists(u32),
 }
+
+/// Candidates and what they took; none where a scan is better.
+type Candidates = Option<(Vec<u32>, Work)>;
 
 /// faiss keeps the effort of a graph's search in the graph itself, in its file too.
 #[derive(Debug)]
@@ -139,7 +142,7 @@ impl Faiss {
         query: &[u8],
         search: &Search<'_>,
         cancel: &Cancel,
-    ) -> Result<Found, Stopped> {
+    ) -> Result<Found, SearchError> {
         assert_eq!(
             vectors.len(),
             self.rows,
@@ -158,39 +161,28 @@ impl Faiss {
             Shape::Hnsw => self.search_graph(&values, &asked),
             Shape::Lists(lists) => self.search_lists(&values, &asked, lists, search.effort),
         };
-        let Some((rows, work)) = candidates else {
-            return asked.exact(vectors, query, work, cancel);
+        let Some((rows, work)) = candidates.map_err(SearchError::Engine)? else {
+            return Ok(asked.exact(vectors, query, work, cancel)?);
         };
-        let rows = rows.into_iter().flat_map(|row| self.copies(row));
-        let found = asked.rank(vectors, query, rows, work);
-        if found.neighbors.len() == asked.k {
-            return Ok(found);
-        }
-        asked.exact(vectors, query, found.work, cancel)
+        let rows = rows.into_iter().flat_map(|row| self.duplicates.with_copies(row));
+        Ok(asked.rank(vectors, query, rows, work, cancel)?)
     }
 
-    /// A row that faiss knows and the others that have its vector.
-    fn copies(&self, row: u32) -> impl Iterator<Item = u32> {
-        std::iter::once(row).chain(self.duplicates.of(row).iter().copied())
+    fn search_flat(&self, values: &[f32], asked: &Asked<'_>) -> Result<Candidates, IndexError> {
+        let rows = self.native.native.search(values, asked.k, asked.allowed)?;
+        Ok(Some((rows, Work { distances: asked.passing as u64, ..Work::default() })))
     }
 
-    /// Candidates and what they took; none where a scan is better, or where faiss
-    /// fails, which its own checks of the arguments are the only reason for.
-    fn search_flat(&self, values: &[f32], asked: &Asked<'_>) -> Option<(Vec<u32>, Work)> {
-        let rows = self.native.native.search(values, asked.k, asked.allowed).ok()?;
-        Some((rows, Work { distances: asked.passing as u64, ..Work::default() }))
-    }
-
-    fn search_graph(&self, values: &[f32], asked: &Asked<'_>) -> Option<(Vec<u32>, Work)> {
+    fn search_graph(&self, values: &[f32], asked: &Asked<'_>) -> Result<Candidates, IndexError> {
         if !asked.walk_pays(self.rows) {
-            return None;
+            return Ok(None);
         }
         // Rows that do not pass take places among the candidates as well.
         let effort = asked.effort as u64 * u64::from(self.rows) / asked.passing as u64;
         let effort = usize::try_from(effort).unwrap_or(usize::MAX).min(self.rows as usize);
         let allowed = asked.allowed.map(|allowed| self.with_vertices_of_copies(allowed));
-        let rows = self.native.search(effort, values, asked.k, allowed.as_deref()).ok()?;
-        Some((rows, Work::default()))
+        let rows = self.native.search(effort, values, asked.k, allowed.as_deref())?;
+        Ok(Some((rows, Work::default())))
     }
 
     /// The mask with the vertices added of which a copy passes.
@@ -212,7 +204,7 @@ impl Faiss {
         asked: &Asked<'_>,
         lists: u32,
         effort: usize,
-    ) -> Option<(Vec<u32>, Work)> {
+    ) -> Result<Candidates, IndexError> {
         // So many more codes must be seen as the mask takes away.
         let probed = effort.max(1) as u64 * u64::from(self.rows) / asked.passing as u64;
         let probed = probed.min(u64::from(lists));
@@ -220,10 +212,10 @@ impl Faiss {
         let codes = probed * u64::from(self.rows) / u64::from(lists);
         let wanted = asked.k.saturating_mul(CANDIDATES_PER_ROW);
         if wanted >= asked.passing || codes > 4 * asked.passing as u64 {
-            return None;
+            return Ok(None);
         }
-        let rows = self.native.native.probe(values, wanted, asked.allowed, probed).ok()?;
-        Some((rows, Work { lists: probed, ..Work::default() }))
+        let rows = self.native.native.probe(values, wanted, asked.allowed, probed)?;
+        Ok(Some((rows, Work { lists: probed, ..Work::default() })))
     }
 
     pub(crate) fn sections(&self) -> Vec<Section> {

@@ -88,21 +88,12 @@ impl HnswRs {
         cancel.check()?;
         let mut values = Vec::with_capacity(self.floats.dim());
         self.floats.query(query, &mut values);
-        let passes = |vertex| self.copies(vertex).any(|row| asked.passes(row));
+        let passes = |vertex| self.duplicates.with_copies(vertex).any(|row| asked.passes(row));
         let filter = asked.allowed.is_some().then_some(&passes as &dyn Fn(u32) -> bool);
         let (found, distances) = graph.search(&values, asked.k, asked.effort, filter);
         let work = Work { distances, ..Work::default() };
-        let rows = found.into_iter().flat_map(|vertex| self.copies(vertex));
-        let found = asked.rank(vectors, query, rows, work);
-        if found.neighbors.len() == asked.k {
-            return Ok(found);
-        }
-        asked.exact(vectors, query, found.work, cancel)
-    }
-
-    /// A vertex and the other rows that have its vector.
-    fn copies(&self, vertex: u32) -> impl Iterator<Item = u32> {
-        std::iter::once(vertex).chain(self.duplicates.of(vertex).iter().copied())
+        let rows = found.into_iter().flat_map(|vertex| self.duplicates.with_copies(vertex));
+        asked.rank(vectors, query, rows, work, cancel)
     }
 
     pub(crate) fn sections(&self) -> Vec<Section> {

@@ -18,7 +18,7 @@ use crate::{IndexError, Progress, Vectors};
 use std::cmp::Reverse;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use vicinal_types::{Cancel, HnswCodes, Stopped};
+use vicinal_types::{Cancel, HnswCodes, Metric, Stopped, VectorType};
 
 /// Vertices inserted by one thread before the others join: while the graph is
 /// tiny, vertices inserted at the same time would not see each other.
@@ -48,21 +48,42 @@ pub(super) fn build(
     cancel: &Cancel,
 ) -> Result<Hnsw, IndexError> {
     let codes = pool.install(|| Codes::build(params.codes, vectors, params.seed, cancel))?;
+    let near = near_rows(vectors);
     // A graph for shorter codes is built on codes of 8 bits: what they confuse,
     // a walk on it still finds its way through.
     let mut hnsw = match &codes {
-        None => build_on(vectors, params, vectors, pool, progress, cancel),
-        Some(Codes::Scalar(codes)) if params.codes == HnswCodes::Sq8 => {
+        None => build_on(&near, params, vectors, pool, progress, cancel),
+        Some(Codes::Scalar(codes))
+            if params.codes == HnswCodes::Sq8 && near.vector_type() == vectors.vector_type() =>
+        {
             build_on(codes, params, vectors, pool, progress, cancel)
         }
         Some(_) if are_stored(HnswCodes::Sq8, vectors.vector_type().element()) => {
-            let finer = pool.install(|| ScalarCodes::build(vectors, 8, cancel))?;
+            let finer = pool.install(|| ScalarCodes::build(&near, 8, cancel))?;
             build_on(&finer, params, vectors, pool, progress, cancel)
         }
-        Some(_) => build_on(vectors, params, vectors, pool, progress, cancel),
+        Some(_) => build_on(&near, params, vectors, pool, progress, cancel),
     }?;
     hnsw.codes = codes;
     Ok(hnsw)
+}
+
+/// The rows as the graph compares them with each other.
+///
+/// By inner products the longest rows would be everybody's neighbours, and short
+/// ones nobody's: a search finds the best rows, but hardly those behind them, which
+/// are the best once those are deleted. By distances every row has its neighbours,
+/// and larger inner products are found along them.
+fn near_rows(vectors: &Vectors) -> Vectors {
+    let vector = vectors.vector_type();
+    if vector.metric() != Metric::InnerProduct {
+        return vectors.clone();
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "a dimension is at most DIM_MAX")]
+    let dim = vector.dim() as u32;
+    let vector = VectorType::new(dim, vector.element(), Metric::L2)
+        .expect("what has inner products has distances");
+    Vectors::new(vector, vectors.bytes().clone()).expect("as many bytes a row")
 }
 
 /// Builds the graph on `rows`, which are the vectors or codes of them.

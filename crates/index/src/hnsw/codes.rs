@@ -101,8 +101,16 @@ impl Codes {
         }
     }
 
-    /// How many of the `effort` candidates of a walk are compared again to find
-    /// the nearest `k`.
+    /// What a difference of 1 between keys of codes is between exact ones.
+    pub(crate) fn unit(&self) -> f32 {
+        match self {
+            Self::Scalar(codes) => codes.scale().step.powi(2),
+            Self::Bits(_) | Self::Rows(_) => 1.0,
+        }
+    }
+
+    /// How many of the `effort` candidates of a walk are compared again at least to
+    /// find the nearest `k`.
     ///
     /// The coarser the codes, the farther behind a true neighbour may stand;
     /// with a fixed number, more effort would not find it.

@@ -60,6 +60,11 @@ impl Duplicates {
         this
     }
 
+    /// A vertex and its copies.
+    pub(crate) fn with_copies(&self, vertex: u32) -> impl Iterator<Item = u32> {
+        std::iter::once(vertex).chain(self.of(vertex).iter().copied())
+    }
+
     /// How many rows are copies.
     pub(crate) fn len(&self) -> usize {
         self.halves().0.len()

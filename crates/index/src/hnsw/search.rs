@@ -114,11 +114,11 @@ impl Hnsw {
             Some(Codes::Rows(rows)) => self.walk_on(rows, query, task, walk, work),
         }?;
         ranked.clear();
+        ranked.extend(walk.found());
         if let Some(codes) = &self.codes {
-            ranked.extend(walk.found().take(codes.reranked(task.search.k, task.search.effort)));
-            rerank(vectors, query, ranked, work);
-        } else {
-            ranked.extend(walk.found());
+            let least = codes.reranked(task.search.k, task.search.effort);
+            let again = Again { vectors, query, k: task.search.k, least, unit: codes.unit() };
+            again.compare(ranked, work);
         }
         Ok(ended)
     }
@@ -209,6 +209,55 @@ pub(crate) fn walk_pays(search: &Search<'_>, rows: u32, passing: usize) -> bool 
     match search.allowed {
         None => search.effort < rows as usize,
         Some(_) => walked * SCANNED_PER_VERTEX < passing as u64,
+    }
+}
+
+/// Comparing the rows of vertices that were found by their codes.
+struct Again<'a> {
+    vectors: &'a Vectors,
+    query: &'a [u8],
+    k: usize,
+    /// How many to compare at least.
+    least: usize,
+    /// An exact key is this times the code's, and something that the query adds to
+    /// all, but for the code's error.
+    unit: f32,
+}
+
+impl Again<'_> {
+    /// Compares the nearest by code, and goes on until the error that codes have had
+    /// so far leaves the next no place among the best. Sorts what it has compared
+    /// and drops the rest.
+    fn compare(&self, found: &mut Vec<Ranked>, work: &mut Work) {
+        /// Deviations by which a code may be wrong: further ones find next to nothing.
+        const DEVIATIONS: f64 = 2.0;
+        let Self { vectors, query, k, least, unit } = *self;
+        let estimate = |found: Ranked| f64::from(unit * found.key());
+        let (mut done, mut end, mut sum, mut squares) =
+            (0, least.max(k).min(found.len()), 0.0, 0.0);
+        loop {
+            let compared = &mut found[done..end];
+            compared.iter().for_each(|found| prefetch(vectors.row(found.id())));
+            for found in compared {
+                let key = vectors.key(query, found.id());
+                let error = f64::from(key) - estimate(*found);
+                (sum, squares) = (sum + error, squares + error * error);
+                *found = Ranked::new(key, found.id());
+            }
+            work.distances += (end - done) as u64;
+            found[..end].sort_unstable();
+            done = end;
+            let (Some(next), Some(worst)) = (found.get(done), found.get(k.wrapping_sub(1))) else {
+                break;
+            };
+            let mean = sum / done as f64;
+            let deviation = (squares / done as f64 - mean * mean).max(0.0).sqrt();
+            if estimate(*next) + mean - DEVIATIONS * deviation > f64::from(worst.key()) {
+                break;
+            }
+            end = (done + least.div_ceil(2)).min(found.len());
+        }
+        found.truncate(done);
     }
 }
 

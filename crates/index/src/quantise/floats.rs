@@ -20,6 +20,26 @@ pub(crate) fn decode(element: ElementType, stored: &[u8], out: &mut [f32]) {
     }
 }
 
+/// Writes elements as a vector stores them; integers are rounded and clamped, a
+/// binary one has none.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` clamps")]
+pub(crate) fn encode(element: ElementType, values: &[f32], out: &mut [u8]) {
+    match element {
+        ElementType::F32 => put(out, values, f32::to_le_bytes),
+        ElementType::F16 => put(out, values, |value| f16::from_f32(value).to_le_bytes()),
+        ElementType::Bf16 => put(out, values, |value| bf16::from_f32(value).to_le_bytes()),
+        ElementType::I8 => put(out, values, |value| [(value.round() as i8).cast_unsigned()]),
+        ElementType::U8 => put(out, values, |value| [value.round() as u8]),
+        ElementType::Binary => {}
+    }
+}
+
+fn put<const N: usize>(out: &mut [u8], values: &[f32], bytes: impl Fn(f32) -> [u8; N]) {
+    for (place, &value) in out.as_chunks_mut::<N>().0.iter_mut().zip(values) {
+        *place = bytes(value);
+    }
+}
+
 fn fill<T>(out: &mut [f32], stored: &[T], value: impl Fn(&T) -> f32) {
     for (out, stored) in out.iter_mut().zip(stored) {
         *out = value(stored);

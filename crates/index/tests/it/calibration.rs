@@ -1,8 +1,8 @@
 //! Effort against recall, measured.
 
-use crate::data::{build, clustered, l2, mean_recall, pool, store};
+use crate::data::{build, build_as, clustered, l2, mean_recall, pool, store};
 use vicinal_index::{Index, IndexParams, Progress, calibrate};
-use vicinal_types::Cancel;
+use vicinal_types::{Cancel, ForeignGraph, HnswCodes, HnswParams};
 
 #[test]
 fn the_curve_predicts_the_recall_of_other_queries() {
@@ -21,6 +21,27 @@ fn the_curve_predicts_the_recall_of_other_queries() {
     let again =
         calibrate(&index, &vectors, &pool(1), 200, 10, 7, &Cancel::never()).expect("not stopped");
     assert_eq!(curve, again, "one seed is one curve");
+}
+
+/// Where a stored row cannot be left out of the graph, its own links would promise
+/// more than other queries get.
+#[test]
+fn the_curve_of_a_graph_that_keeps_all_vertices_promises_no_more() {
+    let all = clustered(8_200, 16, 20, 6);
+    let (base, queries) = all.split_at(8_000 * 16);
+    let (vectors, queries) = (store(l2(16), base), store(l2(16), queries));
+    let paged = HnswParams { m: 4, ef_construction: 16, seed: 42, codes: HnswCodes::Sq8 };
+    let foreign = ForeignGraph { m: 4, ef_construction: 16 };
+    for params in [IndexParams::HnswRs(foreign), IndexParams::Paged(paged)] {
+        let index = build_as(params, &vectors, 2);
+        let curve = calibrate(&index, &vectors, &pool(2), 400, 10, 7, &Cancel::never());
+        for point in curve.expect("not stopped").iter().take(4) {
+            let real = mean_recall(&index, &vectors, &queries, 10, point.effort as usize, None);
+            let promised = f64::from(point.recall);
+            assert!(promised < real + 0.03, "{params}: {point:?}, measured {real}");
+            assert!(promised > real - 0.15, "{params}: {point:?}, measured {real}");
+        }
+    }
 }
 
 #[test]

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use half::{bf16, f16};
 use std::collections::BTreeSet;
 use vicinal_index::{
-    Found, HnswParams, Index, IndexParams, Neighbor, Progress, Scratch, Search, TopK, Vectors, Work,
+    Found, HnswParams, Index, IndexError, IndexParams, Neighbor, Progress, Scratch, Search,
+    Section, TopK, Vectors, Work,
 };
-use vicinal_types::{Bitmap, Cancel, ElementType, HnswCodes, Metric, VectorType};
+use vicinal_types::{Bitmap, Cancel, ElementType, Error, HnswCodes, Metric, VectorType};
 
 /// A sequence of numbers that is its seed.
 pub(crate) struct Random(pub(crate) u64);
@@ -84,13 +85,45 @@ pub(crate) fn pool(threads: usize) -> rayon::ThreadPool {
 }
 
 pub(crate) fn build(vectors: &Vectors, m: u32, ef_construction: u32, threads: usize) -> Index {
-    let params =
-        IndexParams::Hnsw(HnswParams { m, ef_construction, seed: 42, codes: HnswCodes::None });
+    let codes = HnswCodes::None;
+    build_as(
+        IndexParams::Hnsw(HnswParams { m, ef_construction, seed: 42, codes }),
+        vectors,
+        threads,
+    )
+}
+
+pub(crate) fn build_as(params: IndexParams, vectors: &Vectors, threads: usize) -> Index {
     let progress = Progress::default();
     let index = Index::build(&params, vectors, &pool(threads), &progress, &Cancel::never())
         .expect("right parameters");
     assert_eq!((progress.done(), progress.total()), (vectors.len().into(), vectors.len().into()));
+    assert_eq!(index.params(), params);
     index
+}
+
+/// Opens an index from its sections.
+pub(crate) fn open(sections: &[Section], vectors: &Vectors) -> Result<Index, IndexError> {
+    let mut read = |kind| {
+        let found = sections.iter().find(|section| section.0 == kind);
+        let (_, version, bytes) =
+            found.ok_or_else(|| Error::corrupt(format!("there is no section {kind}")))?;
+        Ok((*version, bytes.clone()))
+    };
+    Index::open(&mut read, vectors)
+}
+
+/// The sections with one of them changed.
+pub(crate) fn changed(
+    sections: &[Section],
+    at: usize,
+    change: impl FnOnce(&mut Vec<u8>),
+) -> Vec<Section> {
+    let mut sections = sections.to_vec();
+    let mut bytes = sections[at].2.to_vec();
+    change(&mut bytes);
+    sections[at].2 = Bytes::from(bytes);
+    sections
 }
 
 pub(crate) fn search(

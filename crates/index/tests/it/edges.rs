@@ -3,7 +3,7 @@
 use crate::data::{build, clustered, l2, pool, search, store};
 use bytes::Bytes;
 use vicinal_index::{
-    HnswParams, Index, IndexError, IndexParams, Progress, Scratch, Search, Vectors,
+    HnswParams, Index, IndexError, IndexParams, Progress, Scratch, Search, SearchError, Vectors,
 };
 use vicinal_types::{Bitmap, Cancel, Error, ErrorKind, HnswCodes, IndexKind, Stopped, limits};
 
@@ -97,9 +97,9 @@ fn cancelled_work_stops() {
     }
     let search = Search::new(10, 200);
     let found = index.search(&vectors, vectors.row(0), &search, &mut Scratch::default(), &cancel);
-    assert_eq!(found.expect_err("cancelled"), Stopped::Cancelled);
+    assert!(matches!(found, Err(SearchError::Stopped(Stopped::Cancelled))));
     let points = vicinal_index::calibrate(&index, &vectors, &pool(1), 10, 10, 0, &cancel);
-    assert_eq!(points.expect_err("cancelled"), Stopped::Cancelled);
+    assert!(matches!(points, Err(SearchError::Stopped(Stopped::Cancelled))));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! The graph whose vertices carry codes of their neighbours.
 
-use crate::data::{Random, clustered, exact, mean_recall, pool, search, store};
+use crate::data::{Random, clustered, exact, mean_recall, open, pool, search, store};
 use bytes::Bytes;
-use vicinal_index::{Index, IndexError, IndexParams, Progress, Section, Vectors, section};
-use vicinal_types::{Bitmap, Cancel, ElementType, Error, GraphParams, Metric, VectorType};
+use vicinal_index::{Index, IndexError, IndexParams, Progress, Vectors, section};
+use vicinal_types::{Bitmap, Cancel, ElementType, GraphParams, Metric, VectorType};
 
 const ROWS: usize = 4_000;
 
@@ -20,16 +20,6 @@ fn data(dim: usize, element: ElementType, metric: Metric) -> (Vectors, Vectors) 
     let all = clustered(ROWS + 50, dim, 10, 5);
     let (base, queries) = all.split_at(ROWS * dim);
     (store(vector, base), store(vector, queries))
-}
-
-fn open(sections: &[Section], vectors: &Vectors) -> Result<Index, IndexError> {
-    let mut read = |kind| {
-        let found = sections.iter().find(|section| section.0 == kind);
-        let (_, version, bytes) =
-            found.ok_or_else(|| Error::corrupt(format!("there is no section {kind}")))?;
-        Ok((*version, bytes.clone()))
-    };
-    Index::open(&mut read, vectors)
 }
 
 #[test]

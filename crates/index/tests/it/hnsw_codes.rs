@@ -1,7 +1,8 @@
 //! HNSW over codes: what is found, how it is stored, what is refused.
 
-use crate::data::{Random, clustered, exact, l2, mean_recall, pool, recall, search, store};
-use bytes::Bytes;
+use crate::data::{
+    Random, changed, clustered, exact, l2, mean_recall, open, pool, recall, search, store,
+};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 use vicinal_index::{
@@ -167,16 +168,6 @@ fn few_rows_are_searched_and_stored() {
     }
 }
 
-fn open(sections: &[Section], vectors: &Vectors) -> Result<Index, IndexError> {
-    let mut read = |kind| {
-        let found = sections.iter().find(|section| section.0 == kind);
-        let (_, version, bytes) =
-            found.ok_or_else(|| Error::corrupt(format!("there is no section {kind}")))?;
-        Ok((*version, bytes.clone()))
-    };
-    Index::open(&mut read, vectors)
-}
-
 /// By metric, then by codes.
 static STORED: LazyLock<Vec<(Vectors, Vec<Section>)>> = LazyLock::new(|| {
     let stored = |metric| {
@@ -189,14 +180,6 @@ static STORED: LazyLock<Vec<(Vectors, Vec<Section>)>> = LazyLock::new(|| {
     };
     [Metric::L2, Metric::InnerProduct].into_iter().flat_map(stored).collect()
 });
-
-fn changed(sections: &[Section], at: usize, change: impl FnOnce(&mut Vec<u8>)) -> Vec<Section> {
-    let mut sections = sections.to_vec();
-    let mut bytes = sections[at].2.to_vec();
-    change(&mut bytes);
-    sections[at].2 = Bytes::from(bytes);
-    sections
-}
 
 #[test]
 fn an_opened_index_finds_the_same_where_its_bytes_lie() {

@@ -1,14 +1,14 @@
 //! IVF indexes and FLAT codes as bytes: there and back, and bytes that are wrong;
 //! and their results and work, pinned.
 
-use crate::data::{clustered, l2, search, store};
+use crate::data::{clustered, l2, open, search, store};
 use crate::ivf::{CODES, FLAT_CODES, build, ivf};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::LazyLock;
-use vicinal_index::{Index, IndexError, IndexParams, Section, Vectors, section};
+use vicinal_index::{IndexParams, Section, Vectors, section};
 use vicinal_types::{ElementType, Error, ErrorKind, Metric, VectorType};
 
 const ROWS: usize = 500;
@@ -21,16 +21,6 @@ static STORED: LazyLock<Vec<(IndexParams, Vec<Section>)>> = LazyLock::new(|| {
     let built = params.into_iter().chain(flat);
     built.map(|params| (params, build(params, &VECTORS, 1).sections())).collect()
 });
-
-fn open(sections: &[Section], vectors: &Vectors) -> Result<Index, IndexError> {
-    let mut read = |kind| {
-        let found = sections.iter().find(|section| section.0 == kind);
-        let (_, version, bytes) =
-            found.ok_or_else(|| Error::corrupt(format!("there is no section {kind}")))?;
-        Ok((*version, bytes.clone()))
-    };
-    Index::open(&mut read, vectors)
-}
 
 /// The sections with one of them changed.
 fn changed(sections: &[Section], kind: u32, change: impl FnOnce(&mut Vec<u8>)) -> Vec<Section> {

@@ -68,3 +68,66 @@ fn masks_that_go_with_the_clusters() {
     check(&fixture, &mask(|&row| row % CLUSTERS < CLUSTERS / 2), "half of the clusters");
     check(&fixture, &mask(|&row| row < ROWS / 2), "the first half");
 }
+
+#[test]
+fn probe_deleted_neighbourhoods() {
+    use crate::data::{exact, pool, recall, search};
+    use vicinal_types::{
+        Cancel, ElementType, GraphParams, HnswCodes, HnswParams, IndexParams, Metric, VectorType,
+    };
+    let graph =
+        |codes| IndexParams::Hnsw(HnswParams { m: 12, ef_construction: 64, seed: 42, codes });
+    for params in [
+        graph(HnswCodes::None),
+        graph(HnswCodes::Sq8),
+        IndexParams::Graph(GraphParams { m: 16, ef_construction: 64, seed: 42 }),
+    ] {
+        for (element, metric) in [
+            (ElementType::F32, Metric::L2),
+            (ElementType::F16, Metric::Cosine),
+            (ElementType::F32, Metric::InnerProduct),
+        ] {
+            let vector = VectorType::new(16, element, metric).expect("a right type");
+            let all = clustered(3_020, 16, 20, 7);
+            let (base, queries) = all.split_at(3_000 * 16);
+            let (vectors, queries) = (store(vector, base), store(vector, queries));
+            let index = Index::build(
+                &params,
+                &vectors,
+                &pool(2),
+                &vicinal_index::Progress::default(),
+                &Cancel::never(),
+            )
+            .expect("x");
+            for effort in [64, 128, 184] {
+                let mut live = Bitmap::full(vectors.len() as usize);
+                let deep = mean_recall(&index, &vectors, &queries, 50, effort, None);
+                println!("{params} {metric} effort {effort}: recall at 50: {deep}");
+                for round in 0..4 {
+                    let mut per = Vec::new();
+                    let mut work = Vec::new();
+                    for q in 0..queries.len() {
+                        let found =
+                            search(&index, &vectors, queries.row(q), 10, effort, Some(&live));
+                        per.push(
+                            (100.0
+                                * recall(
+                                    &found.neighbors,
+                                    &exact(&vectors, queries.row(q), 10, Some(&live)),
+                                    Some(&live),
+                                )) as u32,
+                        );
+                        work.push((found.work.distances, found.work.expanded));
+                    }
+                    println!("  round {round}: {} {per:?} {work:?}", per.iter().sum::<u32>() / 20);
+                    for query in 0..queries.len() {
+                        let found =
+                            search(&index, &vectors, queries.row(query), 10, effort, Some(&live))
+                                .neighbors;
+                        assert!(found.iter().all(|neighbor| live.remove(neighbor.row)));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,13 +1,12 @@
 //! A graph in pages: what is found, how many pages it takes, stored bytes.
 
-use crate::data::{Random, clustered, exact, l2, mean_recall, pool, search, store};
-use bytes::Bytes;
+use crate::data::{Random, changed, clustered, exact, l2, mean_recall, open, pool, search, store};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 use vicinal_index::{
-    HnswParams, Index, IndexError, IndexParams, Progress, Section, Vectors, calibrate, section,
+    HnswParams, Index, IndexParams, Progress, Section, Vectors, calibrate, section,
 };
-use vicinal_types::{Bitmap, Cancel, ElementType, Error, HnswCodes, Metric, VectorType};
+use vicinal_types::{Bitmap, Cancel, ElementType, HnswCodes, Metric, VectorType};
 
 fn build(vectors: &Vectors, codes: HnswCodes, threads: usize) -> Index {
     let params = IndexParams::Paged(HnswParams { m: 12, ef_construction: 64, seed: 42, codes });
@@ -75,16 +74,6 @@ fn effort_is_measured_against_recall() {
     assert!(curve.len() >= 2 && curve.last().is_some_and(|last| last.recall > 0.95), "{curve:?}");
 }
 
-fn open(sections: &[Section], vectors: &Vectors) -> Result<Index, IndexError> {
-    let mut read = |kind| {
-        let found = sections.iter().find(|section| section.0 == kind);
-        let (_, version, bytes) =
-            found.ok_or_else(|| Error::corrupt(format!("there is no section {kind}")))?;
-        Ok((*version, bytes.clone()))
-    };
-    Index::open(&mut read, vectors)
-}
-
 static STORED: LazyLock<Vec<(Vectors, Vec<Section>)>> = LazyLock::new(|| {
     let codes = [HnswCodes::Sq8, HnswCodes::Rabitq1, HnswCodes::None];
     let elements = [ElementType::F32, ElementType::F16, ElementType::U8];
@@ -98,14 +87,6 @@ static STORED: LazyLock<Vec<(Vectors, Vec<Section>)>> = LazyLock::new(|| {
     };
     codes.into_iter().zip(elements).map(stored).collect()
 });
-
-fn changed(sections: &[Section], at: usize, change: impl FnOnce(&mut Vec<u8>)) -> Vec<Section> {
-    let mut sections = sections.to_vec();
-    let mut bytes = sections[at].2.to_vec();
-    change(&mut bytes);
-    sections[at].2 = Bytes::from(bytes);
-    sections
-}
 
 #[test]
 fn an_opened_graph_finds_the_same_where_its_bytes_lie() {

@@ -1,10 +1,10 @@
 //! Indexes as bytes: there and back, and bytes that are wrong.
 
-use crate::data::{build, clustered, l2, pool, search, store};
+use crate::data::{build, clustered, l2, open, pool, search, store};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::sync::LazyLock;
-use vicinal_index::{Index, IndexError, IndexParams, Progress, Section, Vectors, section};
+use vicinal_index::{Index, IndexParams, Progress, Section, Vectors, section};
 use vicinal_types::{Cancel, Error, ErrorKind};
 
 static FIXTURE: LazyLock<(Vectors, Vec<Section>)> = LazyLock::new(|| {
@@ -14,16 +14,6 @@ static FIXTURE: LazyLock<(Vectors, Vec<Section>)> = LazyLock::new(|| {
     let sections = build(&vectors, 4, 24, 1).sections();
     (vectors, sections)
 });
-
-fn open(sections: &[Section], vectors: &Vectors) -> Result<Index, IndexError> {
-    let mut read = |kind| {
-        let found = sections.iter().find(|section| section.0 == kind);
-        let (_, version, bytes) =
-            found.ok_or_else(|| Error::corrupt(format!("there is no section {kind}")))?;
-        Ok((*version, bytes.clone()))
-    };
-    Index::open(&mut read, vectors)
-}
 
 /// The sections with one of them changed.
 fn changed(kind: u32, change: impl FnOnce(&mut Vec<u8>)) -> Vec<Section> {

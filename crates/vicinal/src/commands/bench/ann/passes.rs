@@ -5,8 +5,8 @@ use crate::failure::Failure;
 use crate::recall;
 use rayon::prelude::*;
 use std::time::Duration;
-use vicinal_index::{Found, Index, Scratch, Search};
-use vicinal_types::{Cancel, Clock as _, Stopped, SystemClock};
+use vicinal_index::{Found, Index, Scratch, Search, SearchError};
+use vicinal_types::{Cancel, Clock as _, SystemClock};
 
 /// An index with what it is searched for.
 pub(super) struct Searched<'a> {
@@ -93,7 +93,7 @@ impl Searched<'_> {
     }
 
     /// Every query timed alone, on this thread: the sum of their times.
-    fn pass_alone(&self, search: &Search<'_>) -> Result<Pass, Stopped> {
+    fn pass_alone(&self, search: &Search<'_>) -> Result<Pass, SearchError> {
         let Data { vectors, queries, truth } = self.data;
         let (mut scratch, cancel) = (Scratch::default(), Cancel::never());
         let mut pass = Pass::default();
@@ -109,7 +109,7 @@ impl Searched<'_> {
     }
 
     /// Every batch of queries timed alone, on this thread: the sum of their times.
-    fn pass_batched(&self, search: &Search<'_>) -> Result<Pass, Stopped> {
+    fn pass_batched(&self, search: &Search<'_>) -> Result<Pass, SearchError> {
         let Data { vectors, queries, truth } = self.data;
         let (mut scratch, cancel) = (Scratch::default(), Cancel::never());
         let mut pass = Pass::default();
@@ -128,7 +128,7 @@ impl Searched<'_> {
         &self,
         search: &Search<'_>,
         pool: &rayon::ThreadPool,
-    ) -> Result<Pass, Stopped> {
+    ) -> Result<Pass, SearchError> {
         let Data { vectors, queries, truth } = self.data;
         let started = SystemClock.now();
         let found: Vec<_> = pool.install(|| {
