@@ -8,7 +8,7 @@ VICINAL    := $(TARGET_DIR)/release/vicinal
 IMAGE      ?= vicinal
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-faiss fuzz demo fmt lint deny image deploy-check clean
+.PHONY: help deps build test test-faiss fuzz fuzz-check demo fmt lint deny image deploy-check clean
 
 help: ## Lists these commands
 	@echo 'Vicinal: a vector similarity search database server.'
@@ -35,6 +35,9 @@ test-faiss: ## Builds the feature `faiss` with all its C++, lints and tests it
 
 fuzz: deps ## Looks for stored bytes that break a decoder, FUZZ_SECONDS=60 for each target
 	tests/fuzz/run.sh $(or $(FUZZ_SECONDS),60)
+
+fuzz-check: deps ## Compiles the fuzz targets without running them
+	cargo clippy -p vicinal-fuzz --features fuzz --bins --release --locked -- -D warnings
 
 demo: build ## Starts a server, loads real data, searches it, cleans up
 	$(VICINAL) demo

@@ -103,7 +103,7 @@ mod tests {
                 let before: Vec<u8> = (0_u8..).take(len).collect();
                 let changes = (0_u8..=255).any(|place| {
                     let mut after = before.clone();
-                    let data = [kind, place, 0, 0, place ^ 171, 205, place, 18];
+                    let data = [kind, place, 0, 0, place ^ 175, 205, place, 18];
                     edits(&data).for_each(|edit| edit.apply(&mut after));
                     after != before
                 });

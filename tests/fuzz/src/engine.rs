@@ -132,7 +132,7 @@ pub fn engine(data: &[u8]) {
     }
     let disk = written(&stored);
     let Ok(engine) = open(&disk) else { return };
-    let done = use_engine(&engine);
+    let done = use_engine(&engine, edits(data).next().is_none());
     engine.close();
     if data.len() < 8 {
         done.expect("nothing was edited");
@@ -177,8 +177,9 @@ fn written(stored: &[(PathBuf, Stored)]) -> SimDisk {
     disk
 }
 
-/// Everything that reads rows, then writes that replace and delete some.
-fn use_engine(engine: &Engine) -> vicinal_types::Result<()> {
+/// Everything that reads rows, then writes that replace and delete some. What is
+/// not `whole` may hold other ids under right checksums: then nothing is counted.
+fn use_engine(engine: &Engine, whole: bool) -> vicinal_types::Result<()> {
     let all = ["**".to_owned()];
     let count = engine.count("", NAME);
     let described = engine.describe("", NAME);
@@ -203,10 +204,8 @@ fn use_engine(engine: &Engine) -> vicinal_types::Result<()> {
     let upserted = engine.write_blocking("", NAME, Write::Upsert(rows(45..60)), None);
     let deleted = engine.write_blocking("", NAME, Write::Delete(ids(50..70)), None);
     let flushed = engine.flush("", NAME, false, &soon());
-    assert_eq!(count?, 215);
-    assert_eq!(read, 215);
+    let counts = (count?, read, got?.ids.len(), upserted?.replaced, deleted?.deleted);
     _ = (described?, scrolled?, searched?, flushed?);
-    assert_eq!(got?.ids.len(), 215);
-    assert_eq!((upserted?.replaced, deleted?.deleted), (15, 20));
+    assert!(!whole || counts == (215, 215, 215, 15, 20), "{counts:?}");
     Ok(())
 }

@@ -70,8 +70,8 @@ fn masks_that_go_with_the_clusters() {
 }
 
 #[test]
-fn probe_deleted_neighbourhoods() {
-    use crate::data::{exact, pool, recall, search};
+fn deleted_neighbourhoods_leave_the_rest_to_be_found() {
+    use crate::data::{pool, search};
     use vicinal_types::{
         Cancel, ElementType, GraphParams, HnswCodes, HnswParams, IndexParams, Metric, VectorType,
     };
@@ -99,33 +99,14 @@ fn probe_deleted_neighbourhoods() {
                 &Cancel::never(),
             )
             .expect("x");
-            for effort in [64, 128, 184] {
-                let mut live = Bitmap::full(vectors.len() as usize);
-                let deep = mean_recall(&index, &vectors, &queries, 50, effort, None);
-                println!("{params} {metric} effort {effort}: recall at 50: {deep}");
-                for round in 0..4 {
-                    let mut per = Vec::new();
-                    let mut work = Vec::new();
-                    for q in 0..queries.len() {
-                        let found =
-                            search(&index, &vectors, queries.row(q), 10, effort, Some(&live));
-                        per.push(
-                            (100.0
-                                * recall(
-                                    &found.neighbors,
-                                    &exact(&vectors, queries.row(q), 10, Some(&live)),
-                                    Some(&live),
-                                )) as u32,
-                        );
-                        work.push((found.work.distances, found.work.expanded));
-                    }
-                    println!("  round {round}: {} {per:?} {work:?}", per.iter().sum::<u32>() / 20);
-                    for query in 0..queries.len() {
-                        let found =
-                            search(&index, &vectors, queries.row(query), 10, effort, Some(&live))
-                                .neighbors;
-                        assert!(found.iter().all(|neighbor| live.remove(neighbor.row)));
-                    }
+            let mut live = Bitmap::full(vectors.len() as usize);
+            for round in 0..4 {
+                let found = mean_recall(&index, &vectors, &queries, 10, 64, Some(&live));
+                assert!(found >= 0.9, "{params} {metric}, round {round}: recall {found}");
+                for query in 0..queries.len() {
+                    let query = queries.row(query);
+                    let found = search(&index, &vectors, query, 10, 64, Some(&live)).neighbors;
+                    assert!(found.iter().all(|neighbor| live.remove(neighbor.row)));
                 }
             }
         }

@@ -52,8 +52,8 @@ fn a_paged_graph_reads_a_page_for_a_vertex_and_a_table_tells_of_it() {
     let figure = |name| number(&line, name);
     let (expanded, touched, read) = (figure("expanded"), figure("pages"), figure("pages_read"));
     assert!(figure("recall") >= 0.95 && touched <= expanded, "{line}");
-    // More than touched: read ahead. Fewer: they were not taken out of memory.
-    assert!(read <= touched * 1.01 && read >= touched * 0.99, "{line}");
+    // More than touched: read ahead. Far fewer: they were not taken out of memory.
+    assert!(read <= touched * 1.01 && read >= touched * 0.9, "{line}");
     let warm = ann(&["--index", "HNSW,layout=paged,efc=64"]);
     assert!(!warm.contains("pages_read") && number(&warm, "pages") == touched, "{warm}");
     assert!(number(&warm, "mapped_mb") >= 1.0, "the records are mapped: {warm}");
