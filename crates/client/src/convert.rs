@@ -4,7 +4,9 @@ mod indexes;
 
 pub(crate) use indexes::{index, index_back};
 use vicinal_api::v1 as proto;
-use vicinal_types::{ElementType, IdType, Ids, Metric, Nearer, ScalarType, SegmentLimits};
+use vicinal_types::{
+    ElementType, IdType, Ids, Metric, Nearer, ScalarType, ScalarValue, SegmentLimits,
+};
 
 pub(crate) fn metric(metric: Metric) -> proto::Metric {
     match metric {
@@ -59,14 +61,68 @@ pub(crate) fn id_type(id_type: IdType) -> proto::IdType {
     }
 }
 
+/// The type of single values; an array's is that of its items.
 pub(crate) fn scalar_type(scalar: ScalarType) -> proto::ScalarType {
     match scalar {
         ScalarType::Bool => proto::ScalarType::Bool,
+        ScalarType::Int8 => proto::ScalarType::Int8,
+        ScalarType::Int16 => proto::ScalarType::Int16,
+        ScalarType::Int32 => proto::ScalarType::Int32,
         ScalarType::Int64 => proto::ScalarType::Int64,
+        ScalarType::Float32 => proto::ScalarType::Float32,
         ScalarType::Float64 => proto::ScalarType::Float64,
         ScalarType::String => proto::ScalarType::String,
         ScalarType::Timestamp => proto::ScalarType::Timestamp,
         ScalarType::Json => proto::ScalarType::Json,
+        ScalarType::Array(item) => scalar_type(item.scalar()),
+    }
+}
+
+/// The scalar type that a message names; none if it names none that is known.
+pub(crate) fn scalar_type_back(column: &proto::ScalarColumn) -> Option<ScalarType> {
+    let single = match column.r#type() {
+        proto::ScalarType::Unspecified => None,
+        proto::ScalarType::Bool => Some(ScalarType::Bool),
+        proto::ScalarType::Int8 => Some(ScalarType::Int8),
+        proto::ScalarType::Int16 => Some(ScalarType::Int16),
+        proto::ScalarType::Int32 => Some(ScalarType::Int32),
+        proto::ScalarType::Int64 => Some(ScalarType::Int64),
+        proto::ScalarType::Float32 => Some(ScalarType::Float32),
+        proto::ScalarType::Float64 => Some(ScalarType::Float64),
+        proto::ScalarType::String => Some(ScalarType::String),
+        proto::ScalarType::Timestamp => Some(ScalarType::Timestamp),
+        proto::ScalarType::Json => Some(ScalarType::Json),
+    };
+    single.and_then(|single| if column.is_array { single.array() } else { Some(single) })
+}
+
+pub(crate) fn value(value: ScalarValue) -> proto::Value {
+    use proto::value::Kind;
+    let kind = match value {
+        ScalarValue::Bool(value) => Kind::BoolValue(value),
+        ScalarValue::Int(value) => Kind::IntValue(value),
+        ScalarValue::Float(value) => Kind::DoubleValue(value),
+        ScalarValue::Text(text) => Kind::StringValue(text),
+        ScalarValue::Array(items) => {
+            let values = items.into_iter().map(self::value).collect();
+            Kind::ListValue(proto::ValueList { values })
+        }
+    };
+    proto::Value { kind: Some(kind) }
+}
+
+/// The value of a message; none if it, or an item of it, is empty.
+pub(crate) fn value_back(value: &proto::Value) -> Option<ScalarValue> {
+    use proto::value::Kind;
+    match value.kind.as_ref()? {
+        Kind::BoolValue(value) => Some(ScalarValue::Bool(*value)),
+        Kind::IntValue(value) => Some(ScalarValue::Int(*value)),
+        Kind::DoubleValue(value) => Some(ScalarValue::Float(*value)),
+        Kind::StringValue(text) => Some(ScalarValue::Text(text.clone())),
+        Kind::ListValue(list) => {
+            let items = list.values.iter().map(value_back).collect::<Option<_>>()?;
+            Some(ScalarValue::Array(items))
+        }
     }
 }
 

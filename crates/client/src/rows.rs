@@ -192,9 +192,11 @@ impl Rows {
             Value::Null
             | Value::Bool(_)
             | Value::Int(_)
+            | Value::Float32(_)
             | Value::Float(_)
             | Value::Timestamp(_)
-            | Value::Vector(_) => None,
+            | Value::Vector(_)
+            | Value::Array(_) => None,
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::convert;
 use crate::error::{Error, Result};
 use vicinal_api::v1 as proto;
-use vicinal_types::{IdType, IndexSpec, ScalarType, SegmentLimits, VectorType};
+use vicinal_types::{IdType, IndexSpec, ScalarType, ScalarValue, SegmentLimits, VectorType};
 
 /// A collection as it shall be: built column by column.
 ///
@@ -59,13 +59,20 @@ impl CollectionSpec {
     /// Adds a scalar column that has a value in every row.
     #[must_use]
     pub fn column(self, name: impl Into<String>, scalar: ScalarType) -> Self {
-        self.scalar(name.into(), scalar, false)
+        self.scalar_column(ColumnSpec::new(name, scalar))
     }
 
     /// Adds a scalar column that may be null.
     #[must_use]
     pub fn nullable_column(self, name: impl Into<String>, scalar: ScalarType) -> Self {
-        self.scalar(name.into(), scalar, true)
+        self.scalar_column(ColumnSpec::new(name, scalar).nullable())
+    }
+
+    /// Adds a scalar column, nullable and with a default or not.
+    #[must_use]
+    pub fn scalar_column(mut self, column: ColumnSpec) -> Self {
+        self.message.columns.push(column.message);
+        self
     }
 
     /// Sets when growing segments are sealed.
@@ -96,14 +103,49 @@ impl CollectionSpec {
         self
     }
 
-    fn scalar(mut self, name: String, scalar: ScalarType, nullable: bool) -> Self {
-        let kind = convert::scalar_type(scalar).into();
-        self.message.columns.push(proto::ScalarColumn { name, r#type: kind, nullable });
+    pub(crate) fn into_message(self) -> proto::CollectionSpec {
+        self.message
+    }
+}
+
+/// A scalar column as it shall be.
+///
+/// ```
+/// use vicinal_client::{ColumnSpec, ScalarType, ScalarValue};
+///
+/// let stock = ColumnSpec::new("stock", ScalarType::Int32).with_default(ScalarValue::Int(0));
+/// let seen = ColumnSpec::new("seen", ScalarType::Timestamp).nullable();
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColumnSpec {
+    message: proto::ScalarColumn,
+}
+
+impl ColumnSpec {
+    /// A column that has a value in every row, and every write brings it.
+    pub fn new(name: impl Into<String>, scalar: ScalarType) -> Self {
+        let message = proto::ScalarColumn {
+            name: name.into(),
+            r#type: convert::scalar_type(scalar).into(),
+            nullable: false,
+            is_array: scalar.item().is_some(),
+            default_value: None,
+        };
+        Self { message }
+    }
+
+    /// Lets rows have no value.
+    #[must_use]
+    pub fn nullable(mut self) -> Self {
+        self.message.nullable = true;
         self
     }
 
-    pub(crate) fn into_message(self) -> proto::CollectionSpec {
-        self.message
+    /// The value of rows that are written without the column.
+    #[must_use]
+    pub fn with_default(mut self, value: ScalarValue) -> Self {
+        self.message.default_value = Some(convert::value(value));
+        self
     }
 }
 
@@ -121,6 +163,17 @@ pub fn vector_type(column: &proto::VectorColumn) -> Result<VectorType> {
     };
     VectorType::new(column.dimension, element, metric)
         .map_err(|error| Error::Invalid(format!("vector column `{name}`: {error}")))
+}
+
+/// The type of a scalar column as a description of its collection has it; none
+/// if this client does not know it.
+pub fn scalar_type(column: &proto::ScalarColumn) -> Option<ScalarType> {
+    convert::scalar_type_back(column)
+}
+
+/// The default of a scalar column as a description of its collection has it.
+pub fn default_value(column: &proto::ScalarColumn) -> Option<ScalarValue> {
+    column.default_value.as_ref().and_then(convert::value_back)
 }
 
 /// The index parameters of a vector column as a description of its collection

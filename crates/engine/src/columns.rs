@@ -2,10 +2,14 @@
 
 pub(crate) mod format;
 
+mod constant;
+
+pub(crate) use constant::constant;
+
 use arrow_array::{Array, Int64Array, StringArray, UInt32Array};
-use arrow_array::{ArrayRef, cast::AsArray, new_null_array, types::Int64Type};
+use arrow_array::{ArrayRef, cast::AsArray, types::Int64Type};
 use std::sync::Arc;
-use vicinal_types::{IdType, Ids, ScalarType};
+use vicinal_types::{IdType, Ids};
 
 /// The ids as an array.
 pub(crate) fn ids_to_array(ids: &Ids) -> ArrayRef {
@@ -74,11 +78,6 @@ pub(crate) fn request_id(ids: &Ids, at: usize) -> IdRef<'_> {
         Ids::Int(ids) => IdRef::Int(ids[at]),
         Ids::Str(ids) => IdRef::Str(&ids[at]),
     }
-}
-
-/// A column of `rows` nulls.
-pub(crate) fn nulls(scalar: ScalarType, rows: usize) -> ArrayRef {
-    new_null_array(&scalar.arrow(), rows)
 }
 
 /// Some values of an array, in the order given.

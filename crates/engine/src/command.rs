@@ -11,7 +11,8 @@ use format::{CommandError, Envelope, Kind, Part, PartKind};
 use std::sync::Arc;
 use vicinal_index::Vectors;
 use vicinal_types::{
-    CollectionId, ColumnId, DatabaseId, Ids, RequestId, ScalarType, Schema, VectorType, limits,
+    CollectionId, Column, ColumnId, DatabaseId, Ids, RequestId, ScalarType, Schema, VectorType,
+    limits,
 };
 
 /// Rows that passed validation, in stored form.
@@ -116,9 +117,8 @@ pub(crate) fn decode_rows(
         ids.filter(|ids| array_to_ids(ids, schema.id_type()).is_some_and(|ids| ids.len() == len));
     let vectors =
         schema.vectors().map(|(column, kind)| Ok((column.id, parts.vectors(column.id, kind)?)));
-    let scalars = schema
-        .scalars()
-        .map(|(column, scalar, _)| Ok((column.id, parts.scalars(column.id, scalar)?)));
+    let scalars =
+        schema.scalars().map(|(column, scalar, _)| Ok((column.id, parts.scalars(column, scalar)?)));
     Ok(Rows {
         ids: ids.ok_or(CommandError::Wrong("list of ids"))?,
         versions: Versions::of_command(index, envelope.rows),
@@ -154,9 +154,9 @@ impl<'a> Parts<'a> {
         Ok(VectorPart { vectors, norms })
     }
 
-    fn scalars(&self, column: ColumnId, scalar: ScalarType) -> Result<ArrayRef, CommandError> {
-        let Some(bytes) = self.find(PartKind::Scalars, column) else {
-            return Ok(columns::nulls(scalar, self.len));
+    fn scalars(&self, column: &Column, scalar: ScalarType) -> Result<ArrayRef, CommandError> {
+        let Some(bytes) = self.find(PartKind::Scalars, column.id) else {
+            return Ok(columns::constant(scalar, column.default.as_ref(), self.len));
         };
         let array = columns::format::decode(bytes).ok();
         let is_right =

@@ -86,7 +86,7 @@ pub(crate) fn fetch<'a>(
             }
             ColumnType::Scalar { scalar, .. } => {
                 let array = if blocks.is_empty() {
-                    columns::nulls(scalar, 0)
+                    columns::constant(scalar, None, 0)
                 } else {
                     let arrays: Vec<_> =
                         blocks.iter().map(|rows| rows.scalars(column.id)).collect();

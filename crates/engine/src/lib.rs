@@ -23,8 +23,8 @@
 //!
 //! let options = EngineOptions::new(Arc::new(SimDisk::new(1)), "data".into(), Arc::new(SystemClock));
 //! let engine = Engine::open(options)?;
-//! let kind = ColumnType::Vector(VectorType::new(2, ElementType::F32, Metric::L2)?);
-//! let column = Column { id: ColumnId(1), name: "v".into(), kind };
+//! let kind = VectorType::new(2, ElementType::F32, Metric::L2)?;
+//! let column = Column::vector(ColumnId(1), "v", kind);
 //! let schema = Schema::new(IdType::Int64, vec![column])?;
 //! engine.create_collection("", CollectionSpec::new("points", schema), None)?;
 //!

@@ -5,11 +5,14 @@ use crate::columns;
 use crate::command::CheckedRows;
 use crate::vectors;
 use arrow_array::cast::AsArray;
-use arrow_array::types::Float64Type;
+use arrow_array::types::{Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef};
 use std::collections::HashMap;
 use std::hash::Hash;
-use vicinal_types::{ColumnId, Error, IdType, Ids, Result, RowBatch, ScalarType, Schema, limits};
+use vicinal_types::{
+    ColumnId, Error, IdType, Ids, JsonError, Result, RowBatch, ScalarType, Schema, check_json,
+    limits,
+};
 
 /// Checks rows against the schema and brings them into stored form.
 ///
@@ -35,10 +38,13 @@ pub(crate) fn rows(schema: &Schema, batch: &RowBatch) -> Result<CheckedRows> {
                 check_scalars(&column.name, scalar, nullable, len, array)?;
                 scalars.push((column.id, array.clone()));
             }
-            None if nullable => scalars.push((column.id, columns::nulls(scalar, len))),
+            None if nullable || column.default.is_some() => {
+                let default = column.default.as_ref();
+                scalars.push((column.id, columns::constant(scalar, default, len)));
+            }
             None => {
                 return Err(Error::invalid(format!(
-                    "column `{}` is missing and takes no nulls",
+                    "column `{}` is missing, takes no nulls and has no default",
                     column.name
                 )));
             }
@@ -138,25 +144,73 @@ fn check_scalars(
     if !nullable && array.null_count() > 0 {
         return refuse(format!("takes no nulls, row {} is null", first_null()));
     }
+    match scalar.item() {
+        None => check_values(scalar, array).or_else(|(row, what)| refuse(what.of("row", row))),
+        Some(item) => {
+            let lists = array.as_list::<i32>();
+            for row in (0..len).filter(|row| lists.is_valid(*row)) {
+                let items = lists.value(row);
+                let (len, max) = (items.len(), limits::ARRAY_ITEMS_MAX);
+                if len > max {
+                    return refuse(format!("takes at most {max} items, row {row} has {len}"));
+                }
+                check_values(item.scalar(), &items)
+                    .or_else(|(at, what)| refuse(what.of(&format!("row {row}, item"), at)))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// What is wrong with a value.
+enum Wrong {
+    NotFinite,
+    Bytes(usize),
+    Json(JsonError),
+}
+
+impl Wrong {
+    /// Says it of the value at a place.
+    fn of(&self, place: &str, at: usize) -> String {
+        match self {
+            Self::NotFinite => format!("holds NaN or an infinity in {place} {at}"),
+            Self::Bytes(len) => {
+                let max = limits::STRING_BYTES_MAX;
+                format!("takes at most {max} bytes a value, {place} {at} has {len}")
+            }
+            Self::Json(what) => format!("{place} {at} {what}"),
+        }
+    }
+}
+
+/// The first value that is wrong, and what is.
+fn check_values(scalar: ScalarType, array: &ArrayRef) -> Result<(), (usize, Wrong)> {
+    let not_finite = |row: Option<usize>| row.map_or(Ok(()), |row| Err((row, Wrong::NotFinite)));
     match scalar {
-        ScalarType::Bool | ScalarType::Int64 | ScalarType::Timestamp => Ok(()),
+        ScalarType::Bool
+        | ScalarType::Int8
+        | ScalarType::Int16
+        | ScalarType::Int32
+        | ScalarType::Int64
+        | ScalarType::Timestamp
+        // Arrays are checked item by item, and are never nested.
+        | ScalarType::Array(_) => Ok(()),
+        ScalarType::Float32 => {
+            let numbers = array.as_primitive::<Float32Type>();
+            not_finite(numbers.iter().position(|number| number.is_some_and(|x| !x.is_finite())))
+        }
         ScalarType::Float64 => {
             let numbers = array.as_primitive::<Float64Type>();
-            let wrong = numbers.iter().position(|number| number.is_some_and(|x| !x.is_finite()));
-            wrong.map_or(Ok(()), |row| refuse(format!("holds NaN or an infinity in row {row}")))
+            not_finite(numbers.iter().position(|number| number.is_some_and(|x| !x.is_finite())))
         }
         ScalarType::String | ScalarType::Json => {
-            let texts = array.as_string::<i32>();
-            for (row, text) in texts.iter().enumerate() {
-                let Some(text) = text else { continue };
-                let (len, max) = (text.len(), limits::STRING_BYTES_MAX);
-                if len > max {
-                    return refuse(format!(
-                        "takes at most {max} bytes a value, row {row} has {len}"
-                    ));
+            let texts = array.as_string::<i32>().iter().enumerate();
+            for (row, text) in texts.filter_map(|(row, text)| Some((row, text?))) {
+                if text.len() > limits::STRING_BYTES_MAX {
+                    return Err((row, Wrong::Bytes(text.len())));
                 }
                 if scalar == ScalarType::Json {
-                    check_json(text).or_else(|what| refuse(format!("row {row} {what}")))?;
+                    check_json(text).map_err(|what| (row, Wrong::Json(what)))?;
                 }
             }
             Ok(())
@@ -164,48 +218,44 @@ fn check_scalars(
     }
 }
 
-/// Depth first, without recursion, so that no document can exhaust the stack;
-/// then the grammar.
-fn check_json(text: &str) -> Result<(), String> {
-    let max = limits::JSON_DEPTH_MAX;
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => depth += 1,
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > max {
-            return Err(format!("is JSON nested deeper than {max} levels"));
-        }
-    }
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("is not JSON: {error}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn json_is_checked_for_depth_and_grammar() {
-        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
-        assert_eq!(check_json(&nested(64)), Ok(()));
-        assert!(check_json(&nested(65)).is_err_and(|what| what.contains("64 levels")));
-        assert!(check_json(&"[".repeat(60_000)).is_err_and(|what| what.contains("64 levels")));
-        assert_eq!(check_json(r#"{"a": "[[[[\"[[["}"#), Ok(()));
-        assert!(check_json("{a: 1}").is_err_and(|what| what.contains("is not JSON")));
-    }
+    use arrow_array::{BooleanArray, Float32Array, Float64Array, ListArray, StringArray};
+    use arrow_buffer::OffsetBuffer;
+    use std::sync::Arc;
+    use vicinal_types::ArrayItem;
 
     #[test]
     fn an_id_may_come_once_in_a_batch() {
         let error = check_distinct(&["a", "b", "a"]).expect_err("twice");
         assert!(error.to_string().contains("rows 0 and 2"), "{error}");
         assert!(check_distinct(&[1, 2, 3]).is_ok());
+    }
+
+    #[test]
+    fn wrong_values_are_named_with_column_row_and_item() {
+        let check = |scalar: ScalarType, array: ArrayRef, expected: &str| {
+            let error = check_scalars("c", scalar, true, array.len(), &array).expect_err("wrong");
+            assert!(error.to_string().contains(expected), "{error} does not say {expected:?}");
+        };
+        let floats: ArrayRef = Arc::new(Float32Array::from(vec![0.5, f32::NAN]));
+        check(ScalarType::Float32, floats, "`c` holds NaN or an infinity in row 1");
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(65_537)]));
+        check(ScalarType::String, texts.clone(), "65536 bytes a value, row 0 has 65537");
+        let lists = |item: ArrayItem, items: ArrayRef, lengths: [usize; 2]| -> ArrayRef {
+            let offsets = OffsetBuffer::from_lengths(lengths);
+            Arc::new(ListArray::new(item.field(), offsets, items, None))
+        };
+        let (item, array) = (ArrayItem::String, ScalarType::Array(ArrayItem::String));
+        check(array, lists(item, texts, [0, 1]), "row 1, item 0 has 65537");
+        let (item, array) = (ArrayItem::Float64, ScalarType::Array(ArrayItem::Float64));
+        let floats: ArrayRef = Arc::new(Float64Array::from(vec![0.5, f64::INFINITY]));
+        check(array, lists(item, floats, [2, 0]), "an infinity in row 0, item 1");
+        let flags: ArrayRef = Arc::new(BooleanArray::from(vec![true; 4_098]));
+        let (item, array) = (ArrayItem::Bool, ScalarType::Array(ArrayItem::Bool));
+        check(array, lists(item, flags.clone(), [1, 4_097]), "at most 4096 items, row 1 has 4097");
+        let wrong = ScalarType::Array(ArrayItem::Int8);
+        check(wrong, lists(item, flags, [1, 4_097]), "holds array<int8> values");
     }
 }

@@ -8,6 +8,7 @@ mod collections;
 mod indexes;
 mod options;
 mod rows;
+mod scalar_columns;
 mod scalars;
 mod search;
 mod vectors;

@@ -34,9 +34,11 @@ mod error;
 mod ids;
 mod ids_from;
 mod index;
+mod json;
 pub mod limits;
 mod query;
 mod rows;
+mod scalar;
 mod schema;
 mod vector;
 
@@ -54,7 +56,9 @@ pub use index::{
     IndexEngine, IndexKind, IndexLayout, IndexObjective, IndexParams, IndexSpec,
 };
 pub use index::{FlatCodes, IvfCodes, IvfParams};
+pub use json::{JsonError, check_json};
 pub use query::{Consistency, Effort, Hit, Nearer};
 pub use rows::{Ids, RowBatch, VectorInput};
-pub use schema::{Column, ColumnType, IdType, ScalarType, Schema};
+pub use scalar::{ArrayItem, ScalarType, ScalarValue, ValueError};
+pub use schema::{Column, ColumnType, IdType, Schema};
 pub use vector::{ElementType, Metric, VectorType};

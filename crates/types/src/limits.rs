@@ -20,6 +20,11 @@ pub const STRING_BYTES_MAX: usize = 64 * 1024;
 /// Levels of nesting in a JSON value.
 pub const JSON_DEPTH_MAX: usize = 64;
 
+/// Items of an array: room for every tag of a document, and few enough that a
+/// page of rows with a full array in each of them is refused by its bytes, not
+/// by its items.
+pub const ARRAY_ITEMS_MAX: usize = 4_096;
+
 /// Collections of a node, over all databases.
 pub const COLLECTIONS_MAX: usize = 4_096;
 

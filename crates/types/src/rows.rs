@@ -35,7 +35,7 @@ pub struct RowBatch {
     /// Every vector column of the schema.
     pub vectors: Vec<(ColumnId, VectorInput)>,
     /// Scalar columns in their [`ScalarType::arrow`](crate::ScalarType::arrow)
-    /// types; an absent nullable column is null in every row.
+    /// types; an absent column has its default in every row, or else is null there.
     pub scalars: Vec<(ColumnId, ArrayRef)>,
 }
 

@@ -1,7 +1,6 @@
 //! The columns of a collection.
 
-use crate::{ColumnId, Error, Result, VectorType, limits};
-use arrow_schema::DataType;
+use crate::{ColumnId, Error, Result, ScalarType, ScalarValue, VectorType, limits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,25 +13,6 @@ pub enum IdType {
     Int64,
     /// UTF-8 strings of 1 to [`limits::ID_BYTES_MAX`] bytes.
     String,
-}
-
-/// The type of a scalar column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScalarType {
-    /// true or false.
-    Bool,
-    /// 64-bit signed integer.
-    Int64,
-    /// IEEE 754 binary64, finite.
-    Float64,
-    /// UTF-8, at most [`limits::STRING_BYTES_MAX`] bytes.
-    String,
-    /// Microseconds since 1970-01-01 UTC.
-    Timestamp,
-    /// A JSON document as text, at most [`limits::STRING_BYTES_MAX`] bytes and
-    /// [`limits::JSON_DEPTH_MAX`] levels.
-    Json,
 }
 
 /// What a column holds.
@@ -59,6 +39,11 @@ pub struct Column {
     pub name: String,
     /// What it holds.
     pub kind: ColumnType,
+    /// The value, as [`ScalarType::value`] makes it, of a row that was written
+    /// without the column; none: null if the column is nullable, else every
+    /// write must bring it. Vector columns have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<ScalarValue>,
 }
 
 /// The columns of a collection; at least one holds vectors.
@@ -76,12 +61,50 @@ struct SchemaFields {
     columns: Vec<Column>,
 }
 
+impl Column {
+    /// A vector column.
+    pub fn vector(id: ColumnId, name: impl Into<String>, kind: VectorType) -> Self {
+        Self { id, name: name.into(), kind: ColumnType::Vector(kind), default: None }
+    }
+
+    /// A scalar column without a default.
+    pub fn scalar(
+        id: ColumnId,
+        name: impl Into<String>,
+        scalar: ScalarType,
+        nullable: bool,
+    ) -> Self {
+        let kind = ColumnType::Scalar { scalar, nullable };
+        Self { id, name: name.into(), kind, default: None }
+    }
+
+    fn check_default(&self) -> Result<()> {
+        let Some(default) = &self.default else { return Ok(()) };
+        let name = &self.name;
+        let scalar = match self.kind {
+            ColumnType::Scalar { scalar, .. } => scalar,
+            ColumnType::Vector(_) => {
+                return Err(Error::invalid(format!(
+                    "vector column `{name}` cannot have a default; every row brings its vector"
+                )));
+            }
+        };
+        let wrong = |reason| Error::invalid(format!("the default of column `{name}`: {reason}"));
+        let stored = scalar.value(default.clone()).map_err(|error| wrong(error.to_string()))?;
+        if stored != *default {
+            return Err(wrong(format!("{default} is stored as {stored}; declare that")));
+        }
+        Ok(())
+    }
+}
+
 impl Schema {
-    /// Checks names, numbers and counts.
+    /// Checks names, numbers, counts and defaults.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) if there is no vector column, too
-    /// many columns, or a name or number that is wrong or used twice.
+    /// many columns, a name or number that is wrong or used twice, or a default
+    /// that is no value of its column.
     pub fn new(id_type: IdType, columns: Vec<Column>) -> Result<Self> {
         let max = limits::COLUMNS_MAX;
         if columns.len() > max {
@@ -105,6 +128,7 @@ impl Schema {
             if !ids.insert(column.id) {
                 return Err(Error::invalid(format!("column number {} is used twice", column.id)));
             }
+            column.check_default()?;
         }
         let schema = Self { id_type, columns };
         if schema.vectors().next().is_none() {
@@ -170,30 +194,6 @@ impl Schema {
     }
 }
 
-impl ScalarType {
-    /// The type's name in YAML, flags and messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bool => "bool",
-            Self::Int64 => "int64",
-            Self::Float64 => "float64",
-            Self::String => "string",
-            Self::Timestamp => "timestamp",
-            Self::Json => "json",
-        }
-    }
-
-    /// The Arrow type in which values are held and stored.
-    pub fn arrow(self) -> DataType {
-        match self {
-            Self::Bool => DataType::Boolean,
-            Self::Int64 | Self::Timestamp => DataType::Int64,
-            Self::Float64 => DataType::Float64,
-            Self::String | Self::Json => DataType::Utf8,
-        }
-    }
-}
-
 impl IdType {
     /// The type's name in YAML, flags and messages.
     pub fn name(self) -> &'static str {
@@ -201,12 +201,6 @@ impl IdType {
             Self::Int64 => "int64",
             Self::String => "string",
         }
-    }
-}
-
-impl fmt::Display for ScalarType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 
@@ -256,7 +250,7 @@ mod tests {
 
     fn vector(id: u32, name: &str) -> Column {
         let kind = VectorType::new(4, ElementType::F32, Metric::L2).expect("a right type");
-        Column { id: ColumnId(id), name: name.into(), kind: ColumnType::Vector(kind) }
+        Column::vector(ColumnId(id), name, kind)
     }
 
     #[test]
@@ -271,6 +265,16 @@ mod tests {
         check(vec![vector(1, "id")], "primary id");
         check(vec![vector(1, "")], "1 to 128 bytes");
         check(vec![vector(1, "a/b")], "may hold only");
+        let with = |column: Column, default| Column { default: Some(default), ..column };
+        let small = || Column::scalar(ColumnId(2), "n", ScalarType::Int8, false);
+        let default = |column, value, expected| {
+            check(vec![vector(1, "a"), with(column, value)], expected);
+        };
+        default(small(), ScalarValue::Int(128), "the default of column `n`: 128 is not between");
+        default(small(), ScalarValue::Bool(true), "true is no int8");
+        default(vector(2, "n"), ScalarValue::Int(1), "vector column `n` cannot have a default");
+        let float = Column::scalar(ColumnId(2), "n", ScalarType::Float64, false);
+        default(float, ScalarValue::Int(1), "1 is stored as 1.0; declare that");
     }
 
     #[test]

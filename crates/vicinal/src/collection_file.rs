@@ -4,7 +4,8 @@ use crate::failure::Failure;
 use serde::Deserialize;
 use std::path::Path;
 use vicinal_client::{
-    CollectionSpec, ElementType, IdType, IndexSpec, Metric, ScalarType, SegmentLimits, VectorType,
+    CollectionSpec, ColumnSpec, ElementType, IdType, IndexSpec, Metric, ScalarType, ScalarValue,
+    SegmentLimits, VectorType,
 };
 
 /// A declared collection; configs/collection.yaml shows every key.
@@ -45,6 +46,8 @@ struct ColumnEntry {
     scalar: ScalarType,
     #[serde(default)]
     nullable: bool,
+    #[serde(default)]
+    default: Option<ScalarValue>,
 }
 
 fn int64() -> IdType {
@@ -89,11 +92,17 @@ impl CollectionFile {
             };
         }
         for column in &self.columns {
-            spec = if column.nullable {
-                spec.nullable_column(&column.name, column.scalar)
-            } else {
-                spec.column(&column.name, column.scalar)
-            };
+            let mut declared = ColumnSpec::new(&column.name, column.scalar);
+            if column.nullable {
+                declared = declared.nullable();
+            }
+            if let Some(default) = &column.default {
+                let default = column.scalar.value(default.clone()).map_err(|error| {
+                    Failure::new(format!("columns.{}: default: {error}", column.name))
+                })?;
+                declared = declared.with_default(default);
+            }
+            spec = spec.scalar_column(declared);
         }
         Ok(spec)
     }
@@ -102,6 +111,7 @@ impl CollectionFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vicinal_client::ArrayItem;
 
     const WORDS: &str = "\
 collection: words
@@ -119,7 +129,7 @@ vectors:
         assert_eq!(file.segments, Some(SegmentLimits::default()));
         assert_eq!(file.vectors[0].index, Some(IndexSpec::default()));
         let parameters = IndexSpec::default().fields().map(|(name, _)| format!("{name}:"));
-        let keys = ["database:", "id:", "element:", "nullable:", "max_interval_s:"];
+        let keys = ["database:", "id:", "element:", "nullable:", "default:", "max_interval_s:"];
         for key in keys.map(str::to_owned).into_iter().chain(parameters) {
             assert!(text.contains(&key), "{key} is not shown");
         }
@@ -147,6 +157,38 @@ vectors:
         check(format!("{WORDS}    index: {{ m: many }}\n"), "line 6", "u32");
         check(format!("{WORDS}segments: {{ max_rose: 1 }}\n"), "line 6", "max_rose");
         check("collection: words\n".into(), "line 1", "vectors");
+    }
+
+    #[test]
+    fn defaults_are_values_of_their_columns() {
+        let columns = |entries: &str| {
+            let text = format!("{WORDS}columns:\n{entries}");
+            CollectionFile::parse(&text).expect("it parses").spec()
+        };
+        let check = |entry: &str, scalar, default| {
+            let spec = columns(&format!("  - {{ name: c, {entry} }}\n")).expect("right");
+            let kind = VectorType::new(384, ElementType::F32, Metric::Cosine).expect("right");
+            let words = CollectionSpec::new("words").vector("vector", kind);
+            assert_eq!(
+                spec,
+                words.scalar_column(ColumnSpec::new("c", scalar).with_default(default)),
+                "{entry}"
+            );
+        };
+        let ints = ScalarType::Array(ArrayItem::Int8);
+        let pair = vec![ScalarValue::Int(1), ScalarValue::Int(-2)];
+        let text = |text: &str| ScalarValue::Text(text.to_owned());
+        check("type: int8, default: -3", ScalarType::Int8, ScalarValue::Int(-3));
+        check("type: float64, default: 3", ScalarType::Float64, ScalarValue::Float(3.0));
+        check("type: float32, default: 0.5", ScalarType::Float32, ScalarValue::Float(0.5));
+        check("type: bool, default: false", ScalarType::Bool, ScalarValue::Bool(false));
+        check("type: string, default: '7'", ScalarType::String, text("7"));
+        check("type: json, default: '{}'", ScalarType::Json, text("{}"));
+        check("type: array<int8>, default: [1, -2]", ints, ScalarValue::Array(pair));
+        check("type: array<int8>, default: []", ints, ScalarValue::Array(vec![]));
+        let wrong = columns("  - { name: c, type: int8, default: 300 }\n").expect_err("no int8");
+        let expected = "columns.c: default: 300 is not between -128 and 127, which int8 takes";
+        assert!(wrong.to_string().contains(expected), "{wrong}");
     }
 
     #[test]

@@ -129,10 +129,12 @@ pub(crate) fn value_json(value: &Value<'_>) -> serde_json::Value {
         Value::Null => serde_json::Value::Null,
         Value::Bool(value) => (*value).into(),
         Value::Int(value) | Value::Timestamp(value) => (*value).into(),
+        Value::Float32(value) => (*value).into(),
         Value::Float(value) => (*value).into(),
         Value::Text(text) => (*text).into(),
         Value::Json(text) => serde_json::from_str(text).unwrap_or_else(|_| (*text).into()),
         Value::Vector(values) => values.clone().into(),
+        Value::Array(items) => items.iter().map(value_json).collect(),
     }
 }
 

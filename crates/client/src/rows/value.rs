@@ -9,8 +9,10 @@ pub enum Value<'a> {
     Null,
     /// true or false.
     Bool(bool),
-    /// A 64-bit integer.
+    /// An integer of any width.
     Int(i64),
+    /// A 32-bit float.
+    Float32(f32),
     /// A 64-bit float.
     Float(f64),
     /// A string.
@@ -21,6 +23,8 @@ pub enum Value<'a> {
     Json(&'a str),
     /// A vector as floats.
     Vector(Vec<f32>),
+    /// The items of an array, none of them null.
+    Array(Vec<Value<'a>>),
 }
 
 impl fmt::Display for Value<'_> {
@@ -29,16 +33,20 @@ impl fmt::Display for Value<'_> {
             Self::Null => Ok(()),
             Self::Bool(value) => value.fmt(f),
             Self::Int(value) | Self::Timestamp(value) => value.fmt(f),
+            Self::Float32(value) => value.fmt(f),
             Self::Float(value) => value.fmt(f),
             Self::Text(text) | Self::Json(text) => f.write_str(text),
-            Self::Vector(values) => {
-                f.write_str("[")?;
-                for (at, value) in values.iter().enumerate() {
-                    let comma = if at == 0 { "" } else { "," };
-                    write!(f, "{comma}{value}")?;
-                }
-                f.write_str("]")
-            }
+            Self::Vector(values) => list(values, f),
+            Self::Array(items) => list(items, f),
         }
     }
+}
+
+fn list(values: &[impl fmt::Display], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("[")?;
+    for (at, value) in values.iter().enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        write!(f, "{comma}{value}")?;
+    }
+    f.write_str("]")
 }

@@ -50,6 +50,7 @@ pub(crate) fn spec(metric: Metric) -> CollectionSpec {
         id: ColumnId(id),
         name: name.into(),
         kind,
+        default: None,
     });
     let schema = Schema::new(IdType::Int64, columns.collect()).expect("a right schema");
     let mut spec = CollectionSpec::new(NAME, schema);

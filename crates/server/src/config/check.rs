@@ -7,8 +7,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use tracing_subscriber::EnvFilter;
 use vicinal_types::{
-    CollectionSpec, Column, ColumnId, ColumnType, ElementType, IdType, Metric, Schema, VectorType,
-    limits,
+    CollectionSpec, Column, ColumnId, ElementType, IdType, Metric, Schema, VectorType, limits,
 };
 
 /// A day: longer waits are mistakes of unit.
@@ -117,7 +116,7 @@ impl Config {
         };
         let kind = VectorType::new(8, ElementType::F32, Metric::L2).map_err(wrong)?;
         let name = "default".to_owned();
-        let column = Column { id: ColumnId(1), name: name.clone(), kind: ColumnType::Vector(kind) };
+        let column = Column::vector(ColumnId(1), name.clone(), kind);
         let spec = CollectionSpec {
             name: name.clone(),
             schema: Schema::new(IdType::Int64, vec![column]).map_err(wrong)?,

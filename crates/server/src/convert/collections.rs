@@ -1,6 +1,7 @@
 //! Declared collections, and descriptions of what became of them.
 
 use super::indexes::{index_in, index_out, or};
+use super::scalar_columns::{scalar_column_in, scalar_column_out};
 use super::vectors::{element_in, element_out, metric_in, metric_out};
 use std::collections::BTreeMap;
 use vicinal_api::v1;
@@ -9,8 +10,8 @@ use vicinal_engine::{
     SegmentIndexDescription, SegmentState, Summary,
 };
 use vicinal_types::{
-    CollectionSpec, Column, ColumnId, ColumnType, ElementType, Error, IdType, IndexSpec, Result,
-    ScalarType, Schema, SegmentLimits, VectorType, limits,
+    CollectionSpec, Column, ColumnId, ElementType, Error, IdType, IndexSpec, Result, Schema,
+    SegmentLimits, VectorType, limits,
 };
 
 /// Parses a declaration; what it leaves out comes from the configuration.
@@ -34,12 +35,10 @@ pub(crate) fn spec_in(
         let metric = metric_in(&vector.name, vector.metric)?;
         let kind = VectorType::new(vector.dimension, element, metric)?;
         indexes.insert(vector.name.clone(), index_in(vector.index.unwrap_or_default(), index)?);
-        columns.push(Column { id, name: vector.name, kind: ColumnType::Vector(kind) });
+        columns.push(Column::vector(id, vector.name, kind));
     }
     for (column, id) in spec.columns.into_iter().zip(ids) {
-        let scalar = scalar_in(&column.name, column.r#type)?;
-        let kind = ColumnType::Scalar { scalar, nullable: column.nullable };
-        columns.push(Column { id, name: column.name, kind });
+        columns.push(scalar_column_in(id, column)?);
     }
     let spec = CollectionSpec {
         name: spec.name,
@@ -60,16 +59,11 @@ fn spec_out(spec: &CollectionSpec) -> v1::CollectionSpec {
         metric: metric_out(kind.metric()).into(),
         index: Some(index_out(spec.index(&column.name))),
     };
-    let scalar = |(column, scalar, nullable): (&Column, ScalarType, bool)| v1::ScalarColumn {
-        name: column.name.clone(),
-        r#type: scalar_out(scalar).into(),
-        nullable,
-    };
     v1::CollectionSpec {
         name: spec.name.clone(),
         id_type: id_type_out(spec.schema.id_type()).into(),
         vectors: spec.schema.vectors().map(vector).collect(),
-        columns: spec.schema.scalars().map(scalar).collect(),
+        columns: spec.schema.scalars().map(scalar_column_out).collect(),
         segments: Some(v1::SegmentLimits {
             max_rows: spec.segments.max_rows,
             max_bytes: spec.segments.max_bytes,
@@ -98,32 +92,6 @@ fn id_type_out(id_type: IdType) -> v1::IdType {
     match id_type {
         IdType::Int64 => v1::IdType::Int64,
         IdType::String => v1::IdType::String,
-    }
-}
-
-fn scalar_in(column: &str, number: i32) -> Result<ScalarType> {
-    match v1::ScalarType::try_from(number) {
-        Ok(v1::ScalarType::Bool) => Ok(ScalarType::Bool),
-        Ok(v1::ScalarType::Int64) => Ok(ScalarType::Int64),
-        Ok(v1::ScalarType::Float64) => Ok(ScalarType::Float64),
-        Ok(v1::ScalarType::String) => Ok(ScalarType::String),
-        Ok(v1::ScalarType::Timestamp) => Ok(ScalarType::Timestamp),
-        Ok(v1::ScalarType::Json) => Ok(ScalarType::Json),
-        Ok(v1::ScalarType::Unspecified) => Err(Error::invalid(format!(
-            "column `{column}` names no type; use BOOL, INT64, FLOAT64, STRING, TIMESTAMP or JSON"
-        ))),
-        Err(_) => Err(Error::invalid(format!("{number} is no ScalarType; use 1 to 6"))),
-    }
-}
-
-fn scalar_out(scalar: ScalarType) -> v1::ScalarType {
-    match scalar {
-        ScalarType::Bool => v1::ScalarType::Bool,
-        ScalarType::Int64 => v1::ScalarType::Int64,
-        ScalarType::Float64 => v1::ScalarType::Float64,
-        ScalarType::String => v1::ScalarType::String,
-        ScalarType::Timestamp => v1::ScalarType::Timestamp,
-        ScalarType::Json => v1::ScalarType::Json,
     }
 }
 

@@ -1,13 +1,15 @@
 //! Scalar columns: protobuf's repeated values to Arrow arrays and back.
 
+mod flat;
+
 use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Float64Type, Int64Type};
-use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray};
-use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
+use arrow_array::{Array, ArrayRef, ListArray};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
+use flat::{Flat, Misfit};
 use std::sync::Arc;
 use vicinal_api::v1;
 use vicinal_api::v1::column_values::Values;
-use vicinal_types::{Error, Result, ScalarType};
+use vicinal_types::{ArrayItem, Error, Result, ScalarType, limits};
 
 /// Parses `rows` values of a scalar column.
 pub(super) fn scalars_in(
@@ -19,44 +21,93 @@ pub(super) fn scalars_in(
 ) -> Result<ArrayRef> {
     let found = values.as_ref().map_or("no values", kind_of);
     let nulls = nulls_in(name, rows, nulls)?;
-    let check = |len: usize| {
-        if len == rows {
-            return Ok(());
-        }
-        Err(Error::invalid(format!("column `{name}` has {len} values for {rows} rows")))
+    let wrong_type = || {
+        Error::invalid(format!("column `{name}` holds {scalar} values, the request has {found}"))
     };
-    match (scalar, values) {
-        (ScalarType::Bool, Some(Values::Bools(v1::BoolValues { values }))) => {
-            check(values.len())?;
-            Ok(Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls)))
+    match (scalar.item(), values) {
+        (Some(item), Some(Values::Arrays(arrays))) => arrays_in(name, item, rows, arrays, nulls),
+        (None, Some(values)) => {
+            let flat = Flat::from_values(values).ok_or_else(wrong_type)?;
+            let len = flat.len();
+            if flat.is_of(scalar) && len != rows {
+                return Err(wrong_count(name, len, rows));
+            }
+            flat.into_array(scalar, nulls).map_err(|misfit| match misfit {
+                Misfit::Type => wrong_type(),
+                Misfit::Range { at, value } => {
+                    out_of_range(name, scalar, &format!("row {at}"), value)
+                }
+            })
         }
-        (ScalarType::Int64, Some(Values::Ints(v1::IntValues { values })))
-        | (ScalarType::Timestamp, Some(Values::Timestamps(v1::IntValues { values }))) => {
-            check(values.len())?;
-            Ok(Arc::new(Int64Array::new(ScalarBuffer::from(values), nulls)))
-        }
-        (ScalarType::Float64, Some(Values::Doubles(v1::DoubleValues { values }))) => {
-            check(values.len())?;
-            Ok(Arc::new(Float64Array::new(ScalarBuffer::from(values), nulls)))
-        }
-        (ScalarType::String, Some(Values::Strings(v1::StringValues { values })))
-        | (ScalarType::Json, Some(Values::Json(v1::StringValues { values }))) => {
-            check(values.len())?;
-            let (offsets, bytes, _) = StringArray::from_iter_values(values).into_parts();
-            Ok(Arc::new(StringArray::new(offsets, bytes, nulls)))
-        }
-        (
-            ScalarType::Bool
-            | ScalarType::Int64
-            | ScalarType::Float64
-            | ScalarType::String
-            | ScalarType::Timestamp
-            | ScalarType::Json,
-            _,
-        ) => Err(Error::invalid(format!(
-            "column `{name}` holds {scalar} values, the request has {found}"
-        ))),
+        (Some(_) | None, _) => Err(wrong_type()),
     }
+}
+
+/// Parses arrays: as many lengths as rows, as many items as they add up to.
+fn arrays_in(
+    name: &str,
+    item: ArrayItem,
+    rows: usize,
+    arrays: v1::ArrayValues,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef> {
+    let v1::ArrayValues { lengths, items } = arrays;
+    if lengths.len() != rows {
+        return Err(wrong_count(name, lengths.len(), rows));
+    }
+    let max = limits::ARRAY_ITEMS_MAX;
+    let lengths: Vec<usize> = lengths.iter().map(|len| *len as usize).collect();
+    for (row, &len) in lengths.iter().enumerate() {
+        if len > max {
+            return Err(Error::invalid(format!(
+                "column `{name}` takes at most {max} items, row {row} has {len}"
+            )));
+        }
+        if len > 0 && nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+            return Err(Error::invalid(format!(
+                "column `{name}`: row {row} is null and has {len} items; give it the length 0"
+            )));
+        }
+    }
+    let total: usize = lengths.iter().sum();
+    let scalar = item.scalar();
+    let found = items.as_ref().map_or("no", flat::items_kind);
+    let flat = match items {
+        Some(items) => Flat::from_items(items),
+        // Empty lists have no type on the wire.
+        None => Flat::empty(scalar),
+    };
+    let len = flat.len();
+    if len != total {
+        return Err(Error::invalid(format!(
+            "column `{name}` has {len} items, its lengths add up to {total}"
+        )));
+    }
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    let items = flat.into_array(scalar, None).map_err(|misfit| match misfit {
+        Misfit::Type => Error::invalid(format!(
+            "column `{name}` holds arrays of {scalar}, the request has {found} items"
+        )),
+        Misfit::Range { at, value } => {
+            let row = offsets.partition_point(|offset| {
+                usize::try_from(*offset).is_ok_and(|offset| offset <= at)
+            }) - 1;
+            let first = usize::try_from(offsets[row]).unwrap_or_default();
+            out_of_range(name, scalar, &format!("row {row}, item {}", at - first), value)
+        }
+    })?;
+    Ok(Arc::new(ListArray::new(item.field(), offsets, items, nulls)))
+}
+
+fn wrong_count(name: &str, len: usize, rows: usize) -> Error {
+    Error::invalid(format!("column `{name}` has {len} values for {rows} rows"))
+}
+
+fn out_of_range(name: &str, scalar: ScalarType, place: &str, value: i64) -> Error {
+    let (min, max) = scalar.int_range().unwrap_or((i64::MIN, i64::MAX));
+    Error::invalid(format!(
+        "column `{name}` holds {scalar} values, {min} to {max}; {place} has {value}"
+    ))
 }
 
 /// Turns an array of a scalar column into repeated values and a null bitmap.
@@ -69,25 +120,20 @@ pub(super) fn scalars_out(
         let found = array.data_type();
         return Err(Error::internal(format!("column `{name}` of type {scalar} came as {found}")));
     }
-    let ints = || array.as_primitive::<Int64Type>().values().to_vec();
-    let strings = || {
-        let array = array.as_string::<i32>();
-        // A null's value may be anything; what is behind it is nobody's business.
-        array.iter().map(|value| value.unwrap_or_default().to_owned()).collect()
-    };
-    let values = match scalar {
-        ScalarType::Bool => {
-            let values = array.as_boolean().values().iter().collect();
-            Values::Bools(v1::BoolValues { values })
+    let values = match scalar.item() {
+        None => Flat::from_array(scalar, array).into_values(),
+        Some(item) => {
+            let lists = array.as_list::<i32>();
+            let offsets = lists.value_offsets();
+            let length = |pair: &[i32]| (pair[1] - pair[0]).cast_unsigned();
+            let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
+            let index = |offset: i32| usize::try_from(offset).unwrap_or_default();
+            let items = lists.values().slice(index(first), index(last - first));
+            Values::Arrays(v1::ArrayValues {
+                lengths: offsets.windows(2).map(length).collect(),
+                items: Flat::from_array(item.scalar(), &items).into_items(),
+            })
         }
-        ScalarType::Int64 => Values::Ints(v1::IntValues { values: ints() }),
-        ScalarType::Float64 => {
-            let values = array.as_primitive::<Float64Type>().values().to_vec();
-            Values::Doubles(v1::DoubleValues { values })
-        }
-        ScalarType::String => Values::Strings(v1::StringValues { values: strings() }),
-        ScalarType::Timestamp => Values::Timestamps(v1::IntValues { values: ints() }),
-        ScalarType::Json => Values::Json(v1::StringValues { values: strings() }),
     };
     Ok((values, nulls_out(array)))
 }
@@ -98,10 +144,12 @@ pub(super) fn kind_of(values: &Values) -> &'static str {
         Values::Vectors(_) => "vectors",
         Values::Bools(_) => "bools",
         Values::Ints(_) => "ints",
+        Values::Floats(_) => "floats",
         Values::Doubles(_) => "doubles",
         Values::Strings(_) => "strings",
         Values::Timestamps(_) => "timestamps",
         Values::Json(_) => "json",
+        Values::Arrays(_) => "arrays",
     }
 }
 

@@ -9,8 +9,8 @@ use vicinal_api::v1;
 use vicinal_api::v1::column_values::Values;
 use vicinal_engine::Collection;
 use vicinal_types::{
-    CollectionId, CollectionSpec, Column, ColumnId, ColumnType, ElementType, Error, ErrorKind,
-    IdType, Metric, ScalarType, Schema, SegmentLimits, VectorType,
+    ArrayItem, CollectionId, CollectionSpec, Column, ColumnId, ColumnType, ElementType, Error,
+    ErrorKind, IdType, Metric, ScalarType, Schema, SegmentLimits, VectorType,
 };
 
 const DIM: usize = 4;
@@ -32,11 +32,18 @@ fn collection(id_type: IdType) -> Collection {
         ("string", scalar(ScalarType::String)),
         ("timestamp", scalar(ScalarType::Timestamp)),
         ("json", scalar(ScalarType::Json)),
+        ("int8", scalar(ScalarType::Int8)),
+        ("int16", scalar(ScalarType::Int16)),
+        ("int32", scalar(ScalarType::Int32)),
+        ("float32", scalar(ScalarType::Float32)),
+        ("shorts", scalar(ScalarType::Array(ArrayItem::Int16))),
+        ("tags", scalar(ScalarType::Array(ArrayItem::String))),
     ];
     let columns = (1..).zip(kinds).map(|(id, (name, kind))| Column {
         id: ColumnId(id),
         name: name.to_owned(),
         kind,
+        default: None,
     });
     Collection {
         id: CollectionId(1),

@@ -120,14 +120,13 @@ impl Entry {
 mod tests {
     use super::*;
     use vicinal_types::{
-        CollectionSpec, Column, ColumnId, ColumnType, ElementType, IdType, Metric, Schema,
-        SegmentLimits, VectorType,
+        CollectionSpec, Column, ColumnId, ElementType, IdType, Metric, Schema, SegmentLimits,
+        VectorType,
     };
 
     fn collection(id: u32) -> Collection {
         let kind = VectorType::new(4, ElementType::F32, Metric::L2).expect("a right type");
-        let columns =
-            vec![Column { id: ColumnId(1), name: "v".into(), kind: ColumnType::Vector(kind) }];
+        let columns = vec![Column::vector(ColumnId(1), "v", kind)];
         Collection {
             id: CollectionId(id),
             database: "default".to_owned(),

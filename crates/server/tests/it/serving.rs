@@ -131,6 +131,7 @@ pub(crate) fn docs(name: &str) -> v1::CollectionSpec {
         name: name.to_owned(),
         r#type: kind.into(),
         nullable,
+        ..Default::default()
     };
     v1::CollectionSpec {
         name: name.to_owned(),

@@ -5,10 +5,10 @@ use crate::failure::Failure;
 use crate::output::{self, Align, Grid};
 use serde_json::json;
 use vicinal_client::proto::{
-    CollectionSpec, DescribeCollectionResponse, IdType, SegmentDescription, SegmentIndex,
-    SegmentState, VectorColumn,
+    CollectionSpec, DescribeCollectionResponse, IdType, ScalarColumn, SegmentDescription,
+    SegmentIndex, SegmentState, VectorColumn,
 };
-use vicinal_client::{index_spec, vector_type};
+use vicinal_client::{ScalarType, default_value, index_spec, scalar_type, vector_type};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -42,6 +42,11 @@ fn metric(column: &VectorColumn) -> &'static str {
     vector_type(column).map_or("unknown", |kind| kind.metric().name())
 }
 
+/// The type of a scalar column by the name that declarations use.
+fn scalar_name(column: &ScalarColumn) -> &'static str {
+    scalar_type(column).map_or("unknown", ScalarType::name)
+}
+
 fn state(segment: &SegmentDescription) -> String {
     match segment.state() {
         SegmentState::Unspecified => "unknown",
@@ -71,8 +76,9 @@ fn print_json(described: &DescribeCollectionResponse) -> Result<(), Failure> {
     let columns = spec.columns.iter().map(|column| {
         json!({
             "name": column.name,
-            "type": short(column.r#type().as_str_name(), "SCALAR_TYPE_"),
+            "type": scalar_name(column),
             "nullable": column.nullable,
+            "default": default_value(column),
         })
     });
     let indexes = |segment: &SegmentDescription| {
@@ -141,9 +147,11 @@ fn print_columns(spec: &CollectionSpec) -> Result<(), Failure> {
         grid.row([column.name.clone(), kind, declared(column)]);
     }
     for column in &spec.columns {
-        let kind = short(column.r#type().as_str_name(), "SCALAR_TYPE_");
+        let kind = scalar_name(column);
         let nullable = if column.nullable { ", nullable" } else { "" };
-        grid.row([column.name.clone(), format!("{kind}{nullable}"), String::new()]);
+        let default = default_value(column);
+        let default = default.map_or_else(String::new, |value| format!(", default {value}"));
+        grid.row([column.name.clone(), format!("{kind}{nullable}{default}"), String::new()]);
     }
     grid.print()
 }

@@ -98,7 +98,7 @@ pub(crate) fn vector_column(
 
 /// A scalar column without nulls.
 pub(crate) fn scalar_column(name: &str, scalar: proto::ScalarType) -> proto::ScalarColumn {
-    proto::ScalarColumn { name: name.to_owned(), r#type: scalar.into(), nullable: false }
+    proto::ScalarColumn { name: name.to_owned(), r#type: scalar.into(), ..Default::default() }
 }
 
 /// Asserts that a call failed with that code and a sentence that says `words`.

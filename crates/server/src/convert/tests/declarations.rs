@@ -19,6 +19,7 @@ fn declared() -> v1::CollectionSpec {
             name: "word".to_owned(),
             r#type: v1::ScalarType::String.into(),
             nullable: true,
+            ..Default::default()
         }],
         ..Default::default()
     }

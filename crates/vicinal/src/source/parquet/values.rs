@@ -16,7 +16,17 @@ pub(super) fn id_type(found: &DataType) -> Option<IdType> {
     match scalar_type(found) {
         Some(ScalarType::Int64) => Some(IdType::Int64),
         Some(ScalarType::String) => Some(IdType::String),
-        Some(ScalarType::Bool | ScalarType::Float64 | ScalarType::Timestamp | ScalarType::Json)
+        Some(
+            ScalarType::Bool
+            | ScalarType::Int8
+            | ScalarType::Int16
+            | ScalarType::Int32
+            | ScalarType::Float32
+            | ScalarType::Float64
+            | ScalarType::Timestamp
+            | ScalarType::Json
+            | ScalarType::Array(_),
+        )
         | None => None,
     }
 }
