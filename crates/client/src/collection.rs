@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::rows::{Rows, Vectors};
 use crate::scroll::Scroll;
 use crate::search::{Many, One, Search};
-use crate::spec::CollectionSpec;
+use crate::spec::{CollectionSpec, ColumnSpec};
 use crate::writer::{Writer, WriterOptions};
 use vicinal_api::v1 as proto;
 use vicinal_types::Ids;
@@ -22,8 +22,11 @@ pub struct Collection {
 /// Whether a declaration is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Apply {
-    /// Create or change the collection.
+    /// Create or change the collection; columns that the declaration does not
+    /// have are an error.
     Now,
+    /// The same, but drop those columns with their values.
+    DroppingColumns,
     /// Only say what would change.
     DryRun,
 }
@@ -77,6 +80,7 @@ impl Client {
             spec: Some(spec.into_message()),
             dry_run: apply == Apply::DryRun,
             options: self.write_options(),
+            drop_columns: apply == Apply::DroppingColumns,
         };
         self.call(message, |request| {
             let mut stub = self.collections_stub();
@@ -318,6 +322,48 @@ impl Collection {
             })
             .await?;
         Ok(answer.sealed_segments)
+    }
+
+    /// Adds a column while the collection is read and written; rows that are
+    /// there answer its default, or null.
+    ///
+    /// # Errors
+    /// `ALREADY_EXISTS` for the column's name; `INVALID_ARGUMENT` for a column that
+    /// is neither nullable nor has a default.
+    pub async fn add_column(&self, column: ColumnSpec) -> Result<()> {
+        let message = proto::AddColumnRequest {
+            database: self.client.database(),
+            collection: self.name.clone(),
+            column: Some(column.into_message()),
+            options: self.client.write_options(),
+        };
+        self.client
+            .call(message, |request| {
+                let mut stub = self.client.collections_stub();
+                async move { stub.add_column(request).await }
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Drops a column and its values.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` if it is not there; `INVALID_ARGUMENT` for the last vector column.
+    pub async fn drop_column(&self, column: &str) -> Result<()> {
+        let message = proto::DropColumnRequest {
+            database: self.client.database(),
+            collection: self.name.clone(),
+            column: column.to_owned(),
+            options: self.client.write_options(),
+        };
+        self.client
+            .call(message, |request| {
+                let mut stub = self.client.collections_stub();
+                async move { stub.drop_column(request).await }
+            })
+            .await?;
+        Ok(())
     }
 
     /// Says what the collection is and how far its segments and indexes are.

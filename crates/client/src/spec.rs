@@ -147,6 +147,10 @@ impl ColumnSpec {
         self.message.default_value = Some(convert::value(value));
         self
     }
+
+    pub(crate) fn into_message(self) -> proto::ScalarColumn {
+        self.message
+    }
 }
 
 /// The type of a vector column as a description of its collection has it.

@@ -5,10 +5,14 @@
 //! [`Names`] and need no lock.
 
 mod names;
+mod schemas;
 mod state;
 
 pub(crate) use names::{LiveCollection, Names, database_name};
-pub(crate) use state::{CatalogueCommand, CatalogueOutcome, State, changes, check_same_schema};
+pub(crate) use schemas::{ColumnDrops, changes};
+#[cfg(test)]
+pub(crate) use schemas::{with_column, without_column};
+pub(crate) use state::{CatalogueCommand, CatalogueOutcome, State};
 
 use crate::command::{decode_text, format};
 use crate::machine::Machine;
@@ -19,6 +23,7 @@ use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use vicinal_cluster::{Committed, GroupStart};
 use vicinal_storage::{Disk, LogPosition, ManifestStore};
@@ -40,12 +45,15 @@ pub(crate) struct Catalogue {
     state: RwLock<State>,
     /// Guards the shards that are open, rank 3. Written by the apply thread only.
     shards: RwLock<BTreeMap<GroupId, OpenedShard>>,
+    /// Set once the log's tail is applied. Until then no shard is opened: one
+    /// would apply writes of its own log to a schema older than theirs.
+    is_replayed: AtomicBool,
     names: ArcSwap<Names>,
 }
 
 impl Catalogue {
     /// Reads the catalogue of a data directory; shards are opened by
-    /// [`reconcile`](Self::reconcile).
+    /// [`replayed`](Self::replayed).
     ///
     /// # Errors
     /// If the manifest of group 0 cannot be read.
@@ -69,6 +77,7 @@ impl Catalogue {
             manifest: Mutex::new(manifest),
             state: RwLock::new(state),
             shards: RwLock::default(),
+            is_replayed: AtomicBool::new(false),
             names: ArcSwap::default(),
         })
     }
@@ -166,9 +175,19 @@ impl Catalogue {
         }
     }
 
+    /// Opens all shards: the documents are what the log says.
+    pub(crate) fn replayed(&self) {
+        self.is_replayed.store(true, Ordering::Release);
+        self.reconcile();
+    }
+
     /// Opens shards that are declared, drops those that are not, hands settings
-    /// on, and publishes the names.
-    pub(crate) fn reconcile(&self) {
+    /// on, and publishes the names. In this order: a write is checked against
+    /// published columns, so its shard has learned of them before.
+    fn reconcile(&self) {
+        if !self.is_replayed.load(Ordering::Acquire) {
+            return;
+        }
         let state = self.state.read();
         let mut shards = self.shards.write();
         let declared = self.groups_of(&state);
@@ -196,12 +215,15 @@ impl Catalogue {
                 shard.set_settings(settings);
                 shard.request_builds();
             }
-            let collection =
-                Collection { id, database: entry.database.clone(), spec: entry.spec.clone() };
+            let collection = Collection {
+                id,
+                database: entry.database.clone(),
+                schema_version: entry.schema_version,
+                spec: entry.spec.clone(),
+            };
             let live = LiveCollection {
                 info: Arc::new(collection),
                 database: state.database(&entry.database),
-                schema_version: entry.schema_version,
                 shard: shard.clone(),
             };
             names.add(live);
@@ -225,7 +247,6 @@ impl Catalogue {
         let options = ShardOptions {
             group,
             collection,
-            schema: Arc::new(spec.schema.clone()),
             settings: settings_of(spec),
             disk: Arc::clone(&self.disk),
             dir: self.dir.join(group.to_string()),
@@ -283,5 +304,5 @@ impl Catalogue {
 fn settings_of(spec: &CollectionSpec) -> Settings {
     let indexes: BTreeMap<ColumnId, IndexSpec> =
         spec.schema.vectors().map(|(column, _)| (column.id, spec.index(&column.name))).collect();
-    Settings { segments: spec.segments, indexes }
+    Settings { schema: Arc::new(spec.schema.clone()), segments: spec.segments, indexes }
 }

@@ -100,6 +100,10 @@ pub(crate) fn decode_ids(parts: &[Part], schema: &Schema) -> Result<Ids, Command
 }
 
 /// The rows of an insert or upsert, sharing the entry's bytes.
+///
+/// The schema may be newer than the one that the command was checked against:
+/// columns that were dropped since are left out, those added since have their
+/// defaults.
 pub(crate) fn decode_rows(
     envelope: &Envelope,
     parts: &[Part],
@@ -164,3 +168,6 @@ impl<'a> Parts<'a> {
         array.filter(is_right).ok_or(CommandError::Wrong("column of scalars"))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,18 @@
 //! Changes of the catalogue: collections and aliases.
 
 use crate::catalogue::{
-    CatalogueCommand, CatalogueOutcome, LiveCollection, changes, check_same_schema, database_name,
+    CatalogueCommand, CatalogueOutcome, ColumnDrops, LiveCollection, changes, database_name,
 };
 use crate::command::{self, Header};
 use crate::engine::Engine;
 use crate::machine::Outcome;
-use crate::request::Applied;
+use crate::request::{Applied, ApplyMode};
 use crate::shard::{SegmentView, params_of};
 use std::sync::mpsc;
 use vicinal_planner::choose_index;
 use vicinal_types::{
-    CollectionId, CollectionSpec, DatabaseId, Error, GroupId, IndexEngine, IndexSpec, RequestId,
-    Result,
+    CollectionId, CollectionSpec, Column, ColumnId, DatabaseId, Error, GroupId, IndexEngine,
+    IndexSpec, RequestId, Result,
 };
 
 impl Engine {
@@ -40,12 +40,13 @@ impl Engine {
     /// may change; segments get new indexes in the background.
     ///
     /// # Errors
-    /// `Invalid` for the declaration, or if the columns differ.
+    /// `Invalid` for the declaration, or for a column that cannot become what is
+    /// declared.
     pub fn apply_collection(
         &self,
         database: &str,
         spec: CollectionSpec,
-        dry_run: bool,
+        mode: ApplyMode,
         request: Option<RequestId>,
     ) -> Result<Applied> {
         spec.check()?;
@@ -55,7 +56,7 @@ impl Engine {
             Ok(live) => live,
             Err(_) => {
                 let command = CatalogueCommand::Create { database, spec };
-                if dry_run {
+                if mode.dry_run {
                     self.catalogue().read(|state| state.check(&command, request))?;
                 } else {
                     self.change(command, request)?;
@@ -70,13 +71,70 @@ impl Engine {
                 "`{alias}` is an alias of collection `{name}`; declare `{name}`"
             )));
         }
-        check_same_schema(is, &spec)?;
         let changes = changes(is, &spec);
         let segments_to_reindex = segments_to_reindex(&live, &spec)?;
-        if !dry_run && !changes.is_empty() {
-            self.change(CatalogueCommand::Alter { database, spec }, request)?;
+        // Who only looks shall see what would be dropped.
+        let drops = if mode.drop_columns || mode.dry_run {
+            ColumnDrops::Allowed
+        } else {
+            ColumnDrops::Refused
+        };
+        let command = CatalogueCommand::Alter { database, spec, drops };
+        if mode.dry_run || changes.is_empty() {
+            // What cannot change is no change, but an error.
+            self.catalogue().read(|state| state.check(&command, request))?;
+        } else {
+            self.change(command, request)?;
         }
         Ok(Applied { created: false, changes, segments_to_reindex })
+    }
+
+    /// Adds a scalar column; its number is chosen, and rows that are there answer
+    /// its default, or null.
+    ///
+    /// # Errors
+    /// `NotFound` for the collection, `AlreadyExists` for the column's name,
+    /// `Invalid` for a column that is neither nullable nor has a default.
+    pub fn add_column(
+        &self,
+        database: &str,
+        collection: &str,
+        column: Column,
+        request: Option<RequestId>,
+    ) -> Result<ColumnId> {
+        let info = self.collection(database, collection)?;
+        let (database, collection) = (info.database.clone(), info.spec.name.clone());
+        let command = CatalogueCommand::AddColumn { database, collection, column };
+        let outcome = self.change(command, request)?;
+        if let CatalogueOutcome::ColumnAdded(id) = outcome {
+            Ok(id)
+        } else {
+            Err(other_request(&outcome))
+        }
+    }
+
+    /// Drops a column: no read or write knows it any more.
+    ///
+    /// # Errors
+    /// `NotFound` for the collection or the column, `Invalid` for the last vector
+    /// column.
+    pub fn drop_column(
+        &self,
+        database: &str,
+        collection: &str,
+        column: &str,
+        request: Option<RequestId>,
+    ) -> Result<()> {
+        let info = self.collection(database, collection)?;
+        let (database, collection) = (info.database.clone(), info.spec.name.clone());
+        let column = column.to_owned();
+        let command = CatalogueCommand::DropColumn { database, collection, column };
+        let outcome = self.change(command, request)?;
+        if let CatalogueOutcome::ColumnDropped = outcome {
+            Ok(())
+        } else {
+            Err(other_request(&outcome))
+        }
     }
 
     /// Drops a collection with its rows, files and aliases.
@@ -190,7 +248,9 @@ fn segments_to_reindex(live: &LiveCollection, spec: &CollectionSpec) -> Result<u
         let SegmentView::Sealed(sealed) = segment else {
             return false;
         };
-        live.info.spec.schema.vectors().any(|(column, kind)| {
+        let stays = |name: &str| spec.schema.column(name).is_some();
+        let columns = live.info.spec.schema.vectors();
+        columns.filter(|(column, _)| stays(&column.name)).any(|(column, kind)| {
             let rows = u64::from(sealed.sealed.rows.len());
             let wanted = choose_index(rows, kind, &spec.index(&column.name)).params;
             params_of(sealed.index(column.id)) != wanted

@@ -279,7 +279,7 @@ impl Engine {
         let header = Header {
             database: live.database,
             collection: live.info.id,
-            schema_version: live.schema_version,
+            schema_version: live.info.schema_version,
             request,
             time_micros: self.command_time(),
         };
@@ -368,10 +368,10 @@ fn start_node(options: &EngineOptions, node: NodeId) -> Result<Node<Machine>> {
 
 /// Applies what the log holds: first the catalogue, which opens the shards.
 fn replay(node: &Node<Machine>, catalogue: &Arc<Catalogue>) -> Result<()> {
-    catalogue.reconcile();
     let start = GroupStart { group: GroupId::CATALOGUE, applied: catalogue.durable() };
     node.add_group(start, Machine::Catalogue(Arc::clone(catalogue)));
     node.wait_caught_up(GroupId::CATALOGUE, CATCH_UP_MAX)?;
+    catalogue.replayed();
     let groups = catalogue.groups();
     for group in node.groups_in_log().iter().filter(|group| !groups.contains(group)) {
         node.remove_group(*group);

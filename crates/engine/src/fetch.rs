@@ -4,8 +4,10 @@ use crate::columns::{self, IdRef, id_ref};
 use crate::segment::Rows;
 use crate::shard::{SegmentView, View};
 use crate::vectors;
+use arrow_array::ArrayRef;
 use vicinal_types::{
-    Column, ColumnType, Error, IdType, Ids, Result, RowBatch, Schema, VectorInput, VectorType,
+    Column, ColumnType, Error, IdType, Ids, Result, RowBatch, ScalarType, Schema, VectorInput,
+    VectorType,
 };
 
 /// The columns that an answer holds.
@@ -82,16 +84,11 @@ pub(crate) fn fetch<'a>(
     for column in &wanted.columns {
         match column.kind {
             ColumnType::Vector(kind) => {
-                batch.vectors.push((column.id, fetch_vectors(column, kind, &sources)));
+                let vectors = fetch_vectors(column, kind, &sources);
+                batch.vectors.extend(vectors.map(|vectors| (column.id, vectors)));
             }
             ColumnType::Scalar { scalar, .. } => {
-                let array = if blocks.is_empty() {
-                    columns::constant(scalar, None, 0)
-                } else {
-                    let arrays: Vec<_> =
-                        blocks.iter().map(|rows| rows.scalars(column.id)).collect();
-                    columns::interleave(&arrays, &places)
-                };
+                let array = fetch_scalars(column, scalar, &blocks, &places);
                 batch.scalars.push((column.id, array));
             }
         }
@@ -128,11 +125,34 @@ fn by_block<'a>(sources: &[Source<'a>]) -> (Vec<&'a Rows>, Vec<(usize, usize)>) 
     (blocks, places)
 }
 
-fn fetch_vectors(column: &Column, kind: VectorType, sources: &[Source<'_>]) -> VectorInput {
+/// Values of a scalar column; blocks older than it have its default in every row.
+fn fetch_scalars(
+    column: &Column,
+    scalar: ScalarType,
+    blocks: &[&Rows],
+    places: &[(usize, usize)],
+) -> ArrayRef {
+    if blocks.is_empty() {
+        return columns::constant(scalar, None, 0);
+    }
+    let default = columns::constant(scalar, column.default.as_ref(), 1);
+    let arrays: Vec<_> =
+        blocks.iter().map(|rows| rows.scalars(column.id).unwrap_or(&default)).collect();
+    let is_default: Vec<_> = blocks.iter().map(|rows| rows.scalars(column.id).is_none()).collect();
+    if !is_default.contains(&true) {
+        return columns::interleave(&arrays, places);
+    }
+    // The one value of a default stands for all rows of its block.
+    let place = |&(block, row): &(usize, usize)| (block, if is_default[block] { 0 } else { row });
+    columns::interleave(&arrays, &places.iter().map(place).collect::<Vec<_>>())
+}
+
+/// Vectors of a column; none if it was dropped while the rows were looked for.
+fn fetch_vectors(column: &Column, kind: VectorType, sources: &[Source<'_>]) -> Option<VectorInput> {
     let mut bytes = Vec::with_capacity(sources.len() * kind.row_bytes());
     let mut norms = Vec::new();
     for (rows, row) in sources {
-        let part = rows.vectors(column.id);
+        let part = rows.vectors(column.id)?;
         bytes.extend_from_slice(part.vectors.row(*row));
         norms.extend(part.norms.as_ref().map(|norms| norms[*row as usize]));
     }
@@ -140,5 +160,5 @@ fn fetch_vectors(column: &Column, kind: VectorType, sources: &[Source<'_>]) -> V
     let is_cosine = !norms.is_empty();
     let bytes =
         if is_cosine { vectors::denormalise(element, kind.dim(), &bytes, &norms) } else { bytes };
-    VectorInput::Packed { element, bytes: bytes.into() }
+    Some(VectorInput::Packed { element, bytes: bytes.into() })
 }

@@ -66,7 +66,7 @@ mod vectors;
 pub use engine::Engine;
 pub use options::EngineOptions;
 pub use request::{
-    Applied, Change, Collection, CollectionStats, Description, Done, LogFigures, Page, QueryHits,
-    Search, SearchAnswer, SearchReport, SegmentDescription, SegmentIndexDescription, SegmentState,
-    Stats, Summary, Write, WriteOutcome,
+    Applied, ApplyMode, Change, Collection, CollectionStats, Description, Done, LogFigures, Page,
+    QueryHits, Search, SearchAnswer, SearchReport, SegmentDescription, SegmentIndexDescription,
+    SegmentState, Stats, Summary, Write, WriteOutcome,
 };

@@ -92,6 +92,15 @@ pub struct Page {
     pub next: Option<Vec<u8>>,
 }
 
+/// How a collection is made to be as declared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ApplyMode {
+    /// Only say what would change.
+    pub dry_run: bool,
+    /// Drop columns that the declaration does not have; else they are an error.
+    pub drop_columns: bool,
+}
+
 /// What declaring a collection changed, or would change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
@@ -121,6 +130,8 @@ pub struct Collection {
     pub id: CollectionId,
     /// Its database's name.
     pub database: String,
+    /// Grows with every column that comes or goes.
+    pub schema_version: u32,
     /// Its declaration; `spec.name` is the name behind an alias.
     pub spec: CollectionSpec,
 }

@@ -305,9 +305,10 @@ impl Prepared {
         let mut work = Work::default();
         top.reset(k);
         for PlacedChunk { first_row, chunk } in &memory.chunks {
-            let vectors = &chunk.rows.vectors(self.column).vectors;
+            // Rows written after the column was dropped, which this search still knows.
+            let Some(part) = chunk.rows.vectors(self.column) else { continue };
             let live = memory.live.as_deref();
-            scan(vectors, query, live, *first_row, top, &mut work, &self.cancel)?;
+            scan(&part.vectors, query, live, *first_row, top, &mut work, &self.cancel)?;
         }
         top.drain_into(found);
         Ok(work.distances)
@@ -320,7 +321,8 @@ impl Prepared {
         (plan, k): (SearchPlan, usize),
         Worker { scratch, top, found, .. }: &mut Worker,
     ) -> Result<u64, Stopped> {
-        let vectors = &sealed.sealed.rows.vectors(self.column).vectors;
+        let Some(part) = sealed.sealed.rows.vectors(self.column) else { return Ok(0) };
+        let vectors = &part.vectors;
         let live = sealed.live.as_deref();
         if let (SearchPlan::Index { effort, .. }, Some(built)) = (plan, sealed.index(self.column)) {
             let search = IndexSearch { allowed: live, ..IndexSearch::new(k, effort) };

@@ -52,6 +52,9 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// What of a collection's declaration may change while it lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
+    /// At least as new as that of any write that is applied, see
+    /// [`Catalogue::reconcile`](crate::catalogue::Catalogue::reconcile).
+    pub(crate) schema: Arc<Schema>,
     pub(crate) segments: SegmentLimits,
     pub(crate) indexes: BTreeMap<ColumnId, IndexSpec>,
 }
@@ -60,7 +63,6 @@ pub(crate) struct Settings {
 pub(crate) struct ShardOptions {
     pub(crate) group: GroupId,
     pub(crate) collection: CollectionId,
-    pub(crate) schema: Arc<Schema>,
     pub(crate) settings: Settings,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) dir: PathBuf,
@@ -72,7 +74,6 @@ pub(crate) struct ShardOptions {
 pub(crate) struct Shard {
     pub(crate) group: GroupId,
     collection: CollectionId,
-    pub(crate) schema: Arc<Schema>,
     settings: ArcSwap<Settings>,
     disk: Arc<dyn Disk>,
     dir: PathBuf,

@@ -7,13 +7,14 @@
 use moka::sync::Cache;
 use prost::Message as _;
 use vicinal_api::v1;
-use vicinal_engine::Search;
+use vicinal_engine::{Collection, Search};
 use vicinal_types::{CollectionId, Effort, VectorInput};
 
 /// Everything that the answer to a search depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CacheKey {
     collection: CollectionId,
+    schema_version: u32,
     snapshot: u64,
     vector_column: String,
     query: Query,
@@ -38,9 +39,10 @@ enum EffortKey {
 
 impl CacheKey {
     /// The key of a search of `collection` as it was at `snapshot`.
-    pub(crate) fn new(collection: CollectionId, snapshot: u64, search: &Search) -> Self {
+    pub(crate) fn new(collection: &Collection, snapshot: u64, search: &Search) -> Self {
         Self {
-            collection,
+            collection: collection.id,
+            schema_version: collection.schema_version,
             snapshot,
             vector_column: search.vector_column.clone(),
             query: match &search.queries {
@@ -104,6 +106,9 @@ impl ResultCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vicinal_types::{
+        CollectionSpec, Column, ColumnId, ElementType, IdType, Metric, Schema, VectorType,
+    };
 
     fn search(query: f32, k: usize) -> Search {
         Search {
@@ -116,11 +121,19 @@ mod tests {
         }
     }
 
+    fn named(id: u32, schema_version: u32) -> Collection {
+        let kind = VectorType::new(1, ElementType::F32, Metric::L2).expect("a right type");
+        let columns = vec![Column::vector(ColumnId(1), "v", kind)];
+        let schema = Schema::new(IdType::Int64, columns).expect("a right schema");
+        let spec = CollectionSpec::new("c", schema);
+        Collection { id: CollectionId(id), database: "d".to_owned(), schema_version, spec }
+    }
+
     #[test]
     fn only_the_same_search_of_the_same_snapshot_is_answered() {
         let cache = ResultCache::new(1 << 20).expect("a cache");
         let key = |collection, snapshot, query, k| {
-            CacheKey::new(CollectionId(collection), snapshot, &search(query, k))
+            CacheKey::new(&named(collection, 1), snapshot, &search(query, k))
         };
         let answer = v1::SearchResponse { nearer: 1, ..Default::default() };
         cache.put(key(1, 7, 0.5, 10), &answer);
@@ -129,6 +142,8 @@ mod tests {
         assert_eq!(cache.get(&key(2, 7, 0.5, 10)), None, "another collection");
         assert_eq!(cache.get(&key(1, 7, 0.6, 10)), None, "another query");
         assert_eq!(cache.get(&key(1, 7, 0.5, 11)), None, "another k");
+        let key = CacheKey::new(&named(1, 2), 7, &search(0.5, 10));
+        assert_eq!(cache.get(&key), None, "a column came or went");
     }
 
     #[test]

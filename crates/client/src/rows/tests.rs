@@ -20,7 +20,11 @@ fn rows_survive_the_message() {
         .column("flag", vec![true, false])
         .column("at", Scalars::timestamps(vec![None, Some(5)]))
         .column("doc", Scalars::json(vec![Some("{}".into()), None]))
-        .column("ratio", vec![0.5, 1.5]);
+        .column("ratio", vec![0.5, 1.5])
+        .column("small", vec![i8::MIN, i8::MAX])
+        .column("float", vec![Some(0.1_f32), None])
+        .column("tags", vec![vec!["a".to_owned(), String::new()], vec![]])
+        .column("times", Scalars::timestamp_arrays(vec![None, Some(vec![1, 2])]));
     assert_eq!(through_message(rows.clone()), rows);
 }
 
@@ -33,6 +37,24 @@ fn nulls_read_as_null_and_values_as_values() {
     assert_eq!(rows.value("vector", 1), Some(Value::Vector(vec![3.0, 4.0])));
     assert_eq!(rows.text("word", 1), Some("b"));
     assert_eq!(rows.value("nothing", 0), None);
+}
+
+#[test]
+fn arrays_are_read_row_by_row_and_joined() {
+    let mut rows = Rows::new([1, 2]).column("n", vec![Some(vec![7_i16, 8]), None]);
+    let more = Rows::new([3, 4]).column("n", vec![vec![], vec![9_i64]]);
+    rows.append(more).expect("arrays of integers, both");
+    let rows = through_message(rows);
+    let array = |items: &[i64]| Value::Array(items.iter().copied().map(Value::Int).collect());
+    let expected = [array(&[7, 8]), Value::Null, array(&[]), array(&[9])];
+    for (row, expected) in expected.into_iter().enumerate() {
+        assert_eq!(rows.value("n", row), Some(expected), "row {row}");
+    }
+    assert_eq!(rows.value("n", 4), None);
+    assert_eq!(array(&[7, 8]).to_string(), "[7,8]");
+    let other = Rows::new([5]).column("n", vec![vec![0.5]]);
+    let mut rows = rows;
+    assert!(rows.append(other).is_err(), "arrays of floats do not follow arrays of integers");
 }
 
 #[test]

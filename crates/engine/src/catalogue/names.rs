@@ -15,7 +15,6 @@ pub(crate) const DEFAULT_DATABASE: &str = "default";
 pub(crate) struct LiveCollection {
     pub(crate) info: Arc<Collection>,
     pub(crate) database: DatabaseId,
-    pub(crate) schema_version: u32,
     pub(crate) shard: OpenedShard,
 }
 

@@ -3,14 +3,14 @@
 //! Kept as one JSON document in the manifest of group 0.
 
 use super::names::database_name;
-use crate::request::Change;
+use super::schemas::{ColumnDrops, declared_schema, with_column, without_column};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 use vicinal_storage::LogPosition;
 use vicinal_types::{
-    CollectionId, CollectionSpec, DatabaseId, Error, GroupId, RequestId, Result, check_object_name,
-    limits,
+    CollectionId, CollectionSpec, Column, ColumnId, DatabaseId, Error, GroupId, RequestId, Result,
+    Schema, check_object_name, limits,
 };
 
 /// The version of the document.
@@ -26,8 +26,18 @@ const REQUESTS_KEPT: usize = 256;
 pub(crate) enum CatalogueCommand {
     /// Creates a collection.
     Create { database: String, spec: CollectionSpec },
-    /// Gives a collection the segment limits and indexes of the declaration.
-    Alter { database: String, spec: CollectionSpec },
+    /// Gives a collection the columns, segment limits and indexes of the
+    /// declaration.
+    Alter {
+        database: String,
+        spec: CollectionSpec,
+        #[serde(default)]
+        drops: ColumnDrops,
+    },
+    /// Adds a column; its number is the catalogue's to give.
+    AddColumn { database: String, collection: String, column: Column },
+    /// Drops a column.
+    DropColumn { database: String, collection: String, column: String },
     /// Drops a collection and its aliases.
     Drop { database: String, name: String },
     /// Points an alias at a collection.
@@ -40,8 +50,11 @@ impl CatalogueCommand {
     /// Whether it takes something away: a full disk is no reason to refuse it.
     pub(crate) fn makes_room(&self) -> bool {
         match self {
-            Self::Drop { .. } | Self::DropAlias { .. } => true,
-            Self::Create { .. } | Self::Alter { .. } | Self::SetAlias { .. } => false,
+            Self::Drop { .. } | Self::DropColumn { .. } | Self::DropAlias { .. } => true,
+            Self::Create { .. }
+            | Self::Alter { .. }
+            | Self::AddColumn { .. }
+            | Self::SetAlias { .. } => false,
         }
     }
 }
@@ -52,6 +65,8 @@ impl CatalogueCommand {
 pub(crate) enum CatalogueOutcome {
     Created(CollectionId),
     Altered,
+    ColumnAdded(ColumnId),
+    ColumnDropped,
     Dropped,
     /// What the alias pointed at before.
     AliasSet(Option<String>),
@@ -80,8 +95,31 @@ pub(crate) struct Entry {
     pub(crate) database: String,
     pub(crate) spec: CollectionSpec,
     pub(crate) schema_version: u32,
+    /// The number of the next column, unless one that is there has a higher one:
+    /// numbers are never given twice, rows of dropped columns may be in files.
+    #[serde(default)]
+    next_column: u32,
     /// The group of its shard, which owns all slots of the id hash.
     pub(crate) group: GroupId,
+}
+
+impl Entry {
+    /// The number of the next column.
+    fn next_column(&self) -> ColumnId {
+        let highest = self.spec.schema.columns().iter().map(|column| column.id.0).max();
+        ColumnId(self.next_column.max(highest.unwrap_or_default() + 1))
+    }
+
+    /// Takes other columns, if they are others.
+    fn set_schema(&mut self, schema: Schema) {
+        if self.spec.schema == schema {
+            return;
+        }
+        // Before columns go, so that their numbers are not given again.
+        self.next_column = self.next_column().0;
+        self.spec.schema = schema;
+        self.schema_version += 1;
+    }
 }
 
 impl Default for State {
@@ -161,7 +199,13 @@ impl State {
         }
         let outcome = match command {
             CatalogueCommand::Create { database, spec } => self.create(database, spec),
-            CatalogueCommand::Alter { database, spec } => self.alter(&database, spec),
+            CatalogueCommand::Alter { database, spec, drops } => self.alter(&database, spec, drops),
+            CatalogueCommand::AddColumn { database, collection, column } => {
+                self.add_column(&database, &collection, column)
+            }
+            CatalogueCommand::DropColumn { database, collection, column } => {
+                self.drop_column(&database, &collection, &column)
+            }
             CatalogueCommand::Drop { database, name } => self.drop(&database, &name),
             CatalogueCommand::SetAlias { database, alias, collection } => {
                 self.set_alias(&database, alias, collection)
@@ -215,18 +259,48 @@ impl State {
         self.next_group += 1;
         let next_database = DatabaseId(u32::try_from(self.databases.len()).unwrap_or(u32::MAX));
         self.databases.entry(database.clone()).or_insert(next_database);
-        self.collections.insert(id, Entry { database, spec, schema_version: 1, group });
+        let entry = Entry { database, spec, schema_version: 1, next_column: 0, group };
+        self.collections.insert(id, entry);
         Ok(CatalogueOutcome::Created(id))
     }
 
-    fn alter(&mut self, database: &str, spec: CollectionSpec) -> Result<CatalogueOutcome> {
+    fn alter(
+        &mut self,
+        database: &str,
+        spec: CollectionSpec,
+        drops: ColumnDrops,
+    ) -> Result<CatalogueOutcome> {
         spec.check()?;
-        let id = self.existing(database, &spec.name)?;
-        let entry = self.collections.get_mut(&id).expect("it was just found");
-        check_same_schema(&entry.spec, &spec)?;
+        let entry = self.existing_entry(database, &spec.name)?;
+        let schema = declared_schema(&entry.spec, &spec, drops, entry.next_column())?;
+        entry.set_schema(schema);
         entry.spec.segments = spec.segments;
         entry.spec.indexes = spec.indexes;
         Ok(CatalogueOutcome::Altered)
+    }
+
+    fn add_column(
+        &mut self,
+        database: &str,
+        collection: &str,
+        column: Column,
+    ) -> Result<CatalogueOutcome> {
+        let entry = self.existing_entry(database, collection)?;
+        let id = entry.next_column();
+        entry.set_schema(with_column(&entry.spec.schema, Column { id, ..column })?);
+        Ok(CatalogueOutcome::ColumnAdded(id))
+    }
+
+    fn drop_column(
+        &mut self,
+        database: &str,
+        collection: &str,
+        column: &str,
+    ) -> Result<CatalogueOutcome> {
+        let entry = self.existing_entry(database, collection)?;
+        entry.set_schema(without_column(&entry.spec.schema, column)?);
+        entry.spec.indexes.remove(column);
+        Ok(CatalogueOutcome::ColumnDropped)
     }
 
     fn drop(&mut self, database: &str, name: &str) -> Result<CatalogueOutcome> {
@@ -277,6 +351,11 @@ impl State {
         collections.find(|(_, entry)| is_it(entry)).map(|(id, _)| *id)
     }
 
+    fn existing_entry(&mut self, database: &str, name: &str) -> Result<&mut Entry> {
+        let id = self.existing(database, name)?;
+        Ok(self.collections.get_mut(&id).expect("it was just found"))
+    }
+
     fn existing(&self, database: &str, name: &str) -> Result<CollectionId> {
         self.find(database, name).ok_or_else(|| {
             Error::not_found(format!("there is no collection `{name}` in database `{database}`"))
@@ -284,68 +363,12 @@ impl State {
     }
 }
 
-/// What a declaration would change of a collection.
-pub(crate) fn changes(from: &CollectionSpec, to: &CollectionSpec) -> Vec<Change> {
-    let mut changes = Vec::new();
-    let mut compare = |field: String, from: String, to: String| {
-        if from != to {
-            changes.push(Change { field, from, to });
-        }
-    };
-    let (a, b) = (from.segments, to.segments);
-    for (field, from, to) in [
-        ("max_rows", a.max_rows, b.max_rows),
-        ("max_bytes", a.max_bytes, b.max_bytes),
-        ("max_interval_s", a.max_interval_s, b.max_interval_s),
-    ] {
-        compare(format!("segments.{field}"), from.to_string(), to.to_string());
-    }
-    for (column, _) in from.schema.vectors() {
-        let (a, b) = (from.index(&column.name), to.index(&column.name));
-        for ((name, from), (_, to)) in a.fields().into_iter().zip(b.fields()) {
-            compare(format!("vectors.{}.index.{name}", column.name), from, to);
-        }
-    }
-    changes
-}
-
-/// Refuses a declaration with other columns than the collection has.
-///
-/// # Errors
-/// `Invalid` naming the first difference.
-pub(crate) fn check_same_schema(from: &CollectionSpec, to: &CollectionSpec) -> Result<()> {
-    let name = &from.name;
-    let refuse = |what: String| {
-        Err(Error::invalid(format!(
-            "{what} of collection `{name}` cannot be changed; declare a new collection and point an alias at it"
-        )))
-    };
-    if from.schema.id_type() != to.schema.id_type() {
-        return refuse(format!("the id type {}", from.schema.id_type()));
-    }
-    for column in from.schema.columns() {
-        match to.schema.column(&column.name) {
-            Some(declared) if declared.kind == column.kind => {}
-            Some(_) => return refuse(format!("the type of column `{}`", column.name)),
-            None => {
-                return refuse(format!(
-                    "column `{}`, which is missing in the declaration,",
-                    column.name
-                ));
-            }
-        }
-    }
-    let added =
-        to.schema.columns().iter().find(|column| from.schema.column(&column.name).is_none());
-    added.map_or(Ok(()), |column| {
-        refuse(format!("column `{}`, which is new in the declaration,", column.name))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vicinal_types::{IndexKind, IndexSpec};
+    use vicinal_types::{
+        ElementType, IdType, IndexKind, IndexSpec, Metric, ScalarType, VectorType,
+    };
 
     #[test]
     fn declarations_of_the_first_version_are_read() {
@@ -356,5 +379,80 @@ mod tests {
         let kind = IndexKind::Hnsw;
         let index = IndexSpec { kind, m, ef_construction, flat_below_rows, ..IndexSpec::default() };
         assert_eq!(spec.index("v"), index);
+    }
+
+    fn spec() -> CollectionSpec {
+        let kind = VectorType::new(4, ElementType::F32, Metric::L2).expect("a right type");
+        let columns = vec![
+            Column::vector(ColumnId(1), "v", kind),
+            Column::scalar(ColumnId(2), "a", ScalarType::Int64, true),
+        ];
+        CollectionSpec::new("c", Schema::new(IdType::Int64, columns).expect("a right schema"))
+    }
+
+    /// Applies a command; the numbers of the columns that there are then.
+    fn apply(state: &mut State, command: CatalogueCommand) -> Result<Vec<u32>> {
+        state.apply(state.applied(), None, command)?;
+        let (_, entry) = state.collections().next().expect("a collection");
+        Ok(entry.spec.schema.columns().iter().map(|column| column.id.0).collect())
+    }
+
+    fn add(name: &str) -> CatalogueCommand {
+        let column = Column::scalar(ColumnId(0), name, ScalarType::Int8, true);
+        let (database, collection) = ("d".to_owned(), "c".to_owned());
+        CatalogueCommand::AddColumn { database, collection, column }
+    }
+
+    fn drop(name: &str) -> CatalogueCommand {
+        let (database, collection) = ("d".to_owned(), "c".to_owned());
+        CatalogueCommand::DropColumn { database, collection, column: name.to_owned() }
+    }
+
+    #[test]
+    fn numbers_of_columns_are_never_given_twice() {
+        let mut state = State::default();
+        let create = CatalogueCommand::Create { database: "d".into(), spec: spec() };
+        assert_eq!(apply(&mut state, create).expect("new"), [1, 2]);
+        assert_eq!(apply(&mut state, drop("a")).expect("there"), [1]);
+        assert_eq!(apply(&mut state, add("a")).expect("new again"), [1, 3]);
+        assert_eq!(apply(&mut state, drop("a")).expect("there"), [1]);
+        // The last number is not forgotten with the document.
+        let stored = state.encode();
+        let mut state = State::decode(&stored, Path::new("dir")).expect("ours");
+        assert_eq!(apply(&mut state, add("b")).expect("new"), [1, 4]);
+        // Nor by a declaration that drops and adds.
+        let alter = |columns, drops| {
+            let schema = Schema::new(IdType::Int64, columns).expect("a right schema");
+            let spec = CollectionSpec::new("c", schema);
+            CatalogueCommand::Alter { database: "d".into(), spec, drops }
+        };
+        let declared = vec![
+            spec().schema.columns()[0].clone(),
+            Column::scalar(ColumnId(2), "x", ScalarType::Bool, true),
+        ];
+        let refused = apply(&mut state, alter(declared.clone(), ColumnDrops::Refused));
+        let refused = refused.expect_err("`b` is missing").to_string();
+        assert!(refused.contains("column `b` of collection `c`"), "{refused}");
+        let dropped = apply(&mut state, alter(declared, ColumnDrops::Allowed));
+        assert_eq!(dropped.expect("`b` goes"), [1, 5]);
+        let (_, entry) = state.collections().next().expect("a collection");
+        assert_eq!(entry.schema_version, 7);
+    }
+
+    #[test]
+    fn changes_of_columns_that_cannot_be_are_refused() {
+        let mut state = State::default();
+        let create = CatalogueCommand::Create { database: "d".into(), spec: spec() };
+        apply(&mut state, create).expect("new");
+        let before = state.encode();
+        for (command, expected) in [
+            (add("a"), "there is a column `a` already"),
+            (drop("v"), "the last vector column"),
+            (drop("b"), "there is no column `b`"),
+        ] {
+            let error = apply(&mut state, command).expect_err("refused").to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        assert_eq!(state.encode(), before, "a refused change changes nothing");
     }
 }

@@ -69,8 +69,9 @@ impl Prepared {
         }
         match segment {
             SegmentView::Memory(memory) => {
-                let parts = memory.chunks.iter().map(|PlacedChunk { first_row, chunk }| {
-                    (&chunk.rows.vectors(self.column).vectors, *first_row)
+                // Rows written after the column was dropped have no part in this search.
+                let parts = memory.chunks.iter().filter_map(|PlacedChunk { first_row, chunk }| {
+                    Some((&chunk.rows.vectors(self.column)?.vectors, *first_row))
                 });
                 self.scan_parts(queries, parts, memory.live.as_deref(), k)
             }
@@ -85,7 +86,10 @@ impl Prepared {
         plan: SearchPlan,
         k: usize,
     ) -> Result<Vec<Found>, Stopped> {
-        let vectors = &sealed.sealed.rows.vectors(self.column).vectors;
+        let Some(part) = sealed.sealed.rows.vectors(self.column) else {
+            return Ok(Vec::new());
+        };
+        let vectors = &part.vectors;
         let live = sealed.live.as_deref();
         if let (SearchPlan::Index { effort, .. }, Some(built)) = (plan, sealed.index(self.column)) {
             let search = IndexSearch { allowed: live, ..IndexSearch::new(k, effort) };

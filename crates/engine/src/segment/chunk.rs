@@ -18,7 +18,7 @@ impl Chunk {
         Self { rows, hashes }
     }
 
-    /// Two chunks as one.
+    /// Two chunks of the same columns as one.
     pub(crate) fn concat(a: &Self, b: &Self) -> Self {
         Self {
             rows: Rows::concat(&[&a.rows, &b.rows]),

@@ -13,7 +13,8 @@
 //!
 //! Integers are little-endian; every section begins at a multiple of 4096 bytes,
 //! so that vectors and hashes are searched where they are mapped. The schema is
-//! the catalogue's: columns are found by their numbers.
+//! the catalogue's: columns are found by their numbers. A scalar column without a
+//! section was added after the file was written.
 
 use super::rows::Run;
 use super::sealed::IdIndex;
@@ -38,55 +39,75 @@ const SCALARS: u32 = 0x0300_0000;
 const SECTION_VERSION: u16 = 1;
 const RUN_BYTES: usize = 16;
 
-/// Writes the rows that `kept` lists by ascending segment row, and makes the
-/// file durable; returns its bytes.
+/// Writes the rows that `kept` lists by ascending segment row, with the columns
+/// of the schema, and makes the file durable; returns its bytes.
 pub(crate) fn write_segment(
     disk: &Arc<dyn Disk>,
     path: &Path,
     file: u64,
     view: &MemoryView,
     kept: &[u32],
+    schema: &Schema,
 ) -> Result<u64, SegmentError> {
     let parts = kept_by_chunk(view, kept);
     let mut writer = SectionWriter::create(Arc::clone(disk), path, file)?;
     // Vectors are the bulk: they go from the chunks into the file.
-    for (column, part) in &parts[0].0.rows.vectors {
-        writer.begin(VECTORS + column.0, SECTION_VERSION)?;
-        for (chunk, rows) in &parts {
-            let vectors = &chunk.rows.vectors(*column).vectors;
-            if rows.len() == chunk.len() as usize {
-                writer.write(vectors.bytes())?;
-                continue;
-            }
-            for &row in rows {
-                writer.write(vectors.row(row))?;
-            }
-        }
-        if part.norms.is_some() {
-            writer.begin(NORMS + column.0, SECTION_VERSION)?;
-            for (chunk, rows) in &parts {
-                let norms = chunk.rows.vectors(*column).norms.as_ref();
-                for &row in rows {
-                    writer.write(&norms.map_or(1.0, |norms| norms[row as usize]).to_le_bytes())?;
-                }
-            }
-        }
+    for (column, _) in schema.vectors() {
+        write_vectors(&mut writer, &parts, column.id)?;
     }
-    write_scalars(&mut writer, &parts)?;
+    write_scalars(&mut writer, &parts, schema)?;
     write_ids(&mut writer, &parts)?;
     writer.finish()
 }
 
+fn write_vectors(
+    writer: &mut SectionWriter,
+    parts: &[(&Chunk, Vec<u32>)],
+    column: ColumnId,
+) -> Result<(), SegmentError> {
+    // Vector columns only ever go: what the schema has, every chunk has.
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|(chunk, rows)| {
+            let part = chunk.rows.vectors(column);
+            (chunk, rows, part.expect("rows have every vector column that is there now"))
+        })
+        .collect();
+    writer.begin(VECTORS + column.0, SECTION_VERSION)?;
+    for (chunk, rows, part) in &parts {
+        if rows.len() == chunk.len() as usize {
+            writer.write(part.vectors.bytes())?;
+            continue;
+        }
+        for &row in *rows {
+            writer.write(part.vectors.row(row))?;
+        }
+    }
+    if parts[0].2.norms.is_some() {
+        writer.begin(NORMS + column.0, SECTION_VERSION)?;
+        for (_, rows, part) in &parts {
+            for &row in *rows {
+                let norm = part.norms.as_ref().map_or(1.0, |norms| norms[row as usize]);
+                writer.write(&norm.to_le_bytes())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes what the schema has; rows that are older than a column have its default.
 fn write_scalars(
     writer: &mut SectionWriter,
     parts: &[(&Chunk, Vec<u32>)],
+    schema: &Schema,
 ) -> Result<(), SegmentError> {
-    for (column, _) in &parts[0].0.rows.scalars {
-        let arrays: Vec<ArrayRef> = parts
-            .iter()
-            .map(|(chunk, rows)| columns::take(chunk.rows.scalars(*column), rows))
-            .collect();
-        write_column(writer, SCALARS + column.0, &arrays)?;
+    for (column, scalar, _) in schema.scalars() {
+        let of_part = |(chunk, rows): &(&Chunk, Vec<u32>)| match chunk.rows.scalars(column.id) {
+            Some(array) => columns::take(array, rows),
+            None => columns::constant(scalar, column.default.as_ref(), rows.len()),
+        };
+        let arrays: Vec<ArrayRef> = parts.iter().map(of_part).collect();
+        write_column(writer, SCALARS + column.id.0, &arrays)?;
     }
     Ok(())
 }
@@ -162,6 +183,9 @@ pub(super) fn read_segment(file: &SectionFile, schema: &Schema) -> Result<(Rows,
     let vectors = vectors.collect::<Result<Vec<_>>>()?;
     let mut scalars: Vec<(ColumnId, ArrayRef)> = Vec::new();
     for (declared, scalar, _) in schema.scalars() {
+        if !file.file.has_section(SCALARS + declared.id.0) {
+            continue;
+        }
         let array = file.column(SCALARS + declared.id.0)?;
         if array.len() != len || array.data_type() != &scalar.arrow() {
             return Err(file.wrong("a scalar section"));
@@ -249,3 +273,6 @@ fn read_id_index(hashes: Bytes, rows: Bytes, len: usize) -> Option<IdIndex> {
     let is_right = hashes.is_sorted() && rows.iter().all(|row| (*row as usize) < len);
     is_right.then_some(IdIndex { hashes, rows })
 }
+
+#[cfg(test)]
+mod tests;

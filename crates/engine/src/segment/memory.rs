@@ -174,6 +174,10 @@ impl MemorySegment {
             if left + right > CHUNK_ROWS_MAX || left > 2 * right {
                 break;
             }
+            // A column came or went between them.
+            if !a.chunk.rows.has_columns_of(&b.chunk.rows) {
+                break;
+            }
             let first_row = a.first_row;
             let chunk = Arc::new(Chunk::concat(&a.chunk, &b.chunk));
             chunks.truncate(chunks.len() - 2);

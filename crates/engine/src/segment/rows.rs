@@ -13,9 +13,11 @@ pub(crate) struct Rows {
     pub(crate) ids: ArrayRef,
     /// When each row was written.
     pub(crate) versions: Versions,
-    /// In schema order.
+    /// Those of every vector column that the collection has now, at least.
     pub(crate) vectors: Vec<(ColumnId, VectorPart)>,
-    /// In schema order.
+    /// Those that the collection had when the rows were written: a column added
+    /// since is missing, and every row has its default or null; one dropped
+    /// since may still be here, and nobody asks for it.
     pub(crate) scalars: Vec<(ColumnId, ArrayRef)>,
 }
 
@@ -48,22 +50,23 @@ impl Rows {
         u32::try_from(self.ids.len()).expect("a segment's rows have 32-bit offsets")
     }
 
-    /// The vectors of a column.
-    ///
-    /// # Panics
-    /// If the schema has no such vector column.
-    pub(crate) fn vectors(&self, column: ColumnId) -> &VectorPart {
-        let found = self.vectors.iter().find(|(id, _)| *id == column);
-        &found.expect("rows hold every vector column of their schema").1
+    /// The vectors of a column; none only for a reader that still knows a column
+    /// which was dropped before these rows were written.
+    pub(crate) fn vectors(&self, column: ColumnId) -> Option<&VectorPart> {
+        self.vectors.iter().find(|(id, _)| *id == column).map(|(_, part)| part)
     }
 
-    /// The values of a scalar column.
-    ///
-    /// # Panics
-    /// If the schema has no such scalar column.
-    pub(crate) fn scalars(&self, column: ColumnId) -> &ArrayRef {
-        let found = self.scalars.iter().find(|(id, _)| *id == column);
-        &found.expect("rows hold every scalar column of their schema").1
+    /// The values of a scalar column; none if the rows are older than the column:
+    /// all of them have its [default](columns::constant) then.
+    pub(crate) fn scalars(&self, column: ColumnId) -> Option<&ArrayRef> {
+        self.scalars.iter().find(|(id, _)| *id == column).map(|(_, array)| array)
+    }
+
+    /// Whether both have the same columns, in the same order.
+    pub(crate) fn has_columns_of(&self, other: &Self) -> bool {
+        let vectors = |rows: &Self| rows.vectors.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+        let scalars = |rows: &Self| rows.scalars.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+        vectors(self) == vectors(other) && scalars(self) == scalars(other)
     }
 
     /// Bytes that the columns take.
@@ -90,15 +93,16 @@ impl Rows {
         }
     }
 
-    /// All rows of the parts, one after another; they have one schema.
+    /// All rows of the parts, one after another; they have the same columns in
+    /// the same order.
     pub(crate) fn concat(parts: &[&Self]) -> Self {
         let first = parts[0];
-        let vectors = first.vectors.iter().map(|(column, _)| {
-            let blocks: Vec<_> = parts.iter().map(|part| part.vectors(*column)).collect();
+        let vectors = first.vectors.iter().enumerate().map(|(at, (column, _))| {
+            let blocks: Vec<_> = parts.iter().map(|part| &part.vectors[at].1).collect();
             (*column, VectorPart::concat(&blocks))
         });
-        let scalars = first.scalars.iter().map(|(column, _)| {
-            let arrays: Vec<_> = parts.iter().map(|part| part.scalars(*column)).collect();
+        let scalars = first.scalars.iter().enumerate().map(|(at, (column, _))| {
+            let arrays: Vec<_> = parts.iter().map(|part| &part.scalars[at].1).collect();
             (*column, columns::concat(&arrays))
         });
         let ids: Vec<_> = parts.iter().map(|part| &part.ids).collect();

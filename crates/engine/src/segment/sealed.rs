@@ -68,14 +68,16 @@ impl BuiltIndex {
     /// What was done to search it faster, once it is done.
     pub(crate) fn hot_report(&self, sealed: &Sealed) -> Option<String> {
         let index = self.hot.get()?.index();
-        let ahead = index.ahead(&sealed.rows.vectors(self.column).vectors)?;
+        let ahead = index.ahead(&sealed.rows.vectors(self.column)?.vectors)?;
         Some(format!("copied to memory; asks for {ahead} ahead"))
     }
 
     /// Copies it to faster memory, if there is room.
     pub(crate) fn copy_to(&self, memory: &Arc<HotMemory>, sealed: &Sealed, clock: &dyn Clock) {
-        if let Some(mut copy) = memory.copy(&self.mapped) {
-            copy.measure_ahead(&sealed.rows.vectors(self.column).vectors, clock);
+        // Without vectors the column was dropped, and nobody searches it.
+        let part = sealed.rows.vectors(self.column);
+        if let Some((part, mut copy)) = part.zip(memory.copy(&self.mapped)) {
+            copy.measure_ahead(&part.vectors, clock);
             // Whoever came first has made the same copy.
             drop(self.hot.set(copy));
         }

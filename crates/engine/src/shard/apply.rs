@@ -77,12 +77,13 @@ impl Shard {
         parts: &[Part],
         index: u64,
     ) -> Result<Write, format::CommandError> {
+        let schema = &self.settings().schema;
         match envelope.kind {
             kind @ (Kind::Insert | Kind::Upsert) => {
-                let rows = decode_rows(envelope, parts, &self.schema, index)?;
+                let rows = decode_rows(envelope, parts, schema, index)?;
                 Ok(Write::Rows { kind, chunk: Chunk::new(rows) })
             }
-            Kind::Delete => Ok(Write::Delete(decode_ids(parts, &self.schema)?)),
+            Kind::Delete => Ok(Write::Delete(decode_ids(parts, schema)?)),
             Kind::Catalogue => Err(format::CommandError::Wrong("kind, which is the catalogue's,")),
         }
     }

@@ -64,7 +64,8 @@ impl Shard {
 
     /// The vector columns of a sealed segment whose index is not as it should be.
     pub(crate) fn missing_indexes(&self, view: &SealedView) -> Vec<(ColumnId, IndexChoice)> {
-        let wanted = self.schema.vectors().filter_map(|(column, kind)| {
+        let settings = self.settings();
+        let wanted = settings.schema.vectors().filter_map(|(column, kind)| {
             let choice = self.choose(column.id, kind, view.sealed.rows.len());
             let has = params_of(view.index(column.id));
             (has != choice.params).then_some((column.id, choice))
@@ -146,7 +147,8 @@ impl Shard {
                 return;
             }
         }
-        let kind = view.sealed.rows.vectors(column).vectors.vector_type();
+        let Some(part) = view.sealed.rows.vectors(column) else { return };
+        let kind = part.vectors.vector_type();
         let rows = u64::from(view.sealed.rows.len());
         let bytes = estimate_build_bytes(rows, kind, &choice.params);
         let progress = Progress::default();
@@ -212,7 +214,9 @@ impl Shard {
             return self.install_index(view.sealed.id, column, None);
         }
         self.check_manifest()?;
-        let part = view.sealed.rows.vectors(column);
+        let Some(part) = view.sealed.rows.vectors(column) else {
+            return Ok(());
+        };
         let seed = self.group.0 << 32 | view.sealed.id.0;
         let params = build.choice.params.with_seed(seed);
         let index = Index::build(&params, &part.vectors, pool, &build.progress, &self.cancel)?;

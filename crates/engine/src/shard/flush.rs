@@ -172,10 +172,12 @@ impl Shard {
         } else {
             let file = self.take_file();
             let path = file_path(&self.dir, FileKind::Rows, file);
-            write_segment(&self.disk, &path, file, &batch.view, &batch.kept)?;
+            // Taken after the batch: it knows every column that rows of it have.
+            let schema = Arc::clone(&self.settings().schema);
+            write_segment(&self.disk, &path, file, &batch.view, &batch.kept, &schema)?;
             let rows = u32::try_from(batch.kept.len()).expect("rows have 32-bit offsets");
             written.segment = Some((batch.view.id, file, rows));
-            let sealed = Sealed::open(&*self.disk, &path, file, batch.view.id, &self.schema)?;
+            let sealed = Sealed::open(&*self.disk, &path, file, batch.view.id, &schema)?;
             Some(sealed)
         };
         for (segment, tombstones) in &batch.tombstones {

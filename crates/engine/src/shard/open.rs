@@ -22,8 +22,7 @@ impl Shard {
     /// If the manifest cannot be read. A damaged segment is no error here: the
     /// others serve, and reads say what is missing.
     pub(crate) fn open(options: ShardOptions) -> Result<(Arc<Self>, LogPosition)> {
-        let ShardOptions { group, collection, schema, settings, disk, dir, clock, maintenance } =
-            options;
+        let ShardOptions { group, collection, settings, disk, dir, clock, maintenance } = options;
         let (store, document) = ManifestStore::open(Arc::clone(&disk), &dir)?;
         let body = match document {
             Some(document) => Body::decode(&document, &dir)?,
@@ -38,12 +37,11 @@ impl Shard {
         remove_leftovers(&*disk, &dir, &body)?;
         let applied = body.applied();
         let mut manifest = Manifest { store, body };
-        let state = open_state(&*disk, &dir, &schema, &mut manifest.body);
+        let state = open_state(&*disk, &dir, &settings.schema, &mut manifest.body);
         let cancel = Cancel::new(Arc::clone(&clock), None);
         let shard = Self {
             group,
             collection,
-            schema,
             settings: ArcSwap::from_pointee(settings),
             disk,
             dir,
@@ -138,7 +136,9 @@ fn open_indexes(
     let mut indexes = Vec::new();
     entry.indexes.retain(|index| {
         let path = file_path(dir, FileKind::Index, index.file);
-        let opened = open_index(disk, &path, index.file, sealed.rows.vectors(index.column));
+        // The column was dropped: its index goes with the segment.
+        let Some(part) = sealed.rows.vectors(index.column) else { return true };
+        let opened = open_index(disk, &path, index.file, part);
         let (column, calibration) = (index.column, index.calibration());
         match opened {
             Ok((index, file_bytes)) => {

@@ -2,6 +2,7 @@
 
 use crate::fixture::{NAME, contents, engine, flush, insert, open, range, spec};
 use std::path::Path;
+use vicinal_engine::ApplyMode;
 use vicinal_storage::Disk;
 use vicinal_types::{CollectionSpec, ErrorKind, Metric, RequestId};
 
@@ -67,19 +68,21 @@ fn a_repeated_request_creates_once() {
 fn a_declaration_that_changes_columns_is_refused() {
     let (_, engine) = engine();
     let mut other = spec(Metric::Cosine);
-    let error =
-        engine.apply_collection("", other.clone(), false, None).expect_err("another metric");
+    let error = engine
+        .apply_collection("", other.clone(), ApplyMode::default(), None)
+        .expect_err("another metric");
     assert!(error.to_string().contains("the type of column `v`"), "{error}");
     other = spec(Metric::L2);
     assert!(
         engine
-            .apply_collection("", other.clone(), false, None)
+            .apply_collection("", other.clone(), ApplyMode::default(), None)
             .expect("the same")
             .changes
             .is_empty()
     );
     other.segments.max_rows = 77;
-    let applied = engine.apply_collection("", other, false, None).expect("may change");
+    let applied =
+        engine.apply_collection("", other, ApplyMode::default(), None).expect("may change");
     let change = &applied.changes[0];
     assert_eq!((change.field.as_str(), change.to.as_str()), ("segments.max_rows", "77"));
     assert_eq!(engine.collection("", NAME).expect("there").spec.segments.max_rows, 77);

@@ -57,7 +57,10 @@ fn wrong_scalars_are_refused_whole() {
         change(&mut batch);
         Write::Upsert(batch)
     };
-    refused(change(&|b| b.scalars.truncate(1)), "column `number` is missing, takes no nulls and has no default");
+    refused(
+        change(&|b| b.scalars.truncate(1)),
+        "column `number` is missing, takes no nulls and has no default",
+    );
     let twice = |b: &mut RowBatch| b.scalars.push(b.scalars[0].clone());
     refused(change(&twice), "column `word` is given twice");
     let long = "x".repeat(limits::STRING_BYTES_MAX + 1);

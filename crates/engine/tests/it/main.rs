@@ -2,6 +2,7 @@
 
 mod allocations;
 mod collections;
+mod columns;
 mod crash;
 mod errors;
 mod fixture;

@@ -3,7 +3,7 @@
 use crate::fixture::{DIM, NAME, delete, engine, flush, insert, range, spec, upsert, vector};
 use std::sync::Arc;
 use std::time::Duration;
-use vicinal_engine::{Engine, Search, SearchAnswer, SegmentIndexDescription};
+use vicinal_engine::{ApplyMode, Engine, Search, SearchAnswer, SegmentIndexDescription};
 use vicinal_storage::SimDisk;
 use vicinal_types::{
     Cancel, Clock, CollectionSpec, Effort, ErrorKind, Ids, IndexKind, IndexSpec, Metric,
@@ -136,8 +136,14 @@ fn a_graph_is_built_searched_and_reopened() {
 fn a_changed_declaration_replaces_the_indexes_of_live_segments() {
     let (_, engine) = graph();
     let declared = with_hnsw(4);
-    let dry =
-        engine.apply_collection("", declared.clone(), true, None).expect("a right declaration");
+    let dry = engine
+        .apply_collection(
+            "",
+            declared.clone(),
+            ApplyMode { dry_run: true, ..ApplyMode::default() },
+            None,
+        )
+        .expect("a right declaration");
     assert_eq!((dry.changes.len(), dry.segments_to_reindex), (1, 1));
     assert_eq!(dry.changes[0].field, "vectors.v.index.m");
     assert_eq!(
@@ -145,14 +151,16 @@ fn a_changed_declaration_replaces_the_indexes_of_live_segments() {
         "HNSW m=8 ef_construction=128 codes=inlined",
         "a dry run changes nothing"
     );
-    engine.apply_collection("", declared.clone(), false, None).expect("a right declaration");
+    engine
+        .apply_collection("", declared.clone(), ApplyMode::default(), None)
+        .expect("a right declaration");
     flush(&engine);
     assert_eq!(index(&engine).index, "HNSW m=4 ef_construction=128 codes=inlined");
     let mut declared = declared;
     declared
         .indexes
         .insert("v".into(), IndexSpec { kind: IndexKind::Flat, ..IndexSpec::default() });
-    engine.apply_collection("", declared, false, None).expect("a right declaration");
+    engine.apply_collection("", declared, ApplyMode::default(), None).expect("a right declaration");
     flush(&engine);
     assert_eq!(index(&engine).index, "FLAT");
     engine.close();

@@ -70,7 +70,8 @@ pub(crate) fn rows_out(collection: &Collection, rows: RowBatch) -> Result<v1::Ro
     let RowBatch { ids, vectors, scalars } = rows;
     let mut columns = Vec::with_capacity(vectors.len() + scalars.len());
     for (id, array) in scalars {
-        let column = column_numbered(collection, id)?;
+        // Added after the request was parsed: not for this answer.
+        let Some(column) = column_numbered(collection, id) else { continue };
         let ColumnType::Scalar { scalar, .. } = column.kind else {
             return Err(Error::internal(format!(
                 "vector column `{}` came as scalars",
@@ -81,7 +82,7 @@ pub(crate) fn rows_out(collection: &Collection, rows: RowBatch) -> Result<v1::Ro
         columns.push(v1::ColumnValues { name: column.name.clone(), values: Some(values), nulls });
     }
     for (id, input) in vectors {
-        let column = column_numbered(collection, id)?;
+        let Some(column) = column_numbered(collection, id) else { continue };
         let values = Some(Values::Vectors(vectors_out(input)));
         columns.push(v1::ColumnValues { name: column.name.clone(), values, nulls: Vec::new() });
     }
@@ -160,10 +161,6 @@ fn column_named<'a>(collection: &'a Collection, name: &str) -> Result<&'a Column
     })
 }
 
-fn column_numbered(collection: &Collection, id: ColumnId) -> Result<&Column> {
-    let column = collection.spec.schema.columns().iter().find(|column| column.id == id);
-    column.ok_or_else(|| {
-        let name = &collection.spec.name;
-        Error::internal(format!("collection `{name}` has no column number {id}"))
-    })
+fn column_numbered(collection: &Collection, id: ColumnId) -> Option<&Column> {
+    collection.spec.schema.columns().iter().find(|column| column.id == id)
 }

@@ -4,6 +4,12 @@ use vicinal_api::v1;
 use vicinal_api::v1::value::Kind;
 use vicinal_types::{Column, ColumnId, Error, Result, ScalarType, ScalarValue};
 
+/// Parses a column that a collection is to get; the catalogue numbers it.
+pub(crate) fn new_column_in(column: Option<v1::ScalarColumn>) -> Result<Column> {
+    let column = column.ok_or_else(|| Error::invalid("there is no column; set `column`"))?;
+    scalar_column_in(ColumnId::default(), column)
+}
+
 /// Parses the declaration of a scalar column.
 pub(super) fn scalar_column_in(id: ColumnId, column: v1::ScalarColumn) -> Result<Column> {
     let name = column.name;

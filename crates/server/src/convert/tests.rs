@@ -48,6 +48,7 @@ fn collection(id_type: IdType) -> Collection {
     Collection {
         id: CollectionId(1),
         database: "default".to_owned(),
+        schema_version: 1,
         spec: CollectionSpec {
             name: "docs".to_owned(),
             schema: Schema::new(id_type, columns.collect()).expect("a right schema"),

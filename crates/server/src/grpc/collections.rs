@@ -7,7 +7,7 @@ use crate::status::status;
 use tonic::{Request, Response, Status};
 use vicinal_api::v1;
 use vicinal_api::v1::collections_server::Collections;
-use vicinal_engine::Engine;
+use vicinal_engine::{ApplyMode, Engine};
 use vicinal_types::{RequestId, Result};
 
 impl Api {
@@ -45,13 +45,38 @@ impl Api {
     ) -> Result<v1::ApplyCollectionResponse> {
         let (call, request) = Call::open(request)?;
         let spec = convert::spec_in(request.spec, self.0.segments, self.0.index)?;
-        let (database, dry_run) = (request.database, request.dry_run);
+        let database = request.database;
+        let mode = ApplyMode { dry_run: request.dry_run, drop_columns: request.drop_columns };
         let applied = self
             .change(&call, request.options.as_ref(), move |engine, request_id| {
-                engine.apply_collection(&database, spec, dry_run, request_id)
+                engine.apply_collection(&database, spec, mode, request_id)
             })
             .await?;
         Ok(convert::applied_out(applied))
+    }
+
+    async fn add(&self, request: Request<v1::AddColumnRequest>) -> Result<v1::AddColumnResponse> {
+        let (call, request) = Call::open(request)?;
+        let column = convert::new_column_in(request.column)?;
+        let (database, name) = (request.database, request.collection);
+        self.change(&call, request.options.as_ref(), move |engine, request_id| {
+            engine.add_column(&database, &name, column, request_id)
+        })
+        .await?;
+        Ok(v1::AddColumnResponse {})
+    }
+
+    async fn remove(
+        &self,
+        request: Request<v1::DropColumnRequest>,
+    ) -> Result<v1::DropColumnResponse> {
+        let (call, request) = Call::open(request)?;
+        let (database, name, column) = (request.database, request.collection, request.column);
+        self.change(&call, request.options.as_ref(), move |engine, request_id| {
+            engine.drop_column(&database, &name, &column, request_id)
+        })
+        .await?;
+        Ok(v1::DropColumnResponse {})
     }
 
     async fn describe(
@@ -134,6 +159,20 @@ impl Collections for Api {
         request: Request<v1::ApplyCollectionRequest>,
     ) -> Result<Response<v1::ApplyCollectionResponse>, Status> {
         self.apply(request).await.map(Response::new).map_err(|error| status(&error))
+    }
+
+    async fn add_column(
+        &self,
+        request: Request<v1::AddColumnRequest>,
+    ) -> Result<Response<v1::AddColumnResponse>, Status> {
+        self.add(request).await.map(Response::new).map_err(|error| status(&error))
+    }
+
+    async fn drop_column(
+        &self,
+        request: Request<v1::DropColumnRequest>,
+    ) -> Result<Response<v1::DropColumnResponse>, Status> {
+        self.remove(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn describe_collection(

@@ -27,7 +27,7 @@ impl Api {
         let cached = match &self.0.cache {
             Some(cache) if asked.allow_cached => {
                 let snapshot = self.0.engine.snapshot_number(&place.0, &place.1)?;
-                let key = CacheKey::new(collection.id, snapshot, &asked.search);
+                let key = CacheKey::new(&collection, snapshot, &asked.search);
                 if let Some(mut answer) = cache.get(&key) {
                     answer.report.get_or_insert_default().from_cache = true;
                     return Ok(answer);

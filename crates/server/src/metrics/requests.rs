@@ -130,6 +130,7 @@ mod tests {
         Collection {
             id: CollectionId(id),
             database: "default".to_owned(),
+            schema_version: 1,
             spec: CollectionSpec {
                 name: format!("c{id}"),
                 schema: Schema::new(IdType::Int64, columns).expect("a right schema"),

@@ -14,6 +14,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   vicinal apply -f configs/collection.yaml
   vicinal apply -f configs/collection.yaml --dry-run       only show the difference
+  vicinal apply -f configs/collection.yaml --drop-columns  drop columns that are not in it
   vicinal apply -f configs/collection.yaml --wait          until live segments are re-indexed";
 
 #[derive(Debug, clap::Args)]
@@ -28,6 +29,10 @@ pub(crate) struct Args {
     /// Only show what would change.
     #[arg(long)]
     dry_run: bool,
+
+    /// Drop columns that the file does not have, with their values.
+    #[arg(long)]
+    drop_columns: bool,
 
     /// Wait, behind a bar, until live segments are re-indexed; so it is on a terminal.
     #[arg(long, conflicts_with = "no_wait")]
@@ -50,7 +55,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         if let Some(database) = &file.database {
             client = client.with_database(database);
         }
-        let apply = if args.dry_run { Apply::DryRun } else { Apply::Now };
+        let apply = match (args.dry_run, args.drop_columns) {
+            (true, _) => Apply::DryRun,
+            (false, true) => Apply::DroppingColumns,
+            (false, false) => Apply::Now,
+        };
         let applied = client.apply(spec, apply).await?;
         if args.json {
             print_json(args, &file.collection, &applied)?;

@@ -1,5 +1,6 @@
 //! The binary as its users have it: real processes, real files, real signals.
 
+mod columns;
 mod damage;
 mod errors;
 mod flow;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::convert::indexes::{index_in, index_out};
 use crate::convert::{consistency_in, request_id_in, spec_in};
-use vicinal_types::{IndexKind, IndexSpec};
+use vicinal_types::{IndexKind, IndexSpec, ScalarValue};
 
 fn declared() -> v1::CollectionSpec {
     v1::CollectionSpec {
@@ -23,6 +23,50 @@ fn declared() -> v1::CollectionSpec {
         }],
         ..Default::default()
     }
+}
+
+#[test]
+fn columns_of_every_type_come_back_with_their_defaults() {
+    use crate::convert::scalar_columns::{new_column_in, scalar_column_out};
+    for scalar in ScalarType::ALL {
+        let value = match scalar {
+            ScalarType::Bool => ScalarValue::Bool(true),
+            ScalarType::Float32 | ScalarType::Float64 => ScalarValue::Float(0.5),
+            ScalarType::String | ScalarType::Json => ScalarValue::Text("{}".to_owned()),
+            ScalarType::Array(_) => ScalarValue::Array(Vec::new()),
+            ScalarType::Int8
+            | ScalarType::Int16
+            | ScalarType::Int32
+            | ScalarType::Int64
+            | ScalarType::Timestamp => ScalarValue::Int(-1),
+        };
+        let column = Column::scalar(ColumnId::default(), "c", scalar, true);
+        let column = Column { default: Some(value), ..column };
+        let message = scalar_column_out((&column, scalar, true));
+        assert_eq!(new_column_in(Some(message)).expect("what we say we understand"), column);
+    }
+    let wrong = |column: v1::ScalarColumn, expected| refused(new_column_in(Some(column)), expected);
+    let kind = |scalar: v1::ScalarType| v1::ScalarColumn {
+        name: "c".to_owned(),
+        r#type: scalar.into(),
+        ..Default::default()
+    };
+    refused(new_column_in(None), "set `column`");
+    wrong(kind(v1::ScalarType::Unspecified), "column `c` names no type");
+    let json = v1::ScalarColumn { is_array: true, ..kind(v1::ScalarType::Json) };
+    wrong(json, "cannot hold arrays of json");
+    let with = |value| v1::ScalarColumn {
+        default_value: Some(v1::Value { kind: value }),
+        is_array: true,
+        ..kind(v1::ScalarType::Int8)
+    };
+    wrong(with(None), "the value is empty");
+    let item = v1::Value { kind: Some(v1::value::Kind::ListValue(v1::ValueList::default())) };
+    let list = v1::ValueList { values: vec![item] };
+    wrong(with(Some(v1::value::Kind::ListValue(list))), "a list holds single values");
+    let item = v1::Value { kind: Some(v1::value::Kind::IntValue(200)) };
+    let list = v1::ValueList { values: vec![item] };
+    wrong(with(Some(v1::value::Kind::ListValue(list))), "`c`: item 0: 200 is not between -128");
 }
 
 #[test]

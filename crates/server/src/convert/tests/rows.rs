@@ -7,6 +7,7 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::sync::Arc;
+use vicinal_api::v1::array_values::Items;
 use vicinal_types::{Ids, RowBatch, VectorInput, limits};
 
 /// Rows of every scalar type, some null.
@@ -71,6 +72,65 @@ proptest! {
             prop_assert!(!rows.ids.is_empty());
         }
     }
+}
+
+/// A column of the collection, in and out again.
+fn round_trip(rows: i64, column: v1::ColumnValues) {
+    let docs = collection(IdType::Int64);
+    let rows = rows_in(&docs, batch(rows, column.clone())).expect("a right column");
+    let out = rows_out(&docs, rows).expect("rows of the collection");
+    assert_eq!(out.columns, [column]);
+}
+
+fn arrays(lengths: Vec<u32>, items: Option<Items>) -> Option<Values> {
+    Some(Values::Arrays(v1::ArrayValues { lengths, items }))
+}
+
+#[test]
+fn narrow_numbers_and_arrays_come_back() {
+    let ints = |values: Vec<i64>| Some(Values::Ints(v1::IntValues { values }));
+    round_trip(2, column("int8", ints(vec![-128, 127]), Vec::new()));
+    round_trip(2, column("int16", ints(vec![-32_768, 32_767]), Vec::new()));
+    round_trip(2, column("int32", ints(vec![i32::MIN.into(), i32::MAX.into()]), Vec::new()));
+    let floats = Some(Values::Floats(v1::FloatValues { values: vec![0.1, f32::MAX] }));
+    round_trip(2, column("float32", floats, Vec::new()));
+    let shorts = Some(Items::Ints(v1::IntValues { values: vec![7, -8, 9] }));
+    round_trip(4, column("shorts", arrays(vec![2, 0, 0, 1], shorts), vec![0b0100]));
+    let texts = v1::StringValues { values: vec![String::new(), "ü".to_owned()] };
+    round_trip(1, column("tags", arrays(vec![2], Some(Items::Strings(texts))), Vec::new()));
+    let none = Some(Items::Strings(v1::StringValues::default()));
+    round_trip(2, column("tags", arrays(vec![0, 0], none), Vec::new()));
+    let untyped = column("tags", arrays(vec![0], None), Vec::new());
+    rows_in(&collection(IdType::Int64), batch(1, untyped)).expect("empty arrays have no type");
+}
+
+#[test]
+fn what_a_null_covers_is_ignored() {
+    let values = Some(Values::Ints(v1::IntValues { values: vec![1_000, 5] }));
+    let docs = collection(IdType::Int64);
+    let rows = rows_in(&docs, batch(2, column("int8", values, vec![0b01]))).expect("a null");
+    assert!(rows.scalars[0].1.is_null(0));
+}
+
+#[test]
+fn values_beyond_their_type_and_torn_arrays_are_refused() {
+    let ints = |values: Vec<i64>| v1::IntValues { values };
+    let far = Some(Values::Ints(ints(vec![0, 128])));
+    check(2, column("int8", far, Vec::new()), "holds int8 values, -128 to 127; row 1 has 128");
+    let shorts = |values| Some(Items::Ints(ints(values)));
+    let short = |lengths, values| column("shorts", arrays(lengths, shorts(values)), Vec::new());
+    check(2, short(vec![0, 2], vec![1, 40_000]), "32767; row 1, item 1 has 40000");
+    check(2, short(vec![1, 1], vec![40_000, 1]), "32767; row 0, item 0 has 40000");
+    check(2, short(vec![1], vec![1]), "has 1 values for 2 rows");
+    check(1, short(vec![2], vec![1]), "has 1 items, its lengths add up to 2");
+    check(1, short(vec![u32::MAX], vec![1]), "takes at most 4096 items, row 0 has 4294967295");
+    let null = column("shorts", arrays(vec![1], shorts(vec![1])), vec![1]);
+    check(1, null, "row 0 is null and has 1 items; give it the length 0");
+    let bools = Some(Items::Bools(v1::BoolValues { values: vec![true] }));
+    let wrong = column("shorts", arrays(vec![1], bools), Vec::new());
+    check(1, wrong, "holds arrays of int16, the request has bools items");
+    let single = column("shorts", Some(Values::Ints(ints(vec![1]))), Vec::new());
+    check(1, single, "column `shorts` holds array<int16> values, the request has ints");
 }
 
 #[test]
