@@ -3,15 +3,16 @@
 
 use crate::edits::{Edit, edits};
 use crate::files::{Files, disk_of, read_all, right_checksums};
-use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray};
+use arrow_array::builder::{ListBuilder, StringBuilder};
+use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int16Array, Int64Array, StringArray};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use vicinal_engine::{Engine, EngineOptions, Search, Write};
 use vicinal_storage::{Disk, SectionFile, SectionWriter, SimDisk};
 use vicinal_types::{
-    Cancel, Clock, CollectionSpec, Column, ColumnId, ColumnType, ElementType, IdType, Ids,
-    IndexKind, IndexSpec, Metric, RequestId, RowBatch, ScalarType, Schema, SystemClock,
+    ArrayItem, Cancel, Clock, CollectionSpec, Column, ColumnId, ColumnType, ElementType, IdType,
+    Ids, IndexKind, IndexSpec, Metric, RequestId, RowBatch, ScalarType, Schema, SystemClock,
     VectorInput, VectorType,
 };
 
@@ -65,11 +66,14 @@ fn fill(engine: &Engine) {
         ("number", scalar(ScalarType::Int64, false)),
         ("is", scalar(ScalarType::Bool, true)),
         ("part", scalar(ScalarType::Float64, true)),
+        ("tags", scalar(ScalarType::Array(ArrayItem::String), true)),
+        ("small", scalar(ScalarType::Int16, false)),
     ];
     let columns = (1..).zip(columns).map(|(id, (name, kind))| Column {
         id: ColumnId(id),
         name: name.into(),
         kind,
+        default: None,
     });
     let schema = Schema::new(IdType::String, columns.collect()).expect("a right schema");
     let mut spec = CollectionSpec::new(NAME, schema);
@@ -104,7 +108,17 @@ fn rows(range: std::ops::Range<i64>) -> RowBatch {
     let parts: ArrayRef = Arc::new(numbers.iter().map(part).collect::<Float64Array>());
     let vectors = vec![(ColumnId(1), VectorInput::Floats(floats.collect()))];
     let numbers: ArrayRef = Arc::new(Int64Array::from(numbers));
-    let scalars = (2..).map(ColumnId).zip([words, numbers, are, parts]).collect();
+    let small = Int16Array::from_iter_values((0i16..).take(numbers.len()));
+    let mut tags = ListBuilder::new(StringBuilder::new()).with_field(ArrayItem::String.field());
+    for id in (0..).take(numbers.len()) {
+        for tag in 0..id % 3 {
+            tags.values().append_value(format!("tag {tag}"));
+        }
+        tags.append(id % 5 != 0);
+    }
+    let scalars: [ArrayRef; 6] =
+        [words, numbers, are, parts, Arc::new(tags.finish()), Arc::new(small)];
+    let scalars = (2..).map(ColumnId).zip(scalars).collect();
     RowBatch { ids: ids(range), vectors, scalars }
 }
 

@@ -436,7 +436,7 @@ mod tests {
         let dropped = apply(&mut state, alter(declared, ColumnDrops::Allowed));
         assert_eq!(dropped.expect("`b` goes"), [1, 5]);
         let (_, entry) = state.collections().next().expect("a collection");
-        assert_eq!(entry.schema_version, 7);
+        assert_eq!(entry.schema_version, 6);
     }
 
     #[test]

@@ -331,6 +331,7 @@ fn a_dropped_vector_column_is_gone_from_writes_searches_and_files() {
     flush(&engine);
     check(&engine);
     engine.close();
+    drop(engine);
     let engine = open(&disk).expect("what was closed opens");
     check(&engine);
     engine.close();
@@ -423,6 +424,7 @@ fn columns_come_and_go_among_writes_and_searches() {
     };
     check(&engine);
     engine.close();
+    drop(engine);
     let engine = open(&disk).expect("what was closed opens");
     check(&engine);
     flush(&engine);

@@ -19,7 +19,7 @@ use vicinal_api::v1::search_server::SearchServer;
 pub(crate) struct Rpc(&'static str);
 
 /// Paths and names of the RPCs; a test holds it against the descriptors.
-const RPCS: [(&str, &str); 18] = [
+const RPCS: [(&str, &str); 20] = [
     ("/vicinal.v1.Search/Search", "Search.Search"),
     ("/vicinal.v1.Search/SearchBatch", "Search.SearchBatch"),
     ("/vicinal.v1.Rows/Insert", "Rows.Insert"),
@@ -34,6 +34,8 @@ const RPCS: [(&str, &str); 18] = [
     ("/vicinal.v1.Collections/DescribeCollection", "Collections.DescribeCollection"),
     ("/vicinal.v1.Collections/ListCollections", "Collections.ListCollections"),
     ("/vicinal.v1.Collections/DropCollection", "Collections.DropCollection"),
+    ("/vicinal.v1.Collections/AddColumn", "Collections.AddColumn"),
+    ("/vicinal.v1.Collections/DropColumn", "Collections.DropColumn"),
     ("/vicinal.v1.Collections/SetAlias", "Collections.SetAlias"),
     ("/vicinal.v1.Collections/DropAlias", "Collections.DropAlias"),
     ("/vicinal.v1.Collections/ListAliases", "Collections.ListAliases"),

@@ -121,7 +121,7 @@ fn wrong_columns_are_refused() {
     check(|spec| spec.vectors[0].metric = 9, "9 is no Metric");
     check(|spec| spec.vectors[0].metric = 4, "binary takes hamming");
     check(|spec| spec.columns[0].r#type = 0, "names no type");
-    check(|spec| spec.columns[0].r#type = 7, "7 is no ScalarType");
+    check(|spec| spec.columns[0].r#type = 20, "20 is no ScalarType");
     check(|spec| spec.columns[0].name = "v".to_owned(), "named twice");
     check(|spec| spec.columns = vec![spec.columns[0].clone(); 256], "257 columns");
 }
