@@ -15,13 +15,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("distance", &["types"]),
     ("storage", &["types"]),
     ("exec", &["types"]),
+    ("filter", &["types"]),
     ("index", &["types", "distance"]),
     ("planner", &["types"]),
     ("cluster", &["types", "storage"]),
-    ("engine", &["types", "distance", "storage", "exec", "index", "planner", "cluster"]),
+    (
+        "engine",
+        &["types", "distance", "storage", "exec", "filter", "index", "planner", "cluster"],
+    ),
     (
         "server",
-        &["types", "api", "distance", "storage", "exec", "index", "planner", "cluster", "engine"],
+        &[
+            "types", "api", "distance", "storage", "exec", "filter", "index", "planner", "cluster",
+            "engine",
+        ],
     ),
     ("client", &["api", "types"]),
     ("vicinal", &["types", "distance", "storage", "index", "planner", "server", "client"]),

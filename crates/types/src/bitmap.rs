@@ -22,6 +22,19 @@ impl Bitmap {
         Self { words, len }
     }
 
+    /// The set whose bits these are, as [`words`](Self::words) gives them; bits past
+    /// the end are cleared.
+    ///
+    /// # Panics
+    /// If there are not as many words as `len` rows take.
+    pub fn from_words(mut words: Vec<u64>, len: usize) -> Self {
+        assert_eq!(words.len(), len.div_ceil(64), "words for {len} rows");
+        if let (Some(last), rest @ 1..) = (words.last_mut(), len % 64) {
+            *last &= (1 << rest) - 1;
+        }
+        Self { words, len }
+    }
+
     /// Lets the set range over `len` rows, if it ranges over fewer; the new rows
     /// are in it.
     pub fn extend_full(&mut self, len: usize) {
@@ -116,6 +129,14 @@ mod tests {
             assert_eq!(full.count(), len);
             assert_eq!(full.iter().count(), len);
         }
+    }
+
+    #[test]
+    fn words_make_the_set_they_came_from() {
+        let mut set = Bitmap::full(70);
+        set.remove(3);
+        assert_eq!(Bitmap::from_words(set.words().to_vec(), 70), set);
+        assert_eq!(Bitmap::from_words(vec![u64::MAX, u64::MAX], 70), Bitmap::full(70));
     }
 
     #[test]

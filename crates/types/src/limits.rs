@@ -67,6 +67,26 @@ pub const HITS_MAX: usize = 1_048_576;
 /// Rows fetched by one get or scroll page.
 pub const FETCH_ROWS_MAX: usize = 16_384;
 
+/// Bytes of a filter's text: programs write long ones, and longer lists go into
+/// parameters.
+pub const FILTER_BYTES_MAX: usize = 256 * 1024;
+
+/// Words, values and symbols of a filter's text.
+pub const FILTER_TOKENS_MAX: usize = 65_536;
+
+/// Levels of a filter's tree: what walks over it may recurse, and protobuf decodes
+/// a hundred.
+pub const FILTER_DEPTH_MAX: usize = 64;
+
+/// Values of a list in a filter, written or given as a parameter.
+pub const FILTER_LIST_MAX: usize = 65_536;
+
+/// Regular expressions in a filter.
+pub const FILTER_PATTERNS_MAX: usize = 64;
+
+/// Bytes of a compiled regular expression, and of what a search by it caches.
+pub const FILTER_PATTERN_BYTES_MAX: usize = 1024 * 1024;
+
 /// Rows of one segment: row offsets are 32 bits and tombstone maps are dense.
 pub const SEGMENT_ROWS_MAX: usize = 16_777_216;
 
@@ -83,4 +103,5 @@ pub const PROPOSAL_BYTES_WAITING_MAX: usize = 256 * 1024 * 1024;
 const _: () = assert!(COMMAND_BYTES_MAX < MESSAGE_BYTES_MAX, "a command came in one message");
 const _: () = assert!(COMMAND_BYTES_MAX < PROPOSAL_BYTES_WAITING_MAX, "one command must fit");
 const _: () = assert!(SEGMENT_ROWS_MAX <= u32::MAX as usize, "offsets are 32 bits");
+const _: () = assert!(FILTER_DEPTH_MAX < 90, "room for the messages around a tree");
 const _: () = assert!(K_MAX <= EFFORT_MAX, "effort must reach k");
