@@ -3,9 +3,10 @@
 use prost::Message as _;
 use std::path::Path;
 
-const PROTOS: [&str; 4] = [
+const PROTOS: [&str; 5] = [
     "vicinal/v1/admin.proto",
     "vicinal/v1/collections.proto",
+    "vicinal/v1/filter.proto",
     "vicinal/v1/rows.proto",
     "vicinal/v1/search.proto",
 ];

@@ -4,78 +4,12 @@
 //! on the other. An operator completes those before it that bind at least as strongly.
 
 use crate::error::{FilterError, Span, suggestion};
+use crate::grammar::{KEYWORDS, Precedence, infix_operator, keyword, precedence};
 use crate::time;
 use crate::token::{Token, tokens};
 use crate::tree::{FUNCTIONS, Node, NodeKind, Operator};
 use crate::value::Value;
 use vicinal_types::limits;
-
-/// How strongly an operator binds, weakest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Precedence {
-    /// `or`
-    Or,
-    /// `and`
-    And,
-    /// `not`
-    Not,
-    /// `=`, `in`, `is null` and their like
-    Comparison,
-    /// `+`, `-`
-    Sum,
-    /// `*`, `/`, `%`
-    Product,
-    /// `-` in front of something
-    Negation,
-    /// names, values, functions, lists
-    Atom,
-}
-
-/// How strongly the operator binds its operands.
-pub(crate) fn precedence(operator: Operator) -> Precedence {
-    match operator {
-        Operator::Or => Precedence::Or,
-        Operator::And => Precedence::And,
-        Operator::Not => Precedence::Not,
-        Operator::Equal
-        | Operator::NotEqual
-        | Operator::Less
-        | Operator::LessOrEqual
-        | Operator::Greater
-        | Operator::GreaterOrEqual
-        | Operator::In
-        | Operator::Between
-        | Operator::Like
-        | Operator::Matches
-        | Operator::IsNull => Precedence::Comparison,
-        Operator::Add | Operator::Subtract => Precedence::Sum,
-        Operator::Multiply | Operator::Divide | Operator::Remainder => Precedence::Product,
-        Operator::Negate => Precedence::Negation,
-        Operator::Contains
-        | Operator::ContainsAny
-        | Operator::ContainsAll
-        | Operator::List
-        | Operator::Now
-        | Operator::Length
-        | Operator::DateTrunc
-        | Operator::JsonGet => Precedence::Atom,
-    }
-}
-
-/// Words that are no names without backticks.
-const KEYWORDS: [&str; 13] = [
-    "and", "or", "not", "in", "between", "like", "escape", "regex", "matches", "is", "null",
-    "true", "false",
-];
-
-/// Whether a column of that name needs backticks.
-pub(crate) fn is_reserved(name: &str) -> bool {
-    keyword(name).is_some()
-}
-
-fn keyword(word: &str) -> Option<&'static str> {
-    KEYWORDS.into_iter().find(|keyword| keyword.eq_ignore_ascii_case(word))
-}
 
 /// Reads a filter.
 ///
@@ -568,7 +502,8 @@ impl<'a> Parser<'a> {
         if !operator.takes(count) {
             let name = FUNCTIONS.iter().find(|(_, function)| *function == operator);
             let name = name.map_or("this", |(name, _)| *name);
-            return self.fail(span, format!("{name} does not take {count} arguments"));
+            let takes = operator.least();
+            return self.fail(span, format!("{name}() takes {takes} arguments, not {count}"));
         }
         let operands = self.operands.split_off(self.operands.len().saturating_sub(count));
         let start = operands.first().map_or(span.start, |first| first.span.start.min(span.start));
@@ -583,15 +518,5 @@ impl<'a> Parser<'a> {
         }
         self.operands.push(node);
         Ok(())
-    }
-}
-
-fn infix_operator(keyword: &str) -> Option<Operator> {
-    match keyword {
-        "in" => Some(Operator::In),
-        "between" => Some(Operator::Between),
-        "like" => Some(Operator::Like),
-        "regex" | "matches" => Some(Operator::Matches),
-        _ => None,
     }
 }

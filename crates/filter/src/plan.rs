@@ -175,6 +175,38 @@ impl Plan {
         }
     }
 
+    /// A range that does not hold, as the range that does, if it is open at one end.
+    fn complemented(mut self) -> Self {
+        let Self::Leaf { leaf, is_negated } = &mut self else { return self };
+        if !*is_negated {
+            return self;
+        }
+        let complement = match &leaf.test {
+            Test::IntRange { min: i64::MIN, max: i64::MAX } => return self,
+            Test::IntRange { min: i64::MIN, max } => Test::ints(max + 1, i64::MAX),
+            Test::IntRange { min, max: i64::MAX } => Test::ints(i64::MIN, min - 1),
+            Test::FloatRange { min: f64::NEG_INFINITY, max } => {
+                Test::floats(max.next_up(), f64::INFINITY)
+            }
+            Test::FloatRange { min, max: f64::INFINITY } => {
+                Test::floats(f64::NEG_INFINITY, min.next_down())
+            }
+            Test::IntRange { .. }
+            | Test::FloatRange { .. }
+            | Test::IsNull
+            | Test::In(_)
+            | Test::TextRange { .. }
+            | Test::Prefix(_)
+            | Test::Like(_)
+            | Test::Matches(_)
+            | Test::ContainsAny(_)
+            | Test::ContainsAll(_) => return self,
+        };
+        leaf.test = complement;
+        *is_negated = false;
+        self
+    }
+
     /// Calls `found` for each leaf.
     pub(crate) fn leaves<'a>(&'a self, found: &mut dyn FnMut(&'a Leaf)) {
         match self {
@@ -190,6 +222,7 @@ impl Plan {
 /// Adds a plan to a chain, or narrows a range that is there. Both ranges hold in an
 /// `and` where they overlap; both fail to hold in an `or` likewise, negated.
 fn meet(kept: &mut Vec<Plan>, plan: Plan, is_and: bool) {
+    let plan = if is_and { plan.complemented() } else { plan };
     if let Plan::Leaf { leaf, is_negated } = &plan
         && *is_negated != is_and
     {

@@ -1,6 +1,6 @@
 //! The one spelling that a tree has; reading it gives the tree again.
 
-use crate::parse::{Precedence, is_reserved, precedence};
+use crate::grammar::{Precedence, is_reserved, precedence};
 use crate::token::is_word_start;
 use crate::tree::{FUNCTIONS, Node, NodeKind, Operator};
 use crate::value::Value;

@@ -110,6 +110,11 @@ impl Operator {
         }
     }
 
+    /// How few operands it takes.
+    pub(crate) fn least(self) -> usize {
+        self.operands().0
+    }
+
     /// Whether it can have `count` operands.
     pub(crate) fn takes(self, count: usize) -> bool {
         let (min, max) = self.operands();

@@ -6,7 +6,7 @@ use crate::number::{self, Comparison, Side};
 use crate::operand::{Kind, Operand, int_inside};
 use crate::plan::{ColumnRef, Condition, Plan, Set, Test};
 use crate::time;
-use crate::tree::Node;
+use crate::tree::{Node, NodeKind};
 use crate::value::Value;
 use std::cmp::Ordering;
 use std::ops::Bound;
@@ -81,6 +81,7 @@ impl<'a> Checker<'a> {
         (right, b): (&Node, &Operand),
     ) -> String {
         let kinds = [a.kind(), b.kind()];
+        let is_given = |node: &Node| matches!(node.kind(), NodeKind::Parameter(_));
         let has = |kind: Kind| kinds.contains(&kind);
         let hint = if has(Kind::Document) {
             "; read a value of the document by json_get(column, '$.name')"
@@ -90,7 +91,7 @@ impl<'a> Checker<'a> {
             "; write timestamp'2026-01-31T12:00:00Z' or timestamp(microseconds)"
         } else if kinds == [Kind::Bool; 2] && comparison != Comparison::Equal {
             "; bools are equal or not, none is greater"
-        } else if has(Kind::Text) && has(Kind::Int) {
+        } else if has(Kind::Text) && has(Kind::Int) && !is_given(left) && !is_given(right) {
             "; strings stand in quotes, numbers do not"
         } else {
             ""
