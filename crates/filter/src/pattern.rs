@@ -185,6 +185,20 @@ impl Like {
         &self.suffix
     }
 
+    /// The search for the one string that a text must contain, if that is all.
+    pub(crate) fn only_contains(&self) -> Option<&Finder<'static>> {
+        match &self.search {
+            Search::Finders(finders) if self.prefix.is_empty() && self.suffix.is_empty() => {
+                if let [only] = &finders[..] {
+                    Some(only)
+                } else {
+                    None
+                }
+            }
+            Search::Finders(_) | Search::Regex(_) => None,
+        }
+    }
+
     /// Whether a text is like this.
     pub fn is_match(&self, text: &[u8]) -> bool {
         let finders = match &self.search {

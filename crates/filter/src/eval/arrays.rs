@@ -1,12 +1,13 @@
 //! Arrow arrays as the values that tests read.
 
 use super::EvaluateError;
-use super::bits::Block;
+use super::bits::{Bits, Block};
 use crate::plan::ColumnRef;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, StringArray};
 use arrow_buffer::BooleanBuffer;
+use memchr::memmem::Finder;
 use vicinal_types::ScalarType;
 
 /// The values of a column; what stands in place of nulls means nothing.
@@ -149,6 +150,30 @@ impl<'a> Texts<'a> {
     #[inline]
     pub(super) fn bytes(self, row: usize) -> &'a [u8] {
         &self.bytes[self.offsets[row] as usize..self.offsets[row + 1] as usize]
+    }
+
+    /// Sets the bits of a block's rows that contain a string, which is not empty.
+    ///
+    /// One search runs over the bytes of all rows: to start one for each costs more than
+    /// it takes. What it finds across the end of a row is no match.
+    pub(super) fn containing(self, finder: &Finder<'_>, block: Block, out: &mut Bits) {
+        *out = [0; _];
+        let ends = &self.offsets[block.start + 1..=block.start + block.len];
+        let mut at = self.offsets[block.start] as usize;
+        let Some(&last) = ends.last() else { return };
+        let mut row = 0;
+        while let Some(found) = finder.find(&self.bytes[at..last as usize]) {
+            let start = at + found;
+            while (ends[row] as usize) <= start {
+                row += 1;
+            }
+            let end = ends[row] as usize;
+            at = start + 1;
+            if start + finder.needle().len() <= end {
+                out[row / 64] |= 1 << (row % 64);
+                at = end;
+            }
+        }
     }
 
     pub(super) fn text(self, row: usize) -> &'a str {

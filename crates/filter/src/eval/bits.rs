@@ -40,6 +40,11 @@ pub(super) fn is_empty(bits: &Bits) -> bool {
     bits.iter().fold(0, |any, word| any | word) == 0
 }
 
+/// Whether so many rows are in it that all may as well be looked at.
+pub(super) fn is_dense(bits: &Bits, block: Block) -> bool {
+    bits.iter().map(|word| word.count_ones() as usize).sum::<usize>() > block.len / 8
+}
+
 /// Copies the bits of a block from a buffer of bits.
 pub(super) fn load(buffer: &[u8], offset: usize, block: Block, out: &mut Bits) {
     *out = [0; _];

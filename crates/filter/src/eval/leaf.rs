@@ -98,6 +98,12 @@ impl<'a> LeafTask<'a> {
             Self::Texts(values, set) => {
                 each(mask, out, |row| set.contains(values.bytes(start + row)));
             }
+            Self::Text(values, Test::Like(like)) if bits::is_dense(mask, block) => {
+                match like.only_contains() {
+                    Some(finder) => values.containing(finder, block, out),
+                    None => each(mask, out, |row| like.is_match(values.bytes(start + row))),
+                }
+            }
             Self::Text(values, test) => {
                 each(mask, out, |row| test.passes_text(values.bytes(start + row)));
             }
