@@ -21,20 +21,8 @@ impl Oracle<'_> {
         };
         let at = |place: usize| &operands[place];
         match operator {
-            Operator::And => {
-                let all: Vec<_> = operands.iter().map(|node| self.condition(node)).collect();
-                if all.contains(&Some(false)) {
-                    return Some(false);
-                }
-                if all.contains(&None) { None } else { Some(true) }
-            }
-            Operator::Or => {
-                let all: Vec<_> = operands.iter().map(|node| self.condition(node)).collect();
-                if all.contains(&Some(true)) {
-                    return Some(true);
-                }
-                if all.contains(&None) { None } else { Some(false) }
-            }
+            Operator::And => all(operands.iter().map(|node| self.condition(node)).collect()),
+            Operator::Or => any(operands.iter().map(|node| self.condition(node)).collect()),
             Operator::Not => self.condition(at(0)).map(|holds| !holds),
             Operator::Equal => self.order(at(0), at(1)).map(Ordering::is_eq),
             Operator::NotEqual => self.order(at(0), at(1)).map(Ordering::is_ne),
@@ -45,11 +33,7 @@ impl Oracle<'_> {
             Operator::Between => {
                 let above = self.order(at(0), at(1)).map(Ordering::is_ge);
                 let below = self.order(at(0), at(2)).map(Ordering::is_le);
-                match (above, below) {
-                    (Some(false), _) | (_, Some(false)) => Some(false),
-                    (Some(true), Some(true)) => Some(true),
-                    _ => None,
-                }
+                all(vec![above, below])
             }
             Operator::IsNull => {
                 // A document that is `null` is a value of its column.
@@ -62,41 +46,39 @@ impl Oracle<'_> {
                 if let Cell::Null | Cell::Json(serde_json::Value::Null) = self.value(at(0)) {
                     return None;
                 }
-                let found: Vec<_> =
-                    self.items(at(1)).iter().map(|item| self.equal(at(0), item)).collect();
-                if found.contains(&Some(true)) {
-                    return Some(true);
-                }
-                if found.contains(&None) { None } else { Some(false) }
+                any(self.items(at(1)).iter().map(|item| self.equal(at(0), item)).collect())
             }
-            Operator::Like => {
-                let text = text(self.value(at(0)))?;
-                let escape = operands.get(2).and_then(|node| text_of(self.value(node)));
-                let escape = escape.and_then(|text| text.chars().next()).unwrap_or('\\');
-                let pattern: Vec<char> = text_of(self.value(at(1)))?.chars().collect();
-                Some(like(&text.chars().collect::<Vec<_>>(), &pattern, escape))
-            }
+            Operator::Like => self.like(operands),
             Operator::Matches => {
                 let text = text(self.value(at(0)))?;
                 let regex = regex::Regex::new(&text_of(self.value(at(1)))?).expect("a pattern");
                 Some(regex.is_match(&text))
             }
             Operator::Contains => {
-                let found = self.array(at(0))?;
-                Some(found.iter().any(|item| self.is(at(0), item, &self.value(at(1)))))
+                Some(self.array(at(0))?.iter().any(|item| self.is(at(0), item, &self.value(at(1)))))
             }
             Operator::ContainsAny => {
                 let found = self.array(at(0))?;
-                let wanted = self.items(at(1));
-                Some(wanted.iter().any(|w| found.iter().any(|item| self.is(at(0), item, w))))
+                let is_there =
+                    |wanted: &Cell| found.iter().any(|item| self.is(at(0), item, wanted));
+                Some(self.items(at(1)).iter().any(is_there))
             }
             Operator::ContainsAll => {
                 let found = self.array(at(0))?;
-                let wanted = self.items(at(1));
-                Some(wanted.iter().all(|w| found.iter().any(|item| self.is(at(0), item, w))))
+                let is_there =
+                    |wanted: &Cell| found.iter().any(|item| self.is(at(0), item, wanted));
+                Some(self.items(at(1)).iter().all(is_there))
             }
             _ => truth(&self.value(node)),
         }
+    }
+
+    fn like(&self, operands: &[Node]) -> Option<bool> {
+        let text = text(self.value(&operands[0]))?;
+        let escape = operands.get(2).and_then(|node| text_of(self.value(node)));
+        let escape = escape.and_then(|text| text.chars().next()).unwrap_or('\\');
+        let pattern: Vec<char> = text_of(self.value(&operands[1]))?.chars().collect();
+        Some(like(&text.chars().collect::<Vec<_>>(), &pattern, escape))
     }
 
     fn value(&self, node: &Node) -> Cell {
@@ -202,6 +184,20 @@ impl Oracle<'_> {
             kind => panic!("{kind:?} is no list"),
         }
     }
+}
+
+/// Whether all hold: false if one does not, else unknown if one is.
+fn all(conditions: Vec<Option<bool>>) -> Option<bool> {
+    any(conditions.into_iter().map(|condition| condition.map(|holds| !holds)).collect())
+        .map(|fails| !fails)
+}
+
+/// Whether any holds: true if one does, else unknown if one is.
+fn any(conditions: Vec<Option<bool>>) -> Option<bool> {
+    if conditions.contains(&Some(true)) {
+        return Some(true);
+    }
+    if conditions.contains(&None) { None } else { Some(false) }
 }
 
 fn count(count: usize) -> i64 {

@@ -44,7 +44,7 @@ fn shared(one: &Bitmap, other: &Bitmap) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn evaluation_agrees_with_the_oracle(
