@@ -6,6 +6,7 @@ use crate::graph::Graph;
 use crate::hnsw::Hnsw;
 use crate::ivf::Ivf;
 use crate::paged::Paged;
+use crate::range::widen;
 use crate::{IndexError, Neighbor, Scratch, SearchError, Vectors, Work};
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,7 +46,9 @@ pub struct Search<'a> {
     pub effort: usize,
     /// The rows that may be found; all if there is no mask.
     pub allowed: Option<&'a Bitmap>,
-    /// Only rows whose key is at most this are found; infinity for all.
+    /// Only rows whose key is at most this are found; infinity for all. Rows are
+    /// looked for up to there, so that `k` may be large without costing what so
+    /// many rows would.
     pub within: f32,
 }
 
@@ -149,7 +152,7 @@ impl Search<'_> {
 
 impl Found {
     /// Leaves out what is farther.
-    fn cut(&mut self, within: f32) {
+    pub(crate) fn cut(&mut self, within: f32) {
         let count = self.neighbors.partition_point(|found| found.key <= within);
         self.neighbors.truncate(count);
     }
@@ -220,7 +223,31 @@ impl Index {
         if let Some(allowed) = search.allowed {
             assert_eq!(allowed.len(), vectors.len() as usize, "a mask has one bit a row");
         }
-        let mut found = match self {
+        let is_walked = match self {
+            Self::Flat(_) | Self::FlatCoded(_) | Self::Ivf(_) => false,
+            Self::Hnsw(_) | Self::Graph(_) | Self::Paged(_) | Self::HnswRs(_) | Self::Faiss(_) => {
+                true
+            }
+        };
+        if is_walked {
+            return widen(search, scratch, |search, scratch| {
+                self.search_kind(vectors, query, search, scratch, cancel)
+            });
+        }
+        let mut found = self.search_kind(vectors, query, search, scratch, cancel)?;
+        found.cut(search.within);
+        Ok(found)
+    }
+
+    fn search_kind(
+        &self,
+        vectors: &Vectors,
+        query: &[u8],
+        search: &Search<'_>,
+        scratch: &mut Scratch,
+        cancel: &Cancel,
+    ) -> Result<Found, SearchError> {
+        let found = match self {
             Self::Flat(flat) => flat.search(vectors, query, search, scratch, cancel),
             Self::Hnsw(hnsw) => hnsw.search(vectors, query, search, scratch, cancel),
             Self::Graph(graph) => graph.search(vectors, query, search, scratch, cancel),
@@ -228,10 +255,9 @@ impl Index {
             Self::Ivf(ivf) => ivf.search(vectors, query, search, scratch, cancel),
             Self::Paged(graph) => graph.search(vectors, query, search, scratch, cancel),
             Self::HnswRs(graph) => graph.search(vectors, query, search, cancel),
-            Self::Faiss(faiss) => Ok(faiss.search(vectors, query, search, cancel)?),
-        }?;
-        found.cut(search.within);
-        Ok(found)
+            Self::Faiss(faiss) => return faiss.search(vectors, query, search, cancel),
+        };
+        Ok(found?)
     }
 
     /// Whether [`search_many`](Self::search_many) of an index with these parameters

@@ -48,6 +48,7 @@ mod kmeans;
 mod neighbors;
 mod paged;
 mod quantise;
+mod range;
 mod scan;
 mod scratch;
 mod vectors;

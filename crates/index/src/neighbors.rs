@@ -1,6 +1,7 @@
 //! Rows with their keys, the nearest of them, and the work it took.
 
 use std::collections::BinaryHeap;
+use std::ops::AddAssign;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// A row and how near it is: a smaller key is nearer, whatever the metric.
@@ -25,6 +26,16 @@ pub struct Work {
     pub lists: u64,
     /// Different pages of 4 KiB that a graph in pages was read from.
     pub pages: u64,
+}
+
+impl AddAssign for Work {
+    fn add_assign(&mut self, more: Self) {
+        self.distances += more.distances;
+        self.expanded += more.expanded;
+        self.estimates += more.estimates;
+        self.lists += more.lists;
+        self.pages += more.pages;
+    }
 }
 
 /// The `k` nearest rows seen so far; of equally near ones the lower row.

@@ -19,6 +19,7 @@ use super::search::{POOL_MAX, walk_pays};
 use super::walk::{Ended, Walk, WalkScratch};
 use super::{HnswParams, HnswScratch, check};
 use crate::neighbors::Ranked;
+use crate::range::widen;
 use crate::{Found, IndexError, Scratch, Search, TopK, Work};
 use parking_lot::Mutex;
 use std::marker::PhantomData;
@@ -205,7 +206,21 @@ impl GrowingHnsw {
         cancel: &Cancel,
     ) -> Result<Found, Stopped> {
         assert!(visible <= self.inserted(), "a search sees rows that were inserted");
-        let rows = self.rows(&row, visible);
+        widen(search, scratch, |search, scratch| {
+            self.search_visible(&row, visible, query, search, scratch, cancel)
+        })
+    }
+
+    fn search_visible<'v>(
+        &self,
+        row: &impl Fn(u32) -> &'v [u8],
+        visible: u32,
+        query: &[u8],
+        search: &Search<'_>,
+        scratch: &mut Scratch,
+        cancel: &Cancel,
+    ) -> Result<Found, Stopped> {
+        let rows = self.rows(row, visible);
         let passing = search.allowed.map_or(visible as usize, |mask| count_below(mask, visible));
         let allowed = search.allowed.filter(|_| passing < visible as usize);
         let k = search.k.min(passing);
@@ -224,9 +239,8 @@ impl GrowingHnsw {
             scan(&rows, &task, top, &mut work)?;
             top.drain_sorted(ranked);
         }
-        let within = ranked.partition_point(|found| found.key() <= search.within);
-        let mut neighbors = scratch.pools.results(within);
-        neighbors.extend(ranked[..within].iter().map(|found| found.neighbor()));
+        let mut neighbors = scratch.pools.results(ranked.len());
+        neighbors.extend(ranked.iter().map(|found| found.neighbor()));
         Ok(Found { neighbors, work })
     }
 

@@ -14,5 +14,6 @@ mod ivf;
 mod ivf_stored;
 mod masks;
 mod paged;
+mod range;
 mod recall;
 mod stored;
