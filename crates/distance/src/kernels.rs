@@ -31,6 +31,8 @@ pub enum Isa {
     /// x86-64 with AVX-512 F, BW, DQ, VL, VNNI and VPOPCNTDQ (Ice Lake, Zen 4
     /// and later).
     Avx512,
+    /// The same with BF16 (Cooper Lake, Zen 4 and later).
+    Avx512Bf16,
 }
 
 /// Compares two stored vectors of equal length.
@@ -118,6 +120,8 @@ static ALL: &[&Kernels] = &[
     #[cfg(target_arch = "aarch64")]
     &aarch64::neon::KERNELS,
     #[cfg(target_arch = "x86_64")]
+    &x86_64::avx512::brains::KERNELS,
+    #[cfg(target_arch = "x86_64")]
     &x86_64::avx512::KERNELS,
     #[cfg(target_arch = "x86_64")]
     &x86_64::avx2::KERNELS,
@@ -132,7 +136,7 @@ pub const ISA_VARIABLE: &str = "VICINAL_ISA";
 pub enum SelectError {
     /// The name is not one of ours.
     #[error(
-        "instruction set `{0}` is unknown; use `scalar`, `neon`, `avx2` or `avx512`, or leave VICINAL_ISA unset"
+        "instruction set `{0}` is unknown; use `scalar`, `neon`, `avx2`, `avx512` or `avx512bf16`, or leave VICINAL_ISA unset"
     )]
     Unknown(String),
     /// The name is ours, but this CPU or build cannot run it.
@@ -190,7 +194,7 @@ pub fn kernels() -> &'static Kernels {
 }
 
 impl Isa {
-    const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Scalar];
+    const ALL: [Self; 5] = [Self::Avx512Bf16, Self::Avx512, Self::Avx2, Self::Neon, Self::Scalar];
 
     /// The name in [`ISA_VARIABLE`], logs and messages.
     pub fn name(self) -> &'static str {
@@ -199,6 +203,7 @@ impl Isa {
             Self::Neon => "neon",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Avx512Bf16 => "avx512bf16",
         }
     }
 
@@ -210,8 +215,10 @@ impl Isa {
             Self::Avx2 => x86_64::avx2::is_detected(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => x86_64::avx512::is_detected(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => x86_64::avx512::brains::is_detected(),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
+            Self::Avx2 | Self::Avx512 | Self::Avx512Bf16 => false,
             #[cfg(target_arch = "aarch64")]
             Self::Neon => aarch64::neon::is_detected(),
             #[cfg(not(target_arch = "aarch64"))]

@@ -33,9 +33,6 @@ const ROWS_PER_LIST_MIN: u64 = 32;
 /// Dimensions that share a product code where that is left to the server.
 const DIMS_PER_CODE: usize = 2;
 
-/// Bits a dimension of IVF_RABITQ.
-const RABITQ_BITS: u32 = 1;
-
 /// Chooses the index of a segment's vector column.
 pub fn choose_index(rows: u64, vector: VectorType, spec: &IndexSpec) -> IndexChoice {
     let (kind, element, below) = (spec.kind, vector.element(), spec.flat_below_rows);
@@ -149,7 +146,7 @@ fn lists(rows: u64, vector: VectorType, spec: &IndexSpec) -> IndexParams {
     let codes = match spec.kind {
         IndexKind::IvfSq8 => IvfCodes::Sq8,
         IndexKind::IvfPq => IvfCodes::Pq { bits, subvectors },
-        IndexKind::IvfRabitq => IvfCodes::Rabitq { bits: RABITQ_BITS },
+        IndexKind::IvfRabitq => IvfCodes::Rabitq { bits: spec.pq_bits.max(1) },
         IndexKind::Scann => {
             let subvectors = subvectors_of(vector.dim(), 4, spec.pq_subvectors);
             IvfCodes::Scann { subvectors }

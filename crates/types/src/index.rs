@@ -114,7 +114,8 @@ pub struct IndexSpec {
     pub ef_construction: u32,
     /// IVF and SCANN: lists that the rows are sorted into; 0: by the rows.
     pub lists: u32,
-    /// IVF_PQ: bits of a product code, 4 or 8; 0: 4.
+    /// IVF_PQ: bits of a product code, 4 or 8; IVF_RABITQ: bits a dimension, 1 to 8.
+    /// 0: 4 and 1.
     pub pq_bits: u32,
     /// IVF_PQ and SCANN: product codes of a row; 0: by the dimension.
     pub pq_subvectors: u32,
@@ -249,7 +250,9 @@ impl IndexSpec {
         range("ef_construction", self.ef_construction, 4, limits::EF_CONSTRUCTION_MAX)?;
         range("lists", self.lists, 0, limits::LISTS_MAX)?;
         range("pq_subvectors", self.pq_subvectors, 0, dim)?;
-        if !matches!(self.pq_bits, 0 | 4 | 8) {
+        if self.kind == IndexKind::IvfRabitq {
+            range("pq_bits", self.pq_bits, 0, limits::RABITQ_BITS_MAX)?;
+        } else if !matches!(self.pq_bits, 0 | 4 | 8) {
             let bits = self.pq_bits;
             return wrong(format!("pq_bits {bits} is neither 4 nor 8 (nor 0, which is 4)"));
         }
@@ -285,7 +288,7 @@ impl IndexSpec {
             "codes" | "objective" => is_graph || is_flat,
             "flat_below_rows" => is_auto,
             "lists" => !is_graph && !is_flat,
-            "pq_bits" => self.kind == IndexKind::IvfPq,
+            "pq_bits" => matches!(self.kind, IndexKind::IvfPq | IndexKind::IvfRabitq),
             "pq_subvectors" => is_product,
             _ => true,
         }

@@ -55,6 +55,9 @@ pub const GRAPH_M_MAX: u32 = 256;
 /// hours and graphs get no better.
 pub const EF_CONSTRUCTION_MAX: u32 = 4_096;
 
+/// Bits a dimension of IVF_RABITQ.
+pub const RABITQ_BITS_MAX: u32 = 8;
+
 /// Lists of an IVF index: sixteen times the square root of a segment's rows.
 pub const LISTS_MAX: u32 = 65_536;
 

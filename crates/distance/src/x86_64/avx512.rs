@@ -6,10 +6,10 @@
 //! once, because an addition takes four cycles, (4) the tail is loaded under a
 //! mask whose zeros add nothing.
 //!
-//! Left out: the bfloat16 product (VDPBF16PS). It multiplies twice as fast, but
-//! only inner products; it takes denormals for zero where the definition does
-//! not; and Ice Lake, which has all the rest, has not got it.
+//! A second table has the bfloat16 product in addition, which not all CPUs with
+//! the rest have: see [`brains`].
 
+pub(crate) mod brains;
 mod codes;
 mod fastscan;
 mod halves;
@@ -23,7 +23,9 @@ use crate::prefetch::prefetch;
 use crate::scalar;
 use std::arch::x86_64::*;
 
-pub(crate) static KERNELS: Kernels = Kernels {
+pub(crate) static KERNELS: Kernels = TABLE;
+
+const TABLE: Kernels = Kernels {
     isa: Isa::Avx512,
     l2_f32: kernel!(l2_f32, Some(&tiles::L2_F32)),
     dot_f32: kernel!(dot_f32, Some(&tiles::DOT_F32)),
@@ -66,15 +68,18 @@ pub(crate) fn is_detected() -> bool {
 
 /// All call shapes of a pair kernel, the loops over rows compiled with it.
 macro_rules! kernel {
-    ($pair:path, $tiles:expr) => {{
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")]
+    ($pair:path, $tiles:expr) => {
+        kernel!("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq", $pair, $tiles)
+    };
+    ($features:literal, $pair:path, $tiles:expr) => {{
+        #[target_feature(enable = $features)]
         fn rows(query: &[u8], rows: &[u8], out: &mut [f32]) {
             for (row, key) in rows.chunks_exact(query.len()).zip(out) {
                 *key = $pair(query, row);
             }
         }
 
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")]
+        #[target_feature(enable = $features)]
         fn scattered(query: &[u8], rows: &[u8], at: &[u32], out: &mut [f32]) {
             let len = query.len();
             let row = |row: &u32| &rows[*row as usize * len..][..len];

@@ -110,7 +110,7 @@ async fn stats_say_what_the_node_is_and_uses() {
     server.insert(0..10).await;
     let stats = server.admin().stats(v1::StatsRequest {}).await.expect("stats").into_inner();
     assert_eq!(stats.version, env!("CARGO_PKG_VERSION"));
-    assert!(["avx512", "avx2", "scalar"].contains(&stats.isa.as_str()));
+    assert!(["avx512bf16", "avx512", "avx2", "scalar"].contains(&stats.isa.as_str()));
     assert!(stats.cpu_us > 0);
     let memory = stats.memory.expect("memory");
     assert!(memory.process_anonymous_bytes > 0 && memory.process_mapped_bytes > 0);
