@@ -5,14 +5,15 @@ use vicinal_index::{Found, GrowingHnsw, HnswParams, Index, IndexParams, Scratch,
 use vicinal_types::{Bitmap, Cancel, ForeignGraph, GraphParams, HnswCodes};
 
 const ROWS: usize = 20_000;
-const DIM: usize = 16;
+const TYPE_DIM: u32 = 16;
+const DIM: usize = TYPE_DIM as usize;
 const QUERIES: usize = 30;
 const EFFORT: usize = 40;
 
 fn data() -> (Vectors, Vectors) {
     let mut base = clustered(ROWS + QUERIES, DIM, 30, 9);
     let queries = base.split_off(ROWS * DIM);
-    let vector = l2(DIM as u32);
+    let vector = l2(TYPE_DIM);
     (store(vector, &base), store(vector, &queries))
 }
 
@@ -57,7 +58,7 @@ fn check_index(params: IndexParams) {
     let index: Index = build_as(params, &vectors, 2);
     let mut scratch = Scratch::default();
     let mut half = Bitmap::new(ROWS);
-    (0..ROWS as u32).step_by(2).for_each(|row| _ = half.insert(row));
+    (0..vectors.len()).step_by(2).for_each(|row| _ = half.insert(row));
     for allowed in [None, Some(&half)] {
         check((&vectors, &queries), &params.to_string(), allowed, |query, search| {
             index
