@@ -19,10 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("index", &["types", "distance"]),
     ("planner", &["types"]),
     ("cluster", &["types", "storage"]),
-    (
-        "engine",
-        &["types", "distance", "storage", "exec", "filter", "index", "planner", "cluster"],
-    ),
+    ("engine", &["types", "distance", "storage", "exec", "filter", "index", "planner", "cluster"]),
     (
         "server",
         &[

@@ -2,6 +2,7 @@
 
 use crate::catalogue::LiveCollection;
 use crate::engine::Engine;
+use crate::memory::{holding, sealed_bytes};
 use crate::request::{
     CollectionStats, Description, LogFigures, SegmentDescription, SegmentIndexDescription,
     SegmentState, Stats, Summary,
@@ -65,30 +66,13 @@ impl Engine {
         let mut collections: Vec<_> = names.all().map(|live| collection_stats(live)).collect();
         collections.sort_by(|a, b| (&a.database, &a.collection).cmp(&(&b.database, &b.collection)));
         let log = self.node().log_stats();
-        let (_, waiting_bytes) = self.node().waiting();
-        let mut memory = [0_u64; 4];
-        for shard in self.catalogue().shards() {
-            let (id_maps, history) = shard.map_bytes();
-            memory[0] += growing_bytes(&shard.view());
-            memory[1] += id_maps as u64;
-            memory[2] += history as u64;
-            memory[3] += shard.build_bytes();
-        }
-        let [growing, id_maps, history, builds] = memory;
         let scratch = self.scratches().stats();
-        let log_memory = log.cache_bytes + log.index_bytes + log.gathered_bytes;
+        let budget = self.account().budget();
         Stats {
             collections,
-            memory: vec![
-                ("growing segments", growing),
-                ("id maps", id_maps),
-                ("tombstones and request ids", history),
-                ("index builds", builds),
-                ("index copies in large pages", self.hot_memory_bytes()),
-                ("free search buffers", scratch.free_bytes),
-                ("log cache and index", log_memory as u64),
-                ("writes on their way", waiting_bytes as u64),
-            ],
+            memory: self.account().components(),
+            memory_limit: budget.limit(),
+            memory_used: budget.used(),
             scratch,
             log: LogFigures {
                 files: log.files as u64,
@@ -165,6 +149,7 @@ fn collection_stats(live: &LiveCollection) -> CollectionStats {
     let Ok(shard) = &live.shard else { return stats };
     let view = shard.view();
     stats.rows = view.live_count();
+    stats.memory_bytes = holding(live).memory_bytes;
     for segment in &view.segments {
         match segment {
             SegmentView::Memory(memory) if memory.is_frozen => stats.frozen_segments += 1,
@@ -186,16 +171,4 @@ fn is_fully_indexed(shard: &Shard, view: &View) -> bool {
         }
         SegmentView::Sealed(sealed) => shard.missing_indexes(sealed).is_empty(),
     })
-}
-
-fn sealed_bytes(sealed: &SealedView) -> u64 {
-    sealed.sealed.file_bytes + sealed.indexes.iter().map(|index| index.file_bytes).sum::<u64>()
-}
-
-fn growing_bytes(view: &View) -> u64 {
-    let of_segment = |segment: &SegmentView| match segment {
-        SegmentView::Memory(memory) => memory.bytes() as u64,
-        SegmentView::Sealed(_) => 0,
-    };
-    view.segments.iter().map(of_segment).sum()
 }

@@ -5,7 +5,9 @@ use crate::command::{self, Header, format::Kind};
 use crate::hot::HotMemory;
 use crate::machine::{Machine, Outcome};
 use crate::maintenance::Maintenance;
+use crate::memory::{Account, MemoryBudget, Pressure, holding};
 use crate::options::EngineOptions;
+use crate::quotas::{Holding, QuotaBook};
 use crate::request::{Collection, Done, Write, WriteOutcome};
 use crate::scratches::Scratches;
 use crate::shard::{SegmentView, Shard};
@@ -41,6 +43,8 @@ struct Inner {
     scratches: Arc<Scratches>,
     admission: Admission,
     ticker: Ticker,
+    account: Arc<Account>,
+    quotas: Arc<QuotaBook>,
     /// The time of the last command, which the next exceeds.
     last_command_micros: AtomicU64,
     is_closed: AtomicBool,
@@ -75,11 +79,10 @@ impl Engine {
         })?);
         let scratches = Scratches::new(options.scratch, &pools);
         let flush_workers = options.flush_workers(topology.core_count());
-        let maintenance = Arc::new(Maintenance::new(
-            flush_workers,
-            Arc::clone(&pools),
-            HotMemory::new(options.hot_index_bytes),
-        )?);
+        let budget = Arc::new(MemoryBudget::new(&options.memory));
+        let hot = HotMemory::new(options.hot_index_bytes, Arc::clone(&budget));
+        let maintenance = Maintenance::new(flush_workers, Arc::clone(&pools), hot, budget)?;
+        let maintenance = Arc::new(maintenance);
         let groups_dir = directory.join("groups");
         disk.create_dir_all(&groups_dir).map_err(io)?;
         let catalogue = Arc::new(Catalogue::open(
@@ -91,7 +94,15 @@ impl Engine {
         let node = start_node(&options, identity.node_id)?;
         maintenance.set_node(node.clone());
         replay(&node, &catalogue)?;
-        let ticker = Ticker::start(Arc::clone(&catalogue), &options)?;
+        let account = Arc::new(Account {
+            catalogue: Arc::clone(&catalogue),
+            node: node.clone(),
+            scratches: Arc::clone(&scratches),
+            maintenance: Arc::clone(&maintenance),
+        });
+        let ticker = Ticker::start(Arc::clone(&account), &options)?;
+        let threads = pools.search_threads();
+        let quotas = Arc::new(QuotaBook::new(&options.quotas, threads, clock));
         let inner = Inner {
             admission: Admission::new(options.searches_waiting_max),
             options,
@@ -101,6 +112,8 @@ impl Engine {
             pools,
             scratches,
             ticker,
+            account,
+            quotas,
             last_command_micros: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
             _lock: lock,
@@ -181,7 +194,30 @@ impl Engine {
     pub fn write_delay(&self, database: &str, collection: &str) -> Duration {
         let live = self.live(database, collection);
         let shard = live.as_ref().ok().and_then(|live| live.shard().ok());
-        shard.map_or(Duration::ZERO, |shard| shard.write_delay())
+        let of_shard = shard.map_or(Duration::ZERO, |shard| shard.write_delay());
+        of_shard.max(self.inner.maintenance.budget().write_delay())
+    }
+
+    /// Lets a request of so many bytes to a collection in, as far as quotas go.
+    ///
+    /// # Errors
+    /// `Exhausted` naming the quota, with when to come again.
+    pub fn admit(&self, collection: &Collection, bytes: u64) -> Result<()> {
+        self.inner.quotas.admit(collection, bytes)
+    }
+
+    /// How full memory is.
+    pub fn memory_pressure(&self) -> Pressure {
+        self.inner.maintenance.budget().pressure()
+    }
+
+    /// Counts what somebody else in the process holds as this engine's memory.
+    pub fn count_memory(
+        &self,
+        name: &'static str,
+        bytes: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
+        self.inner.maintenance.budget().add_source(name, Box::new(bytes));
     }
 
     /// Seals what is growing and waits until it is in files, and indexed if
@@ -242,8 +278,12 @@ impl Engine {
         &self.inner.catalogue
     }
 
-    pub(crate) fn hot_memory_bytes(&self) -> u64 {
-        self.inner.maintenance.hot_memory().used()
+    pub(crate) fn account(&self) -> &Account {
+        &self.inner.account
+    }
+
+    pub(crate) fn quotas(&self) -> &Arc<QuotaBook> {
+        &self.inner.quotas
     }
 
     pub(crate) fn node(&self) -> &Node<Machine> {
@@ -274,6 +314,8 @@ impl Engine {
         shard.check_writable()?;
         if !matches!(write, Write::Delete(_)) {
             self.check_disk()?;
+            self.inner.maintenance.budget().check_write()?;
+            self.check_quotas(&live, write)?;
         }
         let schema = &live.info.spec.schema;
         let header = Header {
@@ -301,7 +343,36 @@ impl Engine {
                 "the write has {len} bytes, the limit is {max}; split the batch"
             )));
         }
+        self.inner.maintenance.budget().add(len as u64);
         Ok((shard.group, command))
+    }
+
+    /// Refuses rows beyond the quotas of a collection and its database.
+    fn check_quotas(&self, live: &LiveCollection, write: &Write) -> Result<()> {
+        let quotas = self.quotas();
+        let own = quotas.own(&live.info).filter(|meter| meter.limits_growth());
+        let all = quotas.database(&live.info).filter(|meter| meter.limits_growth());
+        if own.is_none() && all.is_none() {
+            return Ok(());
+        }
+        let more = match write {
+            Write::Insert(rows) => rows.ids.len(),
+            // Those that replace others add none.
+            Write::Upsert(rows) => rows.ids.len() - live.shard()?.locate(&rows.ids).1.len(),
+            Write::Delete(_) => 0,
+        };
+        if let Some(meter) = own {
+            meter.check_growth(holding(live), more as u64)?;
+        }
+        if let Some(meter) = all {
+            let names = self.catalogue().names();
+            let mut has = Holding::default();
+            for other in names.list(&live.info.database) {
+                has += holding(other);
+            }
+            meter.check_growth(has, more as u64)?;
+        }
+        Ok(())
     }
 
     /// A time above that of every command before, and not before the clock's.

@@ -5,12 +5,13 @@
 //! limit are copied to memory with large pages, in the background, and what fits the
 //! CPU at hand is measured on the copy: in a file's map that would read cold pages.
 
+use crate::memory::MemoryBudget;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use vicinal_index::{Index, Vectors};
 use vicinal_types::Clock;
 
-/// The part of the machine's memory that copies take at most, whatever the limit.
+/// The part of all memory that copies take at most, whatever the limit.
 const MEMORY_PART: u64 = 4;
 
 /// What copies may take, and what they do.
@@ -18,6 +19,7 @@ const MEMORY_PART: u64 = 4;
 pub(crate) struct HotMemory {
     limit: u64,
     used: AtomicU64,
+    budget: Arc<MemoryBudget>,
 }
 
 /// An index with its own memory, which is given back with it.
@@ -29,11 +31,11 @@ pub(crate) struct HotIndex {
 }
 
 impl HotMemory {
-    /// At most `limit` bytes and a quarter of the machine's memory.
-    pub(crate) fn new(limit: u64) -> Arc<Self> {
-        let system = rustix::system::sysinfo();
-        let total = system.totalram as u64 * u64::from(system.mem_unit.max(1));
-        Arc::new(Self { limit: limit.min(total / MEMORY_PART), used: AtomicU64::new(0) })
+    /// At most `limit` bytes and a quarter of what the budget allows, while there is
+    /// room in it.
+    pub(crate) fn new(limit: u64, budget: Arc<MemoryBudget>) -> Arc<Self> {
+        let limit = limit.min(budget.limit() / MEMORY_PART);
+        Arc::new(Self { limit, used: AtomicU64::new(0), budget })
     }
 
     /// Bytes that copies take.
@@ -44,7 +46,7 @@ impl HotMemory {
     /// Whether a copy of an index would be of use and has room.
     pub(crate) fn takes(&self, index: &Index) -> bool {
         let bytes = index.hot_bytes() as u64;
-        bytes > 0 && self.used() + bytes <= self.limit
+        bytes > 0 && self.used() + bytes <= self.limit && self.budget.has_room_for_copy(bytes)
     }
 
     /// Copies an index, if there is room for it.
@@ -56,6 +58,7 @@ impl HotMemory {
         if copy.is_none() {
             self.used.fetch_sub(bytes, Ordering::Relaxed);
         }
+        self.budget.add(bytes);
         Some(HotIndex { index: copy?, bytes, memory: Arc::clone(self) })
     }
 }
@@ -63,6 +66,11 @@ impl HotMemory {
 impl HotIndex {
     pub(crate) fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Bytes of the copy.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Chooses how far ahead searches ask for memory.

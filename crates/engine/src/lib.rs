@@ -52,7 +52,9 @@ mod fetch;
 mod hot;
 mod machine;
 mod maintenance;
+mod memory;
 mod options;
+mod quotas;
 mod request;
 mod rows;
 mod scratches;
@@ -64,6 +66,7 @@ mod validate;
 mod vectors;
 
 pub use engine::Engine;
+pub use memory::{MemoryOptions, Pressure};
 pub use options::EngineOptions;
 pub use request::{
     Applied, ApplyMode, Change, Collection, CollectionStats, Description, Done, LogFigures, Page,

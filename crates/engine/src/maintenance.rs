@@ -2,6 +2,7 @@
 
 use crate::hot::HotMemory;
 use crate::machine::Machine;
+use crate::memory::MemoryBudget;
 use std::sync::{Arc, OnceLock};
 use vicinal_cluster::Node;
 use vicinal_exec::{Pools, Workers};
@@ -17,6 +18,7 @@ pub(crate) struct Maintenance {
     builders: Workers,
     pools: Arc<Pools>,
     hot_memory: Arc<HotMemory>,
+    budget: Arc<MemoryBudget>,
     node: OnceLock<Node<Machine>>,
 }
 
@@ -30,6 +32,7 @@ impl Maintenance {
         flush_workers: usize,
         pools: Arc<Pools>,
         hot_memory: Arc<HotMemory>,
+        budget: Arc<MemoryBudget>,
     ) -> Result<Self> {
         let failed = |error: std::io::Error| {
             Error::exhausted("no thread could be started for maintenance").caused_by(error)
@@ -39,6 +42,7 @@ impl Maintenance {
             builders: Workers::new("build", 1, QUEUE_MAX).map_err(failed)?,
             pools,
             hot_memory,
+            budget,
             node: OnceLock::new(),
         })
     }
@@ -71,6 +75,11 @@ impl Maintenance {
     /// Where copies of indexes lie.
     pub(crate) fn hot_memory(&self) -> &Arc<HotMemory> {
         &self.hot_memory
+    }
+
+    /// The account of memory.
+    pub(crate) fn budget(&self) -> &Arc<MemoryBudget> {
+        &self.budget
     }
 
     /// Lets the log forget what is durable elsewhere.

@@ -1,10 +1,11 @@
 //! How an engine is set up.
 
+use crate::memory::MemoryOptions;
 use std::path::PathBuf;
 use std::sync::Arc;
 use vicinal_index::ScratchOptions;
 use vicinal_storage::Disk;
-use vicinal_types::Clock;
+use vicinal_types::{Clock, Quotas};
 
 /// What an engine is given when it opens.
 #[derive(Clone)]
@@ -40,6 +41,10 @@ pub struct EngineOptions {
     pub log_cache_bytes: usize,
     /// Writes are refused while less is free on the data directory's disk.
     pub disk_reserve_bytes: u64,
+    /// How much memory may be used.
+    pub memory: MemoryOptions,
+    /// What databases and collections may use.
+    pub quotas: Quotas,
     /// Decides what is random: election timeouts, ids of a new directory.
     pub seed: u64,
 }
@@ -62,6 +67,8 @@ impl EngineOptions {
             log_max_bytes: 1024 * 1024 * 1024,
             log_cache_bytes: 32 * 1024 * 1024,
             disk_reserve_bytes: 512 * 1024 * 1024,
+            memory: MemoryOptions::default(),
+            quotas: Quotas::default(),
             seed: 0,
         }
     }

@@ -219,6 +219,10 @@ pub struct Stats {
     pub collections: Vec<CollectionStats>,
     /// Accounted memory by component.
     pub memory: Vec<(&'static str, u64)>,
+    /// Bytes of memory that there may be, and in use as writes see it.
+    pub memory_limit: u64,
+    /// See [`memory_limit`](Self::memory_limit).
+    pub memory_used: u64,
     /// Buffers of searches, over all threads.
     pub scratch: ScratchStats,
     /// The log.
@@ -244,6 +248,9 @@ pub struct CollectionStats {
     pub indexed_segments: u64,
     /// Bytes of segment and index files.
     pub file_bytes: u64,
+    /// Bytes of memory: growing segments, maps of ids, tombstones, index builds and
+    /// copies of indexes.
+    pub memory_bytes: u64,
 }
 
 /// The log's figures.

@@ -5,6 +5,7 @@ mod together;
 use crate::catalogue::LiveCollection;
 use crate::engine::Engine;
 use crate::fetch::{Wanted, fetch, source};
+use crate::quotas::QuotaBook;
 use crate::request::{Done, QueryHits, Search, SearchAnswer, SearchReport};
 use crate::scratches::{Candidate, Scratches, Worker};
 use crate::segment::{MemoryView, PlacedChunk, SealedView};
@@ -42,6 +43,7 @@ struct Prepared {
     /// For all queries.
     estimated_nanos: u64,
     scratches: Arc<Scratches>,
+    quotas: Arc<QuotaBook>,
     cancel: Cancel,
 }
 
@@ -108,6 +110,7 @@ impl Engine {
         cancel: Cancel,
     ) -> Result<Prepared> {
         let live = Arc::clone(&self.live(database, collection)?);
+        self.quotas().admit_search(&live.info)?;
         let schema = &live.info.spec.schema;
         let (column, kind) = schema.vector_column(&search.vector_column)?;
         Wanted::new(schema, &search.columns)?;
@@ -126,6 +129,7 @@ impl Engine {
         let estimated_nanos = per_query.saturating_mul(count as u64);
         let (queries, column) = (encoded.bytes, column.id);
         let scratches = Arc::clone(self.scratches());
+        let quotas = Arc::clone(self.quotas());
         Ok(Prepared {
             live,
             view,
@@ -136,6 +140,7 @@ impl Engine {
             plans,
             estimated_nanos,
             scratches,
+            quotas,
             cancel,
         })
     }
@@ -191,15 +196,21 @@ fn plan(segment: &SegmentView, column: ColumnId, search: &Search) -> SearchPlan 
 }
 
 impl Prepared {
-    /// Runs the search; on the pool its parts may be spread over more threads.
+    /// Runs the search and charges its quotas with the time of the threads it had.
     fn run(&self, on_pool: bool) -> Result<SearchAnswer> {
+        let spread = on_pool && self.estimated_nanos >= SPREAD_NANOS_MIN;
+        let threads = if spread { rayon::current_num_threads() } else { 1 };
+        self.quotas.charged(&self.live.info, threads, || self.run_all(spread))
+    }
+
+    /// Runs the search; spread, its parts are taken by all threads of the pool.
+    fn run_all(&self, spread: bool) -> Result<SearchAnswer> {
         let wish = Wish {
             wanted: Wanted::new(&self.live.info.spec.schema, &self.search.columns)?,
             comparer: Comparer::new(self.kind, kernels()),
         };
         let row_bytes = self.kind.row_bytes();
         let count = self.queries.len() / row_bytes;
-        let spread = on_pool && self.estimated_nanos >= SPREAD_NANOS_MIN;
         let together = self.queries_together(count, spread);
         let mut report = SearchReport::default();
         let mut results = Vec::with_capacity(count);
@@ -332,7 +343,7 @@ impl Prepared {
                     scratch.give_back(nearest.neighbors);
                     return Ok(nearest.work.distances);
                 }
-                Err(error) => go_on_without(error, sealed, built.index())?,
+                Err(error) => go_on_without(error, sealed, &built.index())?,
             }
         }
         let mut work = Work::default();

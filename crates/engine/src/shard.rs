@@ -144,7 +144,8 @@ impl Shard {
             failure.map_or(String::new(), |failure| format!(": the last flush failed, {failure}"));
         Err(Error::exhausted(format!(
             "{frozen} full segments wait for their files, the limit is {FROZEN_SEGMENTS_MAX}{reason}; retry in a second"
-        )))
+        ))
+        .retry_after(Duration::from_secs(1)))
     }
 
     /// How long a write should wait: nothing while few segments wait for their
@@ -209,6 +210,26 @@ impl Shard {
     pub(crate) fn map_bytes(&self) -> (usize, usize) {
         let state = self.state.read();
         (state.id_map_bytes(), state.history_bytes())
+    }
+
+    /// Bytes of rows in the segment that takes rows.
+    pub(crate) fn growing_bytes(&self) -> u64 {
+        match self.view.load().segments.last() {
+            Some(SegmentView::Memory(growing)) => growing.bytes() as u64,
+            Some(SegmentView::Sealed(_)) | None => 0,
+        }
+    }
+
+    /// Gives the copy of one index back, if there is any.
+    pub(crate) fn give_back_copy(&self) -> bool {
+        let view = self.view.load();
+        let sealed = view.segments.iter().filter_map(|segment| match segment {
+            SegmentView::Sealed(sealed) => Some(sealed),
+            SegmentView::Memory(_) => None,
+        });
+        let mut indexes = sealed.flat_map(|sealed| &sealed.indexes);
+        let copied = indexes.find(|index| index.copied_bytes() > 0);
+        copied.inspect(|index| index.give_back_copy()).is_some()
     }
 
     /// Bytes of commands that only the log holds.

@@ -1,7 +1,7 @@
 //! The thread that looks after what is due: segments to freeze, flushes and
 //! builds to queue again, a log that grows too long, free disk space.
 
-use crate::catalogue::Catalogue;
+use crate::memory::Account;
 use crate::options::EngineOptions;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ impl Ticker {
     ///
     /// # Errors
     /// `Exhausted` if the operating system gives no thread.
-    pub(crate) fn start(catalogue: Arc<Catalogue>, options: &EngineOptions) -> Result<Self> {
+    pub(crate) fn start(account: Arc<Account>, options: &EngineOptions) -> Result<Self> {
         let shared = Arc::new(Shared {
             available_bytes: AtomicU64::new(u64::MAX),
             is_stopping: Mutex::new(false),
@@ -40,7 +40,7 @@ impl Ticker {
         shared.look_at_disk(options);
         let (of_thread, options) = (Arc::clone(&shared), options.clone());
         let builder = std::thread::Builder::new().name("ticker".into());
-        let thread = builder.spawn(move || of_thread.run(&catalogue, &options));
+        let thread = builder.spawn(move || of_thread.run(&account, &options));
         let thread = thread.map_err(|error| {
             Error::exhausted("no thread could be started for the ticker").caused_by(error)
         })?;
@@ -65,7 +65,8 @@ impl Ticker {
 }
 
 impl Shared {
-    fn run(&self, catalogue: &Catalogue, options: &EngineOptions) {
+    fn run(&self, account: &Account, options: &EngineOptions) {
+        let catalogue = &account.catalogue;
         let mut is_stopping = self.is_stopping.lock();
         loop {
             self.changed.wait_for(&mut is_stopping, PERIOD);
@@ -81,6 +82,7 @@ impl Shared {
                     shard.request_builds();
                     shard.request_copies();
                 }
+                account.round();
                 self.look_at_disk(options);
             });
         }

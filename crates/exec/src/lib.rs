@@ -28,11 +28,13 @@
 //! ```
 
 mod admission;
+mod memory;
 mod pools;
 mod topology;
 mod workers;
 
 pub use admission::{Admission, Full, Permit};
+pub use memory::memory_limit;
 pub use pools::{PoolError, PoolOptions, Pools};
 pub use topology::{NumaNode, Topology, TopologyError};
 pub use workers::{SubmitError, Workers};

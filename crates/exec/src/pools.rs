@@ -102,6 +102,11 @@ impl Pools {
         &self.search[node]
     }
 
+    /// Threads of all search pools.
+    pub fn search_threads(&self) -> usize {
+        self.search.iter().map(ThreadPool::current_num_threads).sum()
+    }
+
     /// The pool that builds indexes, at low priority.
     pub fn build(&self) -> &ThreadPool {
         &self.build

@@ -74,7 +74,8 @@ impl CacheKey {
     }
 }
 
-/// A cache of answers with a bound on its memory.
+/// A cache of answers with a bound on its memory; clones are handles of the same.
+#[derive(Clone)]
 pub(crate) struct ResultCache(Cache<CacheKey, v1::SearchResponse>);
 
 impl ResultCache {
@@ -95,6 +96,11 @@ impl ResultCache {
     /// Keeps an answer.
     pub(crate) fn put(&self, key: CacheKey, answer: &v1::SearchResponse) {
         self.0.insert(key, answer.clone());
+    }
+
+    /// Forgets all answers.
+    pub(crate) fn clear(&self) {
+        self.0.invalidate_all();
     }
 
     /// Bytes of the answers kept, about.

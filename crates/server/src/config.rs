@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
-use vicinal_types::{IndexSpec, SegmentLimits, limits};
+use vicinal_engine::MemoryOptions;
+use vicinal_types::{IndexSpec, Quotas, SegmentLimits, limits};
 
 /// Every setting of a server; a section that is left out has its defaults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,10 @@ pub struct Config {
     pub index: IndexSpec,
     /// Sealing segments and building indexes.
     pub flush: FlushConfig,
+    /// How much memory may be used.
+    pub memory: MemoryConfig,
+    /// What databases and collections may use.
+    pub quotas: Quotas,
     /// What one client, and all together, may ask for.
     pub limits: LimitsConfig,
     /// The result cache.
@@ -118,6 +123,18 @@ pub struct FlushConfig {
     pub workers: usize,
     /// Threads that build indexes; 0: one per core.
     pub build_threads: usize,
+}
+
+/// How much memory may be used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MemoryConfig {
+    /// Bytes; 0: the machine's memory or its control group's limit.
+    pub limit_bytes: u64,
+    /// Percent of it from which caches and builds give way and writes slow down.
+    pub slow_percent: u64,
+    /// Percent of it from which writes are refused.
+    pub refuse_percent: u64,
 }
 
 /// What one client, and all together, may ask for.
@@ -229,6 +246,13 @@ impl Default for SearchConfig {
 impl Default for FlushConfig {
     fn default() -> Self {
         Self { workers: 0, build_threads: 0 }
+    }
+}
+
+impl Default for MemoryConfig {
+    fn default() -> Self {
+        let MemoryOptions { limit_bytes, slow_percent, refuse_percent } = MemoryOptions::default();
+        Self { limit_bytes, slow_percent, refuse_percent }
     }
 }
 

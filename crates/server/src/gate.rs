@@ -87,6 +87,12 @@ impl Gate {
         }
     }
 
+    /// Bytes of request messages in memory, as they change.
+    pub(crate) fn request_bytes(&self) -> impl Fn() -> u64 + Send + Sync + 'static {
+        let budget = Arc::clone(&self.budget);
+        move || budget.used()
+    }
+
     /// Whether no request is in flight; watching health is none.
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight.available_permits() == self.limits.requests

@@ -7,7 +7,7 @@ use crate::gate::{Gate, GateLimits};
 use crate::grpc::{Api, Dispatch, Node, SERVICES};
 use crate::http::{self, Observer, Phase};
 use crate::metrics::{self, Requests};
-use crate::{logs, process};
+use crate::{allocator, logs, process};
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 use tonic_reflection::server as reflection;
-use vicinal_engine::{Engine, EngineOptions};
+use vicinal_engine::{Engine, EngineOptions, MemoryOptions};
 use vicinal_storage::FileDisk;
 use vicinal_types::{Clock, Error, SystemClock};
 
@@ -129,6 +129,7 @@ impl Server {
             .with_health(health_server)
             .with_reflection(reflection_v1, reflection_v1alpha);
         let gate = gate(&config, dispatch, Arc::clone(&clock));
+        count_memory(&engine, &gate, node.cache.as_ref());
         let (stop, stopped) = watch::channel(false);
         let edge = tokio::spawn(Edge::new(gate, &config).serve(grpc, stopped));
         phase.send_replace(Phase::Serving(node));
@@ -298,6 +299,12 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Engine, StartErr
     options.scratch.buffers = config.search.scratch_buffers;
     options.log_cache_bytes = config.storage.log_cache_bytes;
     options.disk_reserve_bytes = config.storage.disk_reserve_bytes;
+    options.memory = MemoryOptions {
+        limit_bytes: config.memory.limit_bytes,
+        slow_percent: config.memory.slow_percent,
+        refuse_percent: config.memory.refuse_percent,
+    };
+    options.quotas = config.quotas.clone();
     // Ids of a new directory and election timeouts differ from server to server.
     options.seed = RandomState::new().hash_one(std::process::id());
     let opened = tokio::task::spawn_blocking(move || Engine::open(options)).await;
@@ -329,6 +336,16 @@ fn gate(config: &Config, dispatch: Dispatch, clock: Arc<dyn Clock>) -> Gate {
     };
     let requests = Requests::new(config.metrics.max_collections);
     Gate::new(dispatch, clock, requests, limits)
+}
+
+/// Counts what the server itself holds as memory of its engine.
+fn count_memory(engine: &Engine, gate: &Gate, cache: Option<&ResultCache>) {
+    engine.count_memory("allocator: free and overhead", allocator::held_bytes);
+    engine.count_memory("request messages", gate.request_bytes());
+    if let Some(cache) = cache {
+        let cache = cache.clone();
+        engine.count_memory("result cache", move || cache.bytes());
+    }
 }
 
 /// What reflection tells of: our services and health.

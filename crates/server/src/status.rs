@@ -1,6 +1,7 @@
 //! The only place where an error becomes a gRPC code.
 
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
 use vicinal_types::{Error, ErrorKind};
 
 /// Bytes of a message; percent-encoding may triple them, and clients take 8 KiB
@@ -15,7 +16,13 @@ pub(crate) fn status(error: &Error) -> Status {
     if is_ours(code) {
         tracing::warn!(%code, error = %error, "request failed");
     }
-    Status::new(code, shortened(error.message()))
+    let message = shortened(error.message());
+    match error.retry_hint() {
+        Some(wait) => {
+            Status::with_error_details(code, message, ErrorDetails::with_retry_info(Some(wait)))
+        }
+        None => Status::new(code, message),
+    }
 }
 
 /// The message, cut off where a hostile name would make the headers too large.
@@ -92,6 +99,16 @@ mod tests {
         check(Error::cancelled("h"), Code::Cancelled);
         check(Error::corrupt("i"), Code::DataLoss);
         check(Error::internal("j"), Code::Internal);
+    }
+
+    #[test]
+    fn a_hint_when_to_come_again_travels_as_retry_info() {
+        let wait = std::time::Duration::from_millis(1_500);
+        let shown = status(&Error::exhausted("full").retry_after(wait));
+        assert_eq!((shown.code(), shown.message()), (Code::ResourceExhausted, "full"));
+        let info = shown.get_details_retry_info().expect("a hint");
+        assert_eq!(info.retry_delay, Some(wait));
+        assert!(status(&Error::exhausted("full")).get_details_retry_info().is_none());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The one error of the upper crates: a kind to act on, a sentence to read.
 
 use std::fmt;
+use std::time::Duration;
 
 /// What the caller should do next. Failures that call for the same reaction
 /// share a kind; the message tells them apart.
@@ -33,6 +34,7 @@ pub enum ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    retry_after: Option<Duration>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -54,7 +56,7 @@ impl Error {
     /// Makes an error; the message is one lower-case sentence naming the thing,
     /// the value, the limit and the way out.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), retry_after: None, source: None }
     }
 
     constructors! {
@@ -75,6 +77,18 @@ impl Error {
     pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Box::new(source));
         self
+    }
+
+    /// Says when the same request may succeed.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// When the same request may succeed, if that is known.
+    pub fn retry_hint(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// What the caller should do next.

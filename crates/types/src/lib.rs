@@ -37,6 +37,7 @@ mod index;
 mod json;
 pub mod limits;
 mod query;
+mod quota;
 mod rows;
 mod scalar;
 mod schema;
@@ -58,6 +59,7 @@ pub use index::{
 pub use index::{FlatCodes, IvfCodes, IvfParams};
 pub use json::{JsonError, check_json};
 pub use query::{Consistency, Effort, Hit, Nearer};
+pub use quota::{Quota, Quotas};
 pub use rows::{Ids, RowBatch, VectorInput};
 pub use scalar::{ArrayItem, ScalarType, ScalarValue, ValueError};
 pub use schema::{Column, ColumnType, IdType, Schema};

@@ -99,7 +99,7 @@ impl Prepared {
             });
             match found {
                 Ok(found) => return Ok(found),
-                Err(error) => go_on_without(error, sealed, built.index())?,
+                Err(error) => go_on_without(error, sealed, &built.index())?,
             }
         }
         self.scan_parts(queries, std::iter::once((vectors, 0)), live, k)

@@ -4,12 +4,13 @@
 use super::{Rows, format};
 use crate::columns::{IdRef, id_is};
 use crate::hot::{HotIndex, HotMemory};
+use arc_swap::{ArcSwapOption, Guard};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_buffer::ScalarBuffer;
-use std::ops::RangeInclusive;
+use std::ops::{Deref, RangeInclusive};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use vicinal_index::Index;
 use vicinal_storage::{Disk, SectionFile};
 use vicinal_types::{Bitmap, Clock, ColumnId, Error, Result, Schema, SegmentId};
@@ -38,8 +39,8 @@ pub(crate) struct BuiltIndex {
     pub(crate) column: ColumnId,
     /// As it lies in its file.
     mapped: Index,
-    /// A copy in faster memory, once there is one.
-    hot: OnceLock<HotIndex>,
+    /// A copy in faster memory, while there is one.
+    hot: ArcSwapOption<HotIndex>,
     /// Recall@10 by effort, measured when it was built.
     pub(crate) calibration: Vec<(u32, f32)>,
     pub(crate) file_bytes: u64,
@@ -52,23 +53,23 @@ impl BuiltIndex {
         calibration: Vec<(u32, f32)>,
         file_bytes: u64,
     ) -> Self {
-        Self { column, mapped: index, hot: OnceLock::new(), calibration, file_bytes }
+        Self { column, mapped: index, hot: ArcSwapOption::empty(), calibration, file_bytes }
     }
 
     /// The index, where it is searched fastest.
-    pub(crate) fn index(&self) -> &Index {
-        self.hot.get().map_or(&self.mapped, HotIndex::index)
+    pub(crate) fn index(&self) -> IndexRef<'_> {
+        IndexRef { mapped: &self.mapped, hot: self.hot.load() }
     }
 
     /// Whether it should be copied to faster memory.
     pub(crate) fn wants_copy(&self, memory: &HotMemory) -> bool {
-        self.hot.get().is_none() && memory.takes(&self.mapped)
+        self.hot.load().is_none() && memory.takes(&self.mapped)
     }
 
     /// What was done to search it faster, once it is done.
     pub(crate) fn hot_report(&self, sealed: &Sealed) -> Option<String> {
-        let index = self.hot.get()?.index();
-        let ahead = index.ahead(&sealed.rows.vectors(self.column)?.vectors)?;
+        let hot = self.hot.load();
+        let ahead = hot.as_ref()?.index().ahead(&sealed.rows.vectors(self.column)?.vectors)?;
         Some(format!("copied to memory; asks for {ahead} ahead"))
     }
 
@@ -78,9 +79,32 @@ impl BuiltIndex {
         let part = sealed.rows.vectors(self.column);
         if let Some((part, mut copy)) = part.zip(memory.copy(&self.mapped)) {
             copy.measure_ahead(&part.vectors, clock);
-            // Whoever came first has made the same copy.
-            drop(self.hot.set(copy));
+            self.hot.store(Some(Arc::new(copy)));
         }
+    }
+
+    /// Bytes of the copy in faster memory, if there is one.
+    pub(crate) fn copied_bytes(&self) -> u64 {
+        self.hot.load().as_ref().map_or(0, |hot| hot.bytes())
+    }
+
+    /// Drops the copy in faster memory; searches that are in it finish first.
+    pub(crate) fn give_back_copy(&self) {
+        self.hot.store(None);
+    }
+}
+
+/// An index while it is searched: the copy or, without one, the file.
+pub(crate) struct IndexRef<'a> {
+    mapped: &'a Index,
+    hot: Guard<Option<Arc<HotIndex>>>,
+}
+
+impl Deref for IndexRef<'_> {
+    type Target = Index;
+
+    fn deref(&self) -> &Index {
+        self.hot.as_ref().map_or(self.mapped, |hot| hot.index())
     }
 }
 
@@ -174,6 +198,11 @@ impl SealedView {
         let was_live = Arc::make_mut(live).remove(row);
         assert!(was_live, "row {row} of segment {} is deleted twice", self.sealed.id);
         self.deleted_count += 1;
+    }
+
+    /// Bytes of copies of its indexes in faster memory.
+    pub(crate) fn copied_bytes(&self) -> u64 {
+        self.indexes.iter().map(|index| index.copied_bytes()).sum()
     }
 
     /// The index over a vector column, if it is built.

@@ -217,6 +217,11 @@ impl Shard {
         let Some(part) = view.sealed.rows.vectors(column) else {
             return Ok(());
         };
+        if let Some(maintenance) = self.maintenance.upgrade() {
+            let what = format!("building {} of segment {}", build.name(), view.sealed.id);
+            maintenance.budget().check_job(&what, build.bytes)?;
+            maintenance.budget().add(build.bytes);
+        }
         let seed = self.group.0 << 32 | view.sealed.id.0;
         let params = build.choice.params.with_seed(seed);
         let index = Index::build(&params, &part.vectors, pool, &build.progress, &self.cancel)?;

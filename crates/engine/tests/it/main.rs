@@ -1,6 +1,7 @@
 //! The engine from outside: on a real directory and on a disk that crashes.
 
 mod allocations;
+mod budgets;
 mod collections;
 mod columns;
 mod crash;

@@ -26,6 +26,8 @@ impl Config {
         self.check_threads()?;
         self.check_sizes()?;
         self.check_times()?;
+        self.check_memory()?;
+        self.check_quotas()?;
         self.check_collection_defaults()?;
         if let Err(error) = EnvFilter::try_new(&self.log.level) {
             let level = &self.log.level;
@@ -106,6 +108,37 @@ impl Config {
         within("server.shutdown_grace_ms", server.shutdown_grace_ms, &(0..=MS_MAX))?;
         within("limits.receive_timeout_ms", self.limits.receive_timeout_ms, &(1..=MS_MAX))?;
         within("limits.default_timeout_ms", self.limits.default_timeout_ms, &(0..=MS_MAX))
+    }
+
+    fn check_memory(&self) -> Result<(), ConfigError> {
+        let memory = &self.memory;
+        within("memory.refuse_percent", memory.refuse_percent, &(10..=100))?;
+        within("memory.slow_percent", memory.slow_percent, &(5..=memory.refuse_percent))?;
+        if memory.limit_bytes == 0 {
+            return Ok(());
+        }
+        // Below: what an empty server needs for its log, caches and threads.
+        within("memory.limit_bytes", memory.limit_bytes, &(64 << 20..=u64::MAX))
+    }
+
+    fn check_quotas(&self) -> Result<(), ConfigError> {
+        let quotas = self.quotas.databases.iter().chain(&self.quotas.collections);
+        for (name, quota) in quotas {
+            for (rate, value) in quota.rates() {
+                let max = if rate == "cpu_share" { 1.0 } else { f64::MAX };
+                if value.is_some_and(|value| !(value > 0.0 && value <= max)) {
+                    let value = value.unwrap_or_default();
+                    return Err(ConfigError::Value {
+                        key: "quotas",
+                        reason: format!(
+                            "gives `{name}` {rate} {value}, which must be above 0{}",
+                            if rate == "cpu_share" { " and at most 1" } else { "" }
+                        ),
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A collection that names nothing must be one that can be created.

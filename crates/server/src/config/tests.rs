@@ -4,6 +4,7 @@ use super::Config;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use vicinal_types::Quota;
 
 fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/vicinal.yaml")
@@ -120,6 +121,29 @@ fn check_refused(name: &str, value: &str, key: &str, reason: &str) {
 }
 
 #[test]
+fn quotas_are_read_and_their_rates_checked() {
+    let mut config = Config::default();
+    let mut check = |quota: Quota, expected: &str| {
+        config.quotas.databases.insert("tenant".to_owned(), quota);
+        let error = config.check().expect_err("a wrong quota").to_string();
+        assert!(error.contains("`tenant`") && error.contains(expected), "{error}");
+    };
+    let none = Quota::default();
+    check(
+        Quota { cpu_share: Some(1.5), ..none },
+        "cpu_share 1.5, which must be above 0 and at most 1",
+    );
+    check(Quota { requests_per_s: Some(0.0), ..none }, "requests_per_s 0");
+    check(Quota { bytes_per_s: Some(f64::NAN), ..none }, "bytes_per_s NaN");
+    let yaml = "quotas:\n  collections:\n    tenant/words: { rows: 5, cpu_share: 0.5 }\n";
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::io::Write::write_all(&mut file.as_file(), yaml.as_bytes()).expect("written");
+    let config = Config::load(Some(file.path()), variables(&[])).expect("a right file");
+    let quota = config.quotas.collections["tenant/words"];
+    assert_eq!(quota, Quota { rows: Some(5), cpu_share: Some(0.5), ..none });
+}
+
+#[test]
 fn addresses_are_checked() {
     let insecure = "server.insecure: true";
     check_refused("SERVER__ADDRESS", "0.0.0.0:7878", "server.address", insecure);
@@ -144,6 +168,9 @@ fn values_out_of_range_are_refused_with_the_limit() {
     check("LIMITS__HEADER_BYTES", "1", "limits.header_bytes", "1024");
     check("LIMITS__RECEIVE_TIMEOUT_MS", "0", "limits.receive_timeout_ms", "between 1");
     check("SERVER__HANDSHAKE_TIMEOUT_MS", "0", "server.handshake_timeout_ms", "between 1");
+    check("MEMORY__LIMIT_BYTES", "1000", "memory.limit_bytes", "67108864");
+    check("MEMORY__SLOW_PERCENT", "95", "memory.slow_percent", "between 5 and 90");
+    check("MEMORY__REFUSE_PERCENT", "101", "memory.refuse_percent", "between 10 and 100");
     check("SERVER__SHUTDOWN_GRACE_MS", "99999999", "server.shutdown_grace_ms", "86400000");
 }
 

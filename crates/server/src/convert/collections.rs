@@ -179,6 +179,7 @@ pub(crate) fn stats_out(
         sealed_segments: stats.sealed_segments,
         indexed_segments: stats.indexed_segments,
         file_bytes: stats.file_bytes,
+        memory_bytes: stats.memory_bytes,
     };
     let log = v1::LogStats {
         files: log.files,

@@ -25,6 +25,11 @@ impl Budget {
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self { bytes: AtomicUsize::new(0), bytes_max }
     }
+
+    /// Bytes of request messages in memory.
+    pub(crate) fn used(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed) as u64
+    }
 }
 
 /// What one request took from the budget; dropping it gives it back.
@@ -37,6 +42,11 @@ impl Charge {
     /// Nothing taken yet.
     pub(crate) fn new(budget: Arc<Budget>) -> Self {
         Self { budget, bytes: AtomicUsize::new(0) }
+    }
+
+    /// Bytes of the request's messages so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed) as u64
     }
 
     fn take(&self, bytes: usize) -> Result<(), Status> {

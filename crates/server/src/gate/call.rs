@@ -16,7 +16,7 @@ pub(crate) struct Context {
     timeout: Option<Duration>,
     collection: OnceLock<Arc<Collection>>,
     _permit: Option<OwnedSemaphorePermit>,
-    _charge: Arc<Charge>,
+    charge: Arc<Charge>,
 }
 
 impl Context {
@@ -27,7 +27,7 @@ impl Context {
         permit: Option<OwnedSemaphorePermit>,
         charge: Arc<Charge>,
     ) -> Self {
-        Self { start, timeout, collection: OnceLock::new(), _permit: permit, _charge: charge }
+        Self { start, timeout, collection: OnceLock::new(), _permit: permit, charge }
     }
 
     /// The collection it turned out to be about; names that do not exist never
@@ -53,7 +53,11 @@ impl Call {
         Ok((Self { context }, request.into_inner()))
     }
 
-    /// The collection of that name or alias; from here on logs and metrics name it.
+    /// The collection of that name or alias; from here on logs and metrics name it,
+    /// and its quotas are charged with the request.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Exhausted` naming the quota.
     pub(crate) fn collection(
         &self,
         engine: &Engine,
@@ -61,6 +65,9 @@ impl Call {
         name: &str,
     ) -> Result<Arc<Collection>> {
         let found = engine.collection(database, name)?;
+        if self.context.collection.get().is_none() {
+            engine.admit(&found, self.context.charge.bytes())?;
+        }
         let collection = self.context.collection.get_or_init(|| Arc::clone(&found));
         tracing::Span::current().record("collection", collection.spec.name.as_str());
         Ok(found)

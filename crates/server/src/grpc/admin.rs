@@ -1,7 +1,6 @@
 //! Looking at the node from outside.
 
 use super::{Api, Node};
-use crate::allocator;
 use crate::gate::Call;
 use crate::process;
 use crate::{convert, status};
@@ -11,25 +10,12 @@ use vicinal_api::v1::admin_server::Admin;
 use vicinal_types::Result;
 
 impl Node {
-    /// Accounted memory by component, the server's own included.
-    pub(crate) fn memory_components(
-        &self,
-        engine: &[(&'static str, u64)],
-    ) -> Vec<(&'static str, u64)> {
-        let mut components = engine.to_vec();
-        components.push(("allocator: free and overhead", allocator::held_bytes()));
-        if let Some(cache) = &self.cache {
-            components.push(("result cache", cache.bytes()));
-        }
-        components
-    }
-
     fn stats(&self) -> Result<v1::StatsResponse> {
         let stats = self.engine.stats();
         let memory = process::memory()?;
         let component =
             |(name, bytes): (&str, u64)| v1::MemoryComponent { name: name.to_owned(), bytes };
-        let components = self.memory_components(&stats.memory).into_iter().map(component).collect();
+        let components = stats.memory.into_iter().map(component).collect();
         let (collections, log) = convert::stats_out(stats.collections, stats.log);
         Ok(v1::StatsResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -40,6 +26,8 @@ impl Node {
                 components,
                 process_anonymous_bytes: memory.anonymous_bytes,
                 process_mapped_bytes: memory.mapped_bytes,
+                limit_bytes: stats.memory_limit,
+                used_bytes: stats.memory_used,
             }),
             log: Some(log),
             cpu_us: u64::try_from(process::cpu_time().as_micros()).unwrap_or(u64::MAX),

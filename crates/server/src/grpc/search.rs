@@ -9,7 +9,7 @@ use std::mem::take;
 use std::time::{Duration, Instant};
 use tonic::{Request, Response, Status};
 use vicinal_api::v1;
-use vicinal_engine::SearchAnswer;
+use vicinal_engine::{Pressure, SearchAnswer};
 use vicinal_types::Result;
 
 impl Api {
@@ -46,7 +46,11 @@ impl Api {
         let answer = convert::answer_out(&collection, answer, self.since(start))?;
         let answer = self.0.fits(answer)?;
         if let Some((cache, key)) = cached {
-            cache.put(key, &answer);
+            if self.0.engine.memory_pressure() == Pressure::Calm {
+                cache.put(key, &answer);
+            } else {
+                cache.clear();
+            }
         }
         Ok(answer)
     }

@@ -23,8 +23,14 @@ pub(crate) fn gauges(node: &Node) -> Result<String> {
     search_buffers(&mut text, &stats);
     process(&mut text, process::memory()?);
     text.family("vicinal_memory_bytes", "Accounted memory by component.");
-    for (name, bytes) in node.memory_components(&stats.memory) {
+    for (name, bytes) in &stats.memory {
         text.sample(format_args!("component=\"{}\"", escape(name)), bytes);
+    }
+    text.one("vicinal_memory_limit_bytes", "Memory that there may be.", stats.memory_limit);
+    text.one("vicinal_memory_used_bytes", "Accounted memory, all components.", stats.memory_used);
+    text.family("vicinal_collection_memory_bytes", "Memory of each collection.");
+    for of in &stats.collections {
+        text.sample(labels(of), of.memory_bytes);
     }
     let uptime = node.clock.now().saturating_duration_since(node.started);
     text.one("vicinal_uptime_seconds", "Seconds since the server started.", uptime.as_secs());

@@ -10,8 +10,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
+use tonic_types::StatusExt as _;
 use vicinal_api::v1;
 use vicinal_api::v1::admin_client::AdminClient;
+use vicinal_types::Quota;
 
 /// A call whose messages are sent when we like.
 pub(crate) struct OpenCall<M, A> {
@@ -120,4 +122,31 @@ async fn bytes_of_all_requests_together_are_bounded_and_given_back() {
     drop(held.answer.await.expect("no panic").expect_err("no such collection"));
     let answer = server.search().search(large).await;
     assert_eq!(answer.expect_err("no such collection").code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn requests_beyond_a_quota_are_refused_with_its_name_and_when_to_come_again() {
+    let server = TestServer::start_with(|config| {
+        let quota = Quota { requests_per_s: Some(3.0), ..Quota::default() };
+        config.quotas.collections.insert("docs".to_owned(), quota);
+    })
+    .await;
+    server.create("docs").await;
+    server.create("free").await;
+    let mut status = None;
+    for _ in 0..50 {
+        status = server.search().search(nearest(0.0, 1)).await.err();
+        if status.is_some() {
+            break;
+        }
+    }
+    let status = status.expect("fifty requests take less than seventeen seconds");
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert!(status.message().contains("`docs` has used up its quota requests_per_s 3"), "{status}");
+    let wait = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    assert!(wait.is_some_and(|wait| wait < Duration::from_secs(1)), "{wait:?}");
+    for _ in 0..20 {
+        let other = v1::SearchRequest { collection: "free".to_owned(), ..nearest(0.0, 1) };
+        server.search().search(other).await.expect("it has no quota");
+    }
 }

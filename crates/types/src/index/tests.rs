@@ -24,7 +24,10 @@ fn parameters_that_contradict_each_other_are_named() {
         (IndexSpec { ef_construction: 3, ..spec }, "ef_construction 3 is not between 4 and 4096"),
         (IndexSpec { lists: 65_537, ..spec }, "lists 65537 is not between 0 and 65536"),
         (IndexSpec { pq_bits: 5, ..spec }, "pq_bits 5 is neither 4 nor 8"),
-        (IndexSpec { pq_bits: 9, kind: IndexKind::IvfRabitq, ..spec }, "pq_bits 9 is not between 0 and 8"),
+        (
+            IndexSpec { pq_bits: 9, kind: IndexKind::IvfRabitq, ..spec },
+            "pq_bits 9 is not between 0 and 8",
+        ),
         (IndexSpec { pq_subvectors: 9, ..spec }, "pq_subvectors 9 is not between 0 and 8"),
         (IndexSpec { engine: IndexEngine::HnswRs, ..of(IndexKind::Hnsw) }, ""),
         (

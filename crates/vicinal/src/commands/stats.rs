@@ -44,7 +44,7 @@ fn print_json(stats: &StatsResponse) -> Result<(), Failure> {
             "database": of.database, "collection": of.collection, "rows": of.rows,
             "growing_segments": of.growing_segments, "frozen_segments": of.frozen_segments,
             "sealed_segments": of.sealed_segments, "indexed_segments": of.indexed_segments,
-            "file_bytes": of.file_bytes,
+            "file_bytes": of.file_bytes, "memory_bytes": of.memory_bytes,
         })
     });
     output::json(&json!({
@@ -55,6 +55,7 @@ fn print_json(stats: &StatsResponse) -> Result<(), Failure> {
         "memory": {
             "components": components,
             "accounted_bytes": accounted(&memory),
+            "limit_bytes": memory.limit_bytes,
             "process_anonymous_bytes": memory.process_anonymous_bytes,
             "process_mapped_bytes": memory.process_mapped_bytes,
         },
@@ -92,6 +93,7 @@ fn print_memory(memory: &MemoryStats) -> Result<(), Failure> {
         row(&component.name, component.bytes);
     }
     row("= accounted", accounted(memory));
+    row("of at most", memory.limit_bytes);
     row("anonymous, says the system", memory.process_anonymous_bytes);
     row("mapped files, apart", memory.process_mapped_bytes);
     grid.print()
@@ -119,6 +121,7 @@ fn print_collections(collections: &[CollectionStats]) -> Result<(), Failure> {
         ("sealed", Align::Right),
         ("indexed", Align::Right),
         ("files", Align::Right),
+        ("memory", Align::Right),
     ]);
     for of in collections {
         grid.row([
@@ -129,6 +132,7 @@ fn print_collections(collections: &[CollectionStats]) -> Result<(), Failure> {
             of.sealed_segments.to_string(),
             of.indexed_segments.to_string(),
             output::bytes(of.file_bytes),
+            output::bytes(of.memory_bytes),
         ]);
     }
     grid.print()
