@@ -69,14 +69,7 @@ impl Engine {
         startup_probe(&*disk, &directory)?;
         let identity = Identity::load_or_create(&*disk, &directory, fresh_identity(&options))?;
         let topology = Topology::detect();
-        let pool_options = PoolOptions {
-            search_threads: options.search_threads,
-            build_threads: options.build_threads,
-            pin: options.pin_threads,
-        };
-        let pools = Arc::new(Pools::new(&topology, &pool_options).map_err(|error| {
-            Error::exhausted("the worker threads could not be started").caused_by(error)
-        })?);
+        let pools = Arc::new(start_pools(&topology, &options)?);
         let scratches = Scratches::new(options.scratch, &pools);
         let flush_workers = options.flush_workers(topology.core_count());
         let budget = Arc::new(MemoryBudget::new(&options.memory));
@@ -101,8 +94,7 @@ impl Engine {
             maintenance: Arc::clone(&maintenance),
         });
         let ticker = Ticker::start(Arc::clone(&account), &options)?;
-        let threads = pools.search_threads();
-        let quotas = Arc::new(QuotaBook::new(&options.quotas, threads, clock));
+        let quotas = QuotaBook::new(&options.quotas, pools.search_threads(), clock);
         let inner = Inner {
             admission: Admission::new(options.searches_waiting_max),
             options,
@@ -113,7 +105,7 @@ impl Engine {
             scratches,
             ticker,
             account,
-            quotas,
+            quotas: Arc::new(quotas),
             last_command_micros: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
             _lock: lock,
@@ -417,6 +409,17 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+fn start_pools(topology: &Topology, options: &EngineOptions) -> Result<Pools> {
+    let options = PoolOptions {
+        search_threads: options.search_threads,
+        build_threads: options.build_threads,
+        pin: options.pin_threads,
+    };
+    Pools::new(topology, &options).map_err(|error| {
+        Error::exhausted("the worker threads could not be started").caused_by(error)
+    })
 }
 
 fn start_node(options: &EngineOptions, node: NodeId) -> Result<Node<Machine>> {
