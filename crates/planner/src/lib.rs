@@ -1,5 +1,5 @@
-//! Pure functions from statistics to plans: which index a segment gets, and how
-//! a search goes through it.
+//! Pure functions from statistics to plans: which index a segment gets, how a search
+//! goes through it, and which segments are merged.
 //!
 //! It does no IO, holds no state and starts nothing: the engine asks, decides by
 //! the answer, and acts.
@@ -22,7 +22,9 @@
 mod cost;
 mod effort;
 mod index;
+mod merge;
 
 pub use cost::{estimate_build_bytes, estimate_nanos};
 pub use effort::{Calibration, EffortUnit, Indexed, SearchChoice, SearchPlan, choose_effort};
 pub use index::{IndexChoice, choose_index};
+pub use merge::{DELETED_ONE_IN, Merge, MergeReason, SegmentFigures, SegmentTarget, choose_merge};
