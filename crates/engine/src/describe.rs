@@ -2,7 +2,7 @@
 
 use crate::catalogue::LiveCollection;
 use crate::engine::Engine;
-use crate::memory::{holding, sealed_bytes};
+use crate::memory::holding;
 use crate::request::{
     CollectionStats, Description, LogFigures, SegmentDescription, SegmentIndexDescription,
     SegmentState, Stats, Summary,
@@ -111,7 +111,7 @@ fn describe_segment(
                 state: SegmentState::Sealed,
                 rows: u64::from(sealed.sealed.rows.len()),
                 deleted_rows: u64::from(sealed.deleted_count),
-                bytes: sealed_bytes(sealed),
+                bytes: sealed.file_bytes(),
                 indexes: indexes.collect(),
             })
         }
@@ -127,12 +127,14 @@ fn describe_index(
     let built = sealed.index(column.id);
     let building = shard.build_of(sealed.sealed.id, column.id);
     let choice = shard.choose(column.id, kind, sealed.sealed.rows.len());
+    let is_missing = building.is_none() && params_of(built) != choice.params;
+    let wait = is_missing.then(|| shard.build_waits(&sealed.sealed, kind, &choice)).flatten();
     SegmentIndexDescription {
         column: column.name.clone(),
         index: params_of(built).to_string(),
         building: building.map(|build| (build.name(), build.progress())),
         bytes: built.map_or(0, |built| built.file_bytes),
-        reason: match built.and_then(|built| built.hot_report(&sealed.sealed)) {
+        reason: match built.and_then(|built| built.hot_report(&sealed.sealed)).or(wait) {
             Some(report) => format!("{}; {report}", choice.reason),
             None => choice.reason,
         },
@@ -157,10 +159,12 @@ fn collection_stats(live: &LiveCollection) -> CollectionStats {
             SegmentView::Sealed(sealed) => {
                 stats.sealed_segments += 1;
                 stats.indexed_segments += u64::from(shard.missing_indexes(sealed).is_empty());
-                stats.file_bytes += sealed_bytes(sealed);
+                stats.file_bytes += sealed.file_bytes();
             }
         }
     }
+    stats.log_bytes = shard.log_bytes();
+    stats.space = shard.space();
     stats
 }
 

@@ -250,8 +250,32 @@ impl Engine {
             cancel.check()?;
             std::thread::park_timeout(FLUSH_POLL);
         }
-        let is_sealed = |segment: &&SegmentView| matches!(segment, SegmentView::Sealed(_));
-        Ok(shard.view().segments.iter().filter(is_sealed).count() as u64)
+        Ok(shard.view().sealed_count() as u64)
+    }
+
+    /// Merges segments until no merge is worth its work; returns the number of sealed
+    /// segments then.
+    ///
+    /// # Errors
+    /// `Deadline` or `Cancelled` when `cancel` says so, `Unavailable` if a flush or
+    /// merge fails.
+    pub fn compact(&self, database: &str, collection: &str, cancel: &Cancel) -> Result<u64> {
+        loop {
+            self.flush(database, collection, true, cancel)?;
+            let live = self.live(database, collection)?;
+            let shard = live.shard()?;
+            shard.request_merges();
+            if !shard.has_merges() {
+                return Ok(shard.view().sealed_count() as u64);
+            }
+            if shard.is_merge_failing() {
+                return Err(Error::unavailable(
+                    "a merge failed, as the log says, and is tried again",
+                ));
+            }
+            cancel.check()?;
+            std::thread::park_timeout(FLUSH_POLL);
+        }
     }
 
     /// Changes whenever what a search of the collection can see changes.

@@ -67,9 +67,10 @@ mod vectors;
 
 pub use engine::Engine;
 pub use memory::{MemoryOptions, Pressure};
-pub use options::EngineOptions;
+pub use options::{Compaction, EngineOptions};
 pub use request::{
     Applied, ApplyMode, Change, Collection, CollectionStats, Description, Done, LogFigures, Page,
     QueryHits, Search, SearchAnswer, SearchReport, SegmentDescription, SegmentIndexDescription,
     SegmentState, Stats, Summary, Write, WriteOutcome,
 };
+pub use shard::Space;

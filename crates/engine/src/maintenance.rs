@@ -3,6 +3,7 @@
 use crate::hot::HotMemory;
 use crate::machine::Machine;
 use crate::memory::MemoryBudget;
+use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use vicinal_cluster::Node;
 use vicinal_exec::{Pools, Workers};
@@ -12,10 +13,31 @@ use vicinal_types::{Error, GroupId, Result};
 /// Jobs of a kind that may wait: more are asked for again by the next round.
 const QUEUE_MAX: usize = 1_024;
 
+/// The part of all memory that index builds and merges take together.
+const MEMORY_PART: u64 = 4;
+
+/// Memory for index builds and merges that run side by side.
+#[derive(Debug)]
+pub(crate) struct WorkBudget {
+    limit: u64,
+    /// Guards what is taken. Rank: a leaf.
+    taken: Mutex<u64>,
+    memory: Arc<MemoryBudget>,
+}
+
+/// A part of the budget, given back with it.
+#[derive(Debug)]
+pub(crate) struct WorkShare {
+    budget: Arc<WorkBudget>,
+    bytes: u64,
+}
+
 /// The workers of a node, and what they need of the rest of it.
 pub(crate) struct Maintenance {
     flushers: Workers,
     builders: Workers,
+    mergers: Workers,
+    work: Arc<WorkBudget>,
     pools: Arc<Pools>,
     hot_memory: Arc<HotMemory>,
     budget: Arc<MemoryBudget>,
@@ -23,8 +45,8 @@ pub(crate) struct Maintenance {
 }
 
 impl Maintenance {
-    /// Starts `flush_workers` threads for flushes and one that runs index builds
-    /// on the build pool, one after another.
+    /// Starts `flush_workers` threads for flushes, and half as many that run index
+    /// builds on the build pool and as many that merge segments there.
     ///
     /// # Errors
     /// `Exhausted` if the operating system gives no thread.
@@ -37,9 +59,12 @@ impl Maintenance {
         let failed = |error: std::io::Error| {
             Error::exhausted("no thread could be started for maintenance").caused_by(error)
         };
+        let heavy_workers = (flush_workers / 2).max(1);
         Ok(Self {
             flushers: Workers::new("flush", flush_workers, QUEUE_MAX).map_err(failed)?,
-            builders: Workers::new("build", 1, QUEUE_MAX).map_err(failed)?,
+            builders: Workers::new("build", heavy_workers, QUEUE_MAX).map_err(failed)?,
+            mergers: Workers::new("merge", heavy_workers, QUEUE_MAX).map_err(failed)?,
+            work: WorkBudget::new(Arc::clone(&budget)),
             pools,
             hot_memory,
             budget,
@@ -65,6 +90,16 @@ impl Maintenance {
     /// The worker that runs index builds.
     pub(crate) fn builders(&self) -> &Workers {
         &self.builders
+    }
+
+    /// The workers that merge segments.
+    pub(crate) fn mergers(&self) -> &Workers {
+        &self.mergers
+    }
+
+    /// What index builds and merges may take together.
+    pub(crate) fn work(&self) -> &Arc<WorkBudget> {
+        &self.work
     }
 
     /// The pools.
@@ -93,5 +128,31 @@ impl Maintenance {
     pub(crate) fn stop(&self) {
         self.flushers.stop();
         self.builders.stop();
+        self.mergers.stop();
+    }
+}
+
+impl WorkBudget {
+    fn new(memory: Arc<MemoryBudget>) -> Arc<Self> {
+        Arc::new(Self { limit: memory.limit() / MEMORY_PART, taken: Mutex::new(0), memory })
+    }
+
+    /// A share of so many bytes, if there is room. Work that is alone has it whatever
+    /// its part is, as long as writes would not be refused for it.
+    pub(crate) fn take(self: &Arc<Self>, bytes: u64) -> Option<WorkShare> {
+        let mut taken = self.taken.lock();
+        let is_alone = *taken == 0;
+        if !is_alone && *taken + bytes > self.limit || !self.memory.has_room(bytes) {
+            return None;
+        }
+        *taken += bytes;
+        self.memory.add(bytes);
+        Some(WorkShare { budget: Arc::clone(self), bytes })
+    }
+}
+
+impl Drop for WorkShare {
+    fn drop(&mut self) {
+        *self.budget.taken.lock() -= self.bytes;
     }
 }

@@ -10,7 +10,7 @@
 
 mod account;
 
-pub(crate) use account::{Account, holding, sealed_bytes};
+pub(crate) use account::{Account, holding};
 
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -161,13 +161,18 @@ impl MemoryBudget {
         .retry_after(RETRY_AFTER))
     }
 
+    /// Whether a job fits below the mark from which writes are refused.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        self.used().saturating_add(bytes) <= self.refuse
+    }
+
     /// Refuses a job that would not fit below the mark at which writes are refused.
     ///
     /// # Errors
     /// `Exhausted` with the figures.
     pub(crate) fn check_job(&self, what: &str, bytes: u64) -> Result<()> {
         let (used, refuse, limit) = (self.used(), self.refuse, self.limit);
-        if used.saturating_add(bytes) <= refuse {
+        if self.has_room(bytes) {
             return Ok(());
         }
         Err(Error::exhausted(format!(

@@ -23,6 +23,9 @@ pub struct EngineOptions {
     /// Threads that write segment files; 0: by cores, 2 for up to 4 cores, 4 for
     /// up to 8, else 6.
     pub flush_workers: usize,
+    /// Whether sealed segments are merged when it is worth it, or only when
+    /// [`Engine::compact`](crate::Engine::compact) asks.
+    pub compaction: Compaction,
     /// Whether search threads stay on their cores.
     pub pin_threads: bool,
     /// Searches that may wait for or run on the search pool.
@@ -49,6 +52,15 @@ pub struct EngineOptions {
     pub seed: u64,
 }
 
+/// When sealed segments are merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compaction {
+    /// In the background, as soon as it is worth its work.
+    Automatic,
+    /// When asked for.
+    OnRequest,
+}
+
 impl EngineOptions {
     /// The defaults for a data directory.
     pub fn new(disk: Arc<dyn Disk>, directory: PathBuf, clock: Arc<dyn Clock>) -> Self {
@@ -59,6 +71,7 @@ impl EngineOptions {
             search_threads: 0,
             build_threads: 0,
             flush_workers: 0,
+            compaction: Compaction::Automatic,
             pin_threads: true,
             searches_waiting_max: 1_024,
             hot_index_bytes: 4 * 1024 * 1024 * 1024,

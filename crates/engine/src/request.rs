@@ -1,5 +1,6 @@
 //! What the engine is asked and what it answers.
 
+use crate::shard::Space;
 use vicinal_index::ScratchStats;
 use vicinal_types::{
     CollectionId, CollectionSpec, Effort, Ids, Nearer, Result, RowBatch, SegmentId, ShardId,
@@ -251,6 +252,10 @@ pub struct CollectionStats {
     /// Bytes of memory: growing segments, maps of ids, tombstones, index builds and
     /// copies of indexes.
     pub memory_bytes: u64,
+    /// Bytes of writes that only the log holds: the flushes' backlog.
+    pub log_bytes: u64,
+    /// What of the files is of use, and what comes back.
+    pub space: Space,
 }
 
 /// The log's figures.

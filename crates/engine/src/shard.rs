@@ -6,15 +6,18 @@
 
 mod apply;
 mod build;
+mod compact;
 mod flush;
 mod locate;
 mod manifest;
 mod open;
 mod requests;
+mod space;
 mod state;
 mod view;
 
 pub(crate) use build::{CALIBRATION_K, CALIBRATION_SAMPLES, params_of};
+pub use space::Space;
 pub(crate) use state::State;
 pub(crate) use view::{SegmentView, View};
 
@@ -79,6 +82,10 @@ pub(crate) struct Shard {
     dir: PathBuf,
     clock: Arc<dyn Clock>,
     maintenance: Weak<Maintenance>,
+    /// Held while what is sealed changes, rank 0: by a flush from what it takes
+    /// of the state to what it puts back, by a merge while it puts its segment in
+    /// place of others. A flush's tombstones are of the segments that it saw.
+    sealing: Mutex<()>,
     /// Guards the manifest and its file, rank 1: held while a manifest is
     /// written, never while the state is locked.
     manifest: Mutex<Manifest>,
@@ -93,6 +100,9 @@ pub(crate) struct Shard {
     flush_failure: Mutex<Option<(Instant, String)>>,
     /// Columns of segments whose index is queued or being built.
     builds: Mutex<build::Builds>,
+    /// Merges that are queued or run, and files that merges replaced. Ranks: leaves.
+    merges: Mutex<compact::Merges>,
+    retired: Mutex<Vec<space::Retired>>,
     /// Set when the shard is dropped or the node stops: builds end early.
     cancel: Cancel,
 }

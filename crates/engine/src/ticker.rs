@@ -1,8 +1,8 @@
-//! The thread that looks after what is due: segments to freeze, flushes and
-//! builds to queue again, a log that grows too long, free disk space.
+//! The thread that looks after what is due: segments to freeze, flushes, builds and
+//! merges to queue, a log that grows too long, free disk space.
 
 use crate::memory::Account;
-use crate::options::EngineOptions;
+use crate::options::{Compaction, EngineOptions};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -81,6 +81,9 @@ impl Shared {
                     }
                     shard.request_builds();
                     shard.request_copies();
+                    if options.compaction == Compaction::Automatic {
+                        shard.request_merges();
+                    }
                 }
                 account.round();
                 self.look_at_disk(options);

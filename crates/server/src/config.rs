@@ -123,6 +123,8 @@ pub struct FlushConfig {
     pub workers: usize,
     /// Threads that build indexes; 0: one per core.
     pub build_threads: usize,
+    /// Whether sealed segments are merged when it is worth it.
+    pub compaction: bool,
 }
 
 /// How much memory may be used.
@@ -242,10 +244,9 @@ impl Default for SearchConfig {
     }
 }
 
-#[expect(clippy::derivable_impls, reason = "the zeros mean `by the machine` and are said here")]
 impl Default for FlushConfig {
     fn default() -> Self {
-        Self { workers: 0, build_threads: 0 }
+        Self { workers: 0, build_threads: 0, compaction: true }
     }
 }
 

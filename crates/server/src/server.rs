@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 use tonic_reflection::server as reflection;
-use vicinal_engine::{Engine, EngineOptions, MemoryOptions};
+use vicinal_engine::{Compaction, Engine, EngineOptions, MemoryOptions};
 use vicinal_storage::FileDisk;
 use vicinal_types::{Clock, Error, SystemClock};
 
@@ -292,6 +292,8 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Engine, StartErr
     options.searches_waiting_max = config.search.max_waiting;
     options.build_threads = config.flush.build_threads;
     options.flush_workers = config.flush.workers;
+    let is_automatic = config.flush.compaction;
+    options.compaction = if is_automatic { Compaction::Automatic } else { Compaction::OnRequest };
     options.log_file_bytes = config.storage.log_file_bytes;
     options.log_max_bytes = config.storage.log_max_bytes;
     options.hot_index_bytes = config.search.hot_index_bytes;

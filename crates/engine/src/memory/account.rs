@@ -6,7 +6,6 @@ use crate::machine::Machine;
 use crate::maintenance::Maintenance;
 use crate::quotas::Holding;
 use crate::scratches::Scratches;
-use crate::segment::SealedView;
 use crate::shard::{SegmentView, Shard, View};
 use std::sync::Arc;
 use vicinal_cluster::Node;
@@ -83,7 +82,7 @@ pub(crate) fn holding(live: &LiveCollection) -> Holding {
     let view = shard.view();
     let (id_maps, history) = shard.map_bytes();
     let sealed = view.segments.iter().filter_map(|segment| match segment {
-        SegmentView::Sealed(sealed) => Some((sealed_bytes(sealed), sealed.copied_bytes())),
+        SegmentView::Sealed(sealed) => Some((sealed.file_bytes(), sealed.copied_bytes())),
         SegmentView::Memory(_) => None,
     });
     let (disk_bytes, copies) =
@@ -92,13 +91,8 @@ pub(crate) fn holding(live: &LiveCollection) -> Holding {
     Holding { rows: view.live_count(), memory_bytes: memory, disk_bytes }
 }
 
-/// Bytes of a sealed segment's files.
-pub(crate) fn sealed_bytes(sealed: &SealedView) -> u64 {
-    sealed.sealed.file_bytes + sealed.indexes.iter().map(|index| index.file_bytes).sum::<u64>()
-}
-
 /// Bytes of rows that are not in files.
-pub(crate) fn growing_bytes(view: &View) -> u64 {
+fn growing_bytes(view: &View) -> u64 {
     let of_segment = |segment: &SegmentView| match segment {
         SegmentView::Memory(memory) => memory.bytes() as u64,
         SegmentView::Sealed(_) => 0,

@@ -1,6 +1,6 @@
 //! A block of rows in memory that never changes once others see it.
 
-use super::{Rows, Versions};
+use super::Rows;
 use crate::columns::id_ref;
 
 /// Rows of a growing segment, as they came or put together from several writes.
@@ -29,11 +29,6 @@ impl Chunk {
     /// How many rows there are.
     pub(crate) fn len(&self) -> u32 {
         self.rows.len()
-    }
-
-    /// When its rows were written.
-    pub(crate) fn versions(&self) -> &Versions {
-        &self.rows.versions
     }
 
     /// Bytes that it takes in memory.

@@ -18,7 +18,7 @@
 
 use super::rows::Run;
 use super::sealed::IdIndex;
-use super::{Chunk, MemoryView, Rows, VectorPart, Versions};
+use super::{MemoryView, Rows, VectorPart, Versions};
 use crate::columns;
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{Buffer, ScalarBuffer};
@@ -39,54 +39,85 @@ const SCALARS: u32 = 0x0300_0000;
 const SECTION_VERSION: u16 = 1;
 const RUN_BYTES: usize = 16;
 
-/// Writes the rows that `kept` lists by ascending segment row, with the columns
-/// of the schema, and makes the file durable; returns its bytes.
+/// A block of rows, and which of them go into a file.
+pub(crate) struct Part<'a> {
+    pub(crate) rows: &'a Rows,
+    /// The hash of each row's id, if somebody has them.
+    pub(crate) hashes: Option<&'a [u64]>,
+    /// The places of those that are written, ascending.
+    pub(crate) kept: Vec<u32>,
+}
+
+impl<'a> Part<'a> {
+    /// The rows of a segment in memory that `kept` lists by ascending segment row.
+    pub(crate) fn of_memory(view: &'a MemoryView, kept: &[u32]) -> Vec<Self> {
+        let mut rest = kept;
+        let parts = view.chunks.iter().map(|placed| {
+            let end = placed.first_row + placed.chunk.len();
+            let (of_chunk, after) = rest.split_at(rest.partition_point(|row| *row < end));
+            rest = after;
+            Self {
+                rows: &placed.chunk.rows,
+                hashes: Some(&placed.chunk.hashes),
+                kept: of_chunk.iter().map(|row| row - placed.first_row).collect(),
+            }
+        });
+        parts.collect()
+    }
+
+    fn hash(&self, row: u32) -> u64 {
+        let row = row as usize;
+        self.hashes.map_or_else(|| columns::id_ref(&self.rows.ids, row).hash(), |all| all[row])
+    }
+}
+
+/// Writes the kept rows of the parts, one part after another, with the columns of
+/// the schema, and makes the file durable; returns its bytes.
+///
+/// # Panics
+/// If there are no parts.
 pub(crate) fn write_segment(
     disk: &Arc<dyn Disk>,
     path: &Path,
     file: u64,
-    view: &MemoryView,
-    kept: &[u32],
+    parts: &[Part<'_>],
     schema: &Schema,
 ) -> Result<u64, SegmentError> {
-    let parts = kept_by_chunk(view, kept);
     let mut writer = SectionWriter::create(Arc::clone(disk), path, file)?;
-    // Vectors are the bulk: they go from the chunks into the file.
+    // Vectors are the bulk: they go from where they are into the file.
     for (column, _) in schema.vectors() {
-        write_vectors(&mut writer, &parts, column.id)?;
+        write_vectors(&mut writer, parts, column.id)?;
     }
-    write_scalars(&mut writer, &parts, schema)?;
-    write_ids(&mut writer, &parts)?;
+    write_scalars(&mut writer, parts, schema)?;
+    write_ids(&mut writer, parts)?;
     writer.finish()
 }
 
 fn write_vectors(
     writer: &mut SectionWriter,
-    parts: &[(&Chunk, Vec<u32>)],
+    parts: &[Part<'_>],
     column: ColumnId,
 ) -> Result<(), SegmentError> {
-    // Vector columns only ever go: what the schema has, every chunk has.
+    // Vector columns only ever go: what the schema has, every block has.
     let parts: Vec<_> = parts
         .iter()
-        .map(|(chunk, rows)| {
-            let part = chunk.rows.vectors(column);
-            (chunk, rows, part.expect("rows have every vector column that is there now"))
+        .map(|part| {
+            let vectors = part.rows.vectors(column);
+            (&part.kept, vectors.expect("rows have every vector column that is there now"))
         })
         .collect();
     writer.begin(VECTORS + column.0, SECTION_VERSION)?;
-    for (chunk, rows, part) in &parts {
-        if rows.len() == chunk.len() as usize {
-            writer.write(part.vectors.bytes())?;
-            continue;
-        }
-        for &row in *rows {
-            writer.write(part.vectors.row(row))?;
+    for (kept, part) in &parts {
+        let row_bytes = part.vectors.vector_type().row_bytes();
+        for run in kept.chunk_by(|a, b| a + 1 == *b) {
+            let first = run[0] as usize * row_bytes;
+            writer.write(&part.vectors.bytes()[first..][..run.len() * row_bytes])?;
         }
     }
-    if parts[0].2.norms.is_some() {
+    if parts[0].1.norms.is_some() {
         writer.begin(NORMS + column.0, SECTION_VERSION)?;
-        for (_, rows, part) in &parts {
-            for &row in *rows {
+        for (kept, part) in &parts {
+            for &row in *kept {
                 let norm = part.norms.as_ref().map_or(1.0, |norms| norms[row as usize]);
                 writer.write(&norm.to_le_bytes())?;
             }
@@ -98,13 +129,13 @@ fn write_vectors(
 /// Writes what the schema has; rows that are older than a column have its default.
 fn write_scalars(
     writer: &mut SectionWriter,
-    parts: &[(&Chunk, Vec<u32>)],
+    parts: &[Part<'_>],
     schema: &Schema,
 ) -> Result<(), SegmentError> {
     for (column, scalar, _) in schema.scalars() {
-        let of_part = |(chunk, rows): &(&Chunk, Vec<u32>)| match chunk.rows.scalars(column.id) {
-            Some(array) => columns::take(array, rows),
-            None => columns::constant(scalar, column.default.as_ref(), rows.len()),
+        let of_part = |part: &Part<'_>| match part.rows.scalars(column.id) {
+            Some(array) => columns::take(array, &part.kept),
+            None => columns::constant(scalar, column.default.as_ref(), part.kept.len()),
         };
         let arrays: Vec<ArrayRef> = parts.iter().map(of_part).collect();
         write_column(writer, SCALARS + column.id.0, &arrays)?;
@@ -112,12 +143,10 @@ fn write_scalars(
     Ok(())
 }
 
-fn write_ids(writer: &mut SectionWriter, parts: &[(&Chunk, Vec<u32>)]) -> Result<(), SegmentError> {
-    let ids: Vec<_> =
-        parts.iter().map(|(chunk, rows)| columns::take(&chunk.rows.ids, rows)).collect();
+fn write_ids(writer: &mut SectionWriter, parts: &[Part<'_>]) -> Result<(), SegmentError> {
+    let ids: Vec<_> = parts.iter().map(|part| columns::take(&part.rows.ids, &part.kept)).collect();
     write_column(writer, IDS, &ids)?;
-    let hashes =
-        parts.iter().flat_map(|(chunk, rows)| rows.iter().map(|row| chunk.hashes[*row as usize]));
+    let hashes = parts.iter().flat_map(|part| part.kept.iter().map(|row| part.hash(*row)));
     let mut sorted: Vec<(u64, u32)> = hashes.zip(0..).collect();
     sorted.sort_unstable();
     writer.begin(HASHES, SECTION_VERSION)?;
@@ -129,7 +158,7 @@ fn write_ids(writer: &mut SectionWriter, parts: &[(&Chunk, Vec<u32>)]) -> Result
         writer.write(&row.to_le_bytes())?;
     }
     writer.begin(VERSIONS, SECTION_VERSION)?;
-    let taken = parts.iter().map(|(chunk, rows)| (chunk.versions().take(rows), rows.len()));
+    let taken = parts.iter().map(|part| (part.rows.versions.take(&part.kept), part.kept.len()));
     let mut base = 0;
     for (versions, rows) in taken {
         for run in &versions.runs {
@@ -151,19 +180,6 @@ fn write_column(
     let mut bytes = Vec::new();
     columns::format::encode(&array, &mut bytes);
     writer.section(kind, columns::format::SECTION_VERSION, &bytes)
-}
-
-/// The kept rows of each chunk, by their places in it; never an empty list of
-/// chunks.
-fn kept_by_chunk<'a>(view: &'a MemoryView, kept: &[u32]) -> Vec<(&'a Chunk, Vec<u32>)> {
-    let mut rest = kept;
-    let parts = view.chunks.iter().map(|placed| {
-        let end = placed.first_row + placed.chunk.len();
-        let (of_chunk, after) = rest.split_at(rest.partition_point(|row| *row < end));
-        rest = after;
-        (placed.chunk.as_ref(), of_chunk.iter().map(|row| row - placed.first_row).collect())
-    });
-    parts.collect()
 }
 
 /// Reads the rows of a mapped file, without copying them; all checksums are

@@ -191,6 +191,11 @@ impl SealedView {
         u64::from(self.sealed.rows.len() - self.deleted_count)
     }
 
+    /// Bytes of its rows' file and its indexes'.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.sealed.file_bytes + self.indexes.iter().map(|index| index.file_bytes).sum::<u64>()
+    }
+
     /// Deletes a live row.
     pub(crate) fn delete(&mut self, row: u32) {
         let rows = self.sealed.rows.len() as usize;

@@ -4,7 +4,7 @@ use super::manifest::{FileKind, IndexEntry, file_path};
 use super::open::open_index;
 use super::{SegmentView, Shard};
 use crate::maintenance::Maintenance;
-use crate::segment::{BuiltIndex, SealedView};
+use crate::segment::{BuiltIndex, Sealed, SealedView};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -81,7 +81,8 @@ impl Shard {
 
     /// Bytes that running builds take.
     pub(crate) fn build_bytes(&self) -> u64 {
-        self.builds.lock().values().map(|build| build.bytes()).sum()
+        let builds: u64 = self.builds.lock().values().map(|build| build.bytes()).sum();
+        builds + self.merge_bytes()
     }
 
     /// Queues the builds of all missing indexes that are not queued yet.
@@ -93,6 +94,9 @@ impl Shard {
             let SegmentView::Sealed(view) = segment else {
                 continue;
             };
+            if self.is_merging(view.sealed.id) {
+                continue;
+            }
             for (column, choice) in self.missing_indexes(view) {
                 self.request_build(&maintenance, view, column, choice);
             }
@@ -159,14 +163,29 @@ impl Shard {
             failed_at: Mutex::default(),
             bytes,
         });
+        let Some(share) = maintenance.work().take(bytes) else { return };
         let (shard, view, job) = (Arc::clone(self), view.clone(), Arc::clone(&build));
         let pools = Arc::clone(maintenance.pools());
-        let submitted = maintenance
-            .builders()
-            .submit(move || shard.run_build(&view, column, &job, pools.build()));
+        let submitted = maintenance.builders().submit(move || {
+            shard.run_build(&view, column, &job, pools.build());
+            drop(share);
+        });
         if submitted.is_ok() {
             builds.insert(key, build);
         }
+    }
+
+    /// Why a build cannot begin for want of memory, if so.
+    pub(crate) fn build_waits(
+        &self,
+        sealed: &Sealed,
+        kind: VectorType,
+        choice: &IndexChoice,
+    ) -> Option<String> {
+        let bytes = estimate_build_bytes(u64::from(sealed.rows.len()), kind, &choice.params);
+        let what = format!("building {}", choice.params);
+        let refused = self.maintenance.upgrade()?.budget().check_job(&what, bytes).err()?;
+        Some(refused.to_string())
     }
 
     fn run_build(
@@ -210,21 +229,36 @@ impl Shard {
         build: &Build,
         pool: &rayon::ThreadPool,
     ) -> Result<()> {
-        if build.choice.params == IndexParams::Flat {
+        let params = build.choice.params;
+        if params == IndexParams::Flat {
             return self.install_index(view.sealed.id, column, None);
         }
-        self.check_manifest()?;
-        let Some(part) = view.sealed.rows.vectors(column) else {
-            return Ok(());
-        };
-        if let Some(maintenance) = self.maintenance.upgrade() {
-            let what = format!("building {} of segment {}", build.name(), view.sealed.id);
-            maintenance.budget().check_job(&what, build.bytes)?;
-            maintenance.budget().add(build.bytes);
+        let built = self.write_index(&view.sealed, column, &params, &build.progress, pool)?;
+        let Some((file, built)) = built else { return Ok(()) };
+        let installed = self.install_index(view.sealed.id, column, Some((file, built)));
+        if installed.is_err() && self.check_manifest().is_ok() {
+            self.remove_files(&[file_path(&self.dir, FileKind::Index, file)]);
         }
-        let seed = self.group.0 << 32 | view.sealed.id.0;
-        let params = build.choice.params.with_seed(seed);
-        let index = Index::build(&params, &part.vectors, pool, &build.progress, &self.cancel)?;
+        installed
+    }
+
+    /// Builds and measures an index, and makes its file durable; nothing if the
+    /// column was dropped.
+    pub(super) fn write_index(
+        &self,
+        sealed: &Sealed,
+        column: ColumnId,
+        params: &IndexParams,
+        progress: &Progress,
+        pool: &rayon::ThreadPool,
+    ) -> Result<Option<(u64, BuiltIndex)>> {
+        self.check_manifest()?;
+        let Some(part) = sealed.rows.vectors(column) else {
+            return Ok(None);
+        };
+        let seed = self.group.0 << 32 | sealed.id.0;
+        let params = params.with_seed(seed);
+        let index = Index::build(&params, &part.vectors, pool, progress, &self.cancel)?;
         let points = calibrate(
             &index,
             &part.vectors,
@@ -243,13 +277,9 @@ impl Shard {
         }
         writer.finish()?;
         drop(index);
-        let (index, file_bytes) = open_index(&*self.disk, &path, file, part)?;
-        let built = BuiltIndex::new(column, index, calibration, file_bytes);
-        let installed = self.install_index(view.sealed.id, column, Some((file, built)));
-        if installed.is_err() && self.check_manifest().is_ok() {
-            self.remove_files(&[path]);
-        }
-        installed
+        let opened = open_index(&*self.disk, &path, file, part);
+        let (index, file_bytes) = opened.inspect_err(|_| self.remove_files(&[path]))?;
+        Ok(Some((file, BuiltIndex::new(column, index, calibration, file_bytes))))
     }
 
     /// Names the index in the manifest, then lets searches see it; `None` takes
@@ -263,9 +293,11 @@ impl Shard {
         let mut manifest = self.manifest.lock();
         let mut body = manifest.body.clone();
         let Some(entry) = body.segment(segment) else {
-            return Err(Error::internal(format!(
-                "segment {segment} is not in its shard's manifest"
-            )));
+            // A merge has put another in its place, with an index of its own.
+            let unused = built.map(|(file, _)| file_path(&self.dir, FileKind::Index, file));
+            drop(manifest);
+            self.remove_files(unused.as_slice());
+            return Ok(());
         };
         let replaced = entry.indexes.iter().filter(|index| index.column == column);
         let obsolete: Vec<_> =

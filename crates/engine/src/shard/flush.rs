@@ -15,7 +15,9 @@ use super::manifest::{Body, FileKind, SegmentEntry, TombstonesEntry, file_path};
 use super::requests::Remembered;
 use super::state::SealedState;
 use super::{RETRY_PAUSE, Shard};
-use crate::segment::{MemoryView, Sealed, SealedView, Tombstone, write_segment, write_tombstones};
+use crate::segment::{
+    MemoryView, Part, Sealed, SealedView, Tombstone, write_segment, write_tombstones,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,6 +89,7 @@ impl Shard {
 
     /// Seals the oldest frozen segment.
     fn flush_oldest(&self) -> Result<()> {
+        let _sealing = self.sealing.lock();
         let Some(batch) = self.batch() else {
             return Ok(());
         };
@@ -108,7 +111,7 @@ impl Shard {
                 return Err(error);
             }
         };
-        self.install(sealed, &batch.kept);
+        self.install(sealed, &batch);
         if let Some(maintenance) = self.maintenance.upgrade() {
             maintenance.purge(self.group, batch.at);
         }
@@ -150,8 +153,7 @@ impl Shard {
         kept.extend(oldest.late_tombstones.iter().map(|tombstone| tombstone.row));
         kept.sort_unstable();
         let of_segment = |segment: &SealedState| {
-            let end = segment.tombstones.partition_point(|t| t.version.index <= at.index);
-            (segment.view.sealed.id, segment.tombstones[..end].to_vec())
+            (segment.view.sealed.id, segment.tombstones_up_to(at.index).to_vec())
         };
         let tombstones = state.sealed.iter().map(of_segment).collect();
         let requests = state.requests.up_to(at.index);
@@ -174,7 +176,8 @@ impl Shard {
             let path = file_path(&self.dir, FileKind::Rows, file);
             // Taken after the batch: it knows every column that rows of it have.
             let schema = Arc::clone(&self.settings().schema);
-            write_segment(&self.disk, &path, file, &batch.view, &batch.kept, &schema)?;
+            let parts = Part::of_memory(&batch.view, &batch.kept);
+            write_segment(&self.disk, &path, file, &parts, &schema)?;
             let rows = u32::try_from(batch.kept.len()).expect("rows have 32-bit offsets");
             written.segment = Some((batch.view.id, file, rows));
             let sealed = Sealed::open(&*self.disk, &path, file, batch.view.id, &schema)?;
@@ -205,9 +208,10 @@ impl Shard {
     }
 
     /// Lets searches see the sealed segment in place of the oldest frozen one.
-    fn install(&self, sealed: Option<Sealed>, kept: &[u32]) {
+    fn install(&self, sealed: Option<Sealed>, batch: &Batch) {
         let mut state = self.state.write();
         let frozen = state.memory.remove(0);
+        state.durable = batch.at.index;
         if let Some(sealed) = sealed {
             let mut view = SealedView {
                 sealed: Arc::new(sealed),
@@ -217,7 +221,7 @@ impl Shard {
             };
             let mut tombstones = frozen.late_tombstones;
             for tombstone in &mut tombstones {
-                let place = kept.binary_search(&tombstone.row);
+                let place = batch.kept.binary_search(&tombstone.row);
                 let place = place.expect("rows deleted after the freeze were kept");
                 tombstone.row = u32::try_from(place).expect("rows have 32-bit offsets");
                 view.delete(tombstone.row);

@@ -47,6 +47,7 @@ impl Shard {
             dir,
             clock,
             maintenance,
+            sealing: Mutex::default(),
             manifest: Mutex::new(manifest),
             view: ArcSwap::from_pointee(state.view()),
             state: RwLock::new(state),
@@ -54,6 +55,8 @@ impl Shard {
             is_copying: AtomicBool::new(false),
             flush_failure: Mutex::default(),
             builds: Mutex::new(build::Builds::default()),
+            merges: Mutex::default(),
+            retired: Mutex::default(),
             cancel,
         };
         Ok((Arc::new(shard), applied))

@@ -21,6 +21,9 @@ pub(crate) struct State {
     pub(crate) requests: RequestWindow,
     /// The last applied entry.
     pub(crate) applied: LogPosition,
+    /// The manifest's files hold every write up to this Raft index; what came later
+    /// comes again from the log after a crash.
+    pub(crate) durable: u64,
     /// When the first write since the last freeze was applied.
     pub(crate) first_change: Option<Instant>,
     /// Views published so far.
@@ -45,6 +48,14 @@ pub(crate) enum Place {
     Sealed(usize, u32),
 }
 
+impl SealedState {
+    /// The tombstones of writes up to a Raft index.
+    pub(crate) fn tombstones_up_to(&self, index: u64) -> &[Tombstone] {
+        let end = self.tombstones.partition_point(|tombstone| tombstone.version.index <= index);
+        &self.tombstones[..end]
+    }
+}
+
 impl State {
     /// The state that a manifest describes; the log's tail is applied to it.
     pub(super) fn new(
@@ -60,6 +71,7 @@ impl State {
             damaged,
             requests,
             applied,
+            durable: applied.index,
             first_change: None,
             published: 0,
             next_segment,
@@ -109,8 +121,20 @@ impl State {
     }
 
     fn add_growing(&mut self) {
-        self.memory.push(MemorySegment::new(self.next_segment));
-        self.next_segment = SegmentId(self.next_segment.0 + 1);
+        let id = self.take_segment();
+        self.memory.push(MemorySegment::new(id));
+    }
+
+    /// A number for a new segment.
+    pub(crate) fn take_segment(&mut self) -> SegmentId {
+        let id = self.next_segment;
+        self.next_segment = SegmentId(id.0 + 1);
+        id
+    }
+
+    /// The place of a sealed segment.
+    pub(crate) fn sealed_at(&self, id: SegmentId) -> Option<usize> {
+        self.sealed.iter().position(|segment| segment.view.sealed.id == id)
     }
 
     /// What searches see of it.

@@ -36,6 +36,12 @@ impl View {
         self.segments.iter().filter(is_frozen).count()
     }
 
+    /// Segments in files.
+    pub(crate) fn sealed_count(&self) -> usize {
+        let is_sealed = |segment: &&SegmentView| matches!(segment, SegmentView::Sealed(_));
+        self.segments.iter().filter(is_sealed).count()
+    }
+
     /// Why some rows are missing, if some are.
     pub(crate) fn damage(&self) -> Option<String> {
         (!self.damaged.is_empty()).then(|| self.damaged.join("; "))

@@ -82,7 +82,8 @@ fn an_index_that_does_not_fit_is_not_built_and_rows_are_found_by_a_scan() {
     // Twice as long as the ticker takes to ask for it.
     std::thread::park_timeout(Duration::from_millis(600));
     let described = engine.describe("", NAME).expect("a collection");
-    assert!(!described.fully_indexed, "builds wait");
+    let reason = &described.segments[0].indexes[0].reason;
+    assert!(!described.fully_indexed && reason.contains("bytes of memory, "), "{reason}");
     assert_eq!(nearest(&engine, 123, 1, 1), [123]);
     let stats = engine.stats();
     assert!(stats.memory.contains(&("somebody else", 6 * MIB)) && stats.memory_limit == 6 * MIB);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use vicinal_engine::{Engine, EngineOptions, Search, Write, WriteOutcome};
+use vicinal_engine::{Compaction, Engine, EngineOptions, Search, Write, WriteOutcome};
 use vicinal_storage::{Disk, SimDisk};
 use vicinal_types::{
     Cancel, Clock, CollectionSpec, Column, ColumnId, ColumnType, ElementType, IdType, Ids,
@@ -19,6 +19,8 @@ pub(crate) fn options(disk: Arc<dyn Disk>) -> EngineOptions {
         search_threads: 1,
         build_threads: 1,
         flush_workers: 1,
+        // Tests count segments; those of compaction ask for it.
+        compaction: Compaction::OnRequest,
         pin_threads: false,
         disk_reserve_bytes: 0,
         ..EngineOptions::new(disk, PathBuf::from("data"), Arc::new(SystemClock))

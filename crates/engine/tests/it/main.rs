@@ -4,6 +4,7 @@ mod allocations;
 mod budgets;
 mod collections;
 mod columns;
+mod compaction;
 mod crash;
 mod errors;
 mod fixture;

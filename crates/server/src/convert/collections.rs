@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use vicinal_api::v1;
 use vicinal_engine::{
     Applied, Change, CollectionStats, Description, LogFigures, SegmentDescription,
-    SegmentIndexDescription, SegmentState, Summary,
+    SegmentIndexDescription, SegmentState, Space, Summary,
 };
 use vicinal_types::{
     CollectionSpec, Column, ColumnId, ElementType, Error, IdType, IndexSpec, Result, Schema,
@@ -180,6 +180,8 @@ pub(crate) fn stats_out(
         indexed_segments: stats.indexed_segments,
         file_bytes: stats.file_bytes,
         memory_bytes: stats.memory_bytes,
+        log_bytes: stats.log_bytes,
+        space: Some(space_out(stats.space)),
     };
     let log = v1::LogStats {
         files: log.files,
@@ -189,4 +191,15 @@ pub(crate) fn stats_out(
         failure: log.failure.unwrap_or_default(),
     };
     (collections.into_iter().map(stats).collect(), log)
+}
+
+fn space_out(space: Space) -> v1::Space {
+    v1::Space {
+        live_bytes: space.live_bytes,
+        deleted_bytes: space.deleted_bytes,
+        removal_bytes: space.removal_bytes,
+        merges_running: space.merges_running,
+        merges_queued: space.merges_queued,
+        outlook: space.outlook,
+    }
 }

@@ -57,9 +57,25 @@ fn collections(text: &mut Text, collections: &[CollectionStats]) {
             text.sample(format_args!("{},state=\"{state}\"", labels(of)), count);
         }
     }
-    text.family("vicinal_segment_file_bytes", "Bytes of segment and index files.");
-    for of in collections {
-        text.sample(labels(of), of.file_bytes);
+    type Value = fn(&CollectionStats) -> u64;
+    let families: [(&'static str, &str, Value); 5] = [
+        ("vicinal_segment_file_bytes", "Bytes of segment and index files.", |of| of.file_bytes),
+        ("vicinal_flush_backlog_bytes", "Bytes of writes not flushed yet.", |of| of.log_bytes),
+        ("vicinal_deleted_bytes", "Bytes of files that deleted rows hold.", |of| {
+            of.space.deleted_bytes
+        }),
+        ("vicinal_removal_bytes", "Bytes of removed files that searches read.", |of| {
+            of.space.removal_bytes
+        }),
+        ("vicinal_compactions_queued", "Merges of segments that run or wait.", |of| {
+            of.space.merges_running + of.space.merges_queued
+        }),
+    ];
+    for (name, help, value) in families {
+        text.family(name, help);
+        for of in collections {
+            text.sample(labels(of), value(of));
+        }
     }
 }
 

@@ -45,6 +45,7 @@ fn print_json(stats: &StatsResponse) -> Result<(), Failure> {
             "growing_segments": of.growing_segments, "frozen_segments": of.frozen_segments,
             "sealed_segments": of.sealed_segments, "indexed_segments": of.indexed_segments,
             "file_bytes": of.file_bytes, "memory_bytes": of.memory_bytes,
+            "log_bytes": of.log_bytes, "space": space_json(of),
         })
     });
     output::json(&json!({
@@ -65,6 +66,15 @@ fn print_json(stats: &StatsResponse) -> Result<(), Failure> {
         },
         "collections": collections.collect::<Vec<_>>(),
     }))
+}
+
+fn space_json(of: &CollectionStats) -> serde_json::Value {
+    let space = of.space.clone().unwrap_or_default();
+    json!({
+        "live_bytes": space.live_bytes, "deleted_bytes": space.deleted_bytes,
+        "removal_bytes": space.removal_bytes, "merges_running": space.merges_running,
+        "merges_queued": space.merges_queued, "outlook": space.outlook,
+    })
 }
 
 fn print_tables(stats: &StatsResponse) -> Result<(), Failure> {
@@ -122,6 +132,7 @@ fn print_collections(collections: &[CollectionStats]) -> Result<(), Failure> {
         ("indexed", Align::Right),
         ("files", Align::Right),
         ("memory", Align::Right),
+        ("to come back", Align::Left),
     ]);
     for of in collections {
         grid.row([
@@ -133,6 +144,7 @@ fn print_collections(collections: &[CollectionStats]) -> Result<(), Failure> {
             of.indexed_segments.to_string(),
             output::bytes(of.file_bytes),
             output::bytes(of.memory_bytes),
+            of.space.clone().unwrap_or_default().outlook,
         ]);
     }
     grid.print()

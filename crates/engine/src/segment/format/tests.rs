@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::catalogue::{with_column, without_column};
-use crate::segment::{MemorySegment, Sealed};
+use crate::segment::{Chunk, MemorySegment, Sealed};
 use arrow_array::cast::AsArray as _;
 use vicinal_storage::FileDisk;
 use vicinal_types::{Column, ElementType, IdType, Metric, ScalarType, ScalarValue, SegmentId};
@@ -62,7 +62,8 @@ fn sealed(dir: &Path, chunks: Vec<Chunk>, written: &Schema, opened: &Schema) -> 
     let disk: Arc<dyn Disk> = Arc::new(FileDisk);
     let kept: Vec<u32> = (0..segment.view.row_count).collect();
     let path = dir.join("1.rows");
-    write_segment(&disk, &path, 9, &segment.view, &kept, written).expect("written");
+    write_segment(&disk, &path, 9, &Part::of_memory(&segment.view, &kept), written)
+        .expect("written");
     Sealed::open(&*disk, &path, 9, SegmentId(1), opened).expect("what was written opens")
 }
 

@@ -1,0 +1,278 @@
+//! Merging sealed segments: the rows that live in several, or in one with many
+//! deleted rows, go into a new segment, which takes their place.
+//!
+//! The order of the steps is what makes a crash harmless at each of them:
+//! 1. the new segment's file and those of its indexes are written and made durable,
+//!    under names nobody refers to, and the rows in them are checked;
+//! 2. so are the tombstones of rows that were deleted meanwhile;
+//! 3. one manifest names them all, and no longer what they replace;
+//! 4. searches see the new segment in place of the old ones;
+//! 5. the old files are removed; searches that still read them keep their maps.
+//!
+//! A row is left out only if the write that deleted it is in the manifest's files.
+//! After a crash the log's tail is applied again, and must find every row that it
+//! found the first time: what was deleted later is copied with its tombstone.
+//!
+//! Vectors and scalars are copied as they are stored. Codes and graphs are made anew:
+//! a vertex's record has codes of its neighbours relative to itself, and with other
+//! neighbours none of them stays what it was.
+
+mod install;
+mod output;
+
+use super::{SegmentView, Shard};
+use crate::maintenance::{Maintenance, WorkShare};
+use output::Input;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+use vicinal_planner::{Merge, SegmentFigures, SegmentTarget, choose_merge, estimate_build_bytes};
+use vicinal_types::{Error, Result, SegmentId, limits};
+
+/// What a segment should have at least before it is left alone, whatever its
+/// collection seals at: smaller ones cost searches more than merges cost.
+const TARGET: SegmentTarget = SegmentTarget { rows: 262_144, bytes: 512 * 1024 * 1024 };
+
+/// Merges that are queued or run.
+#[derive(Debug, Default)]
+pub(super) struct Merges {
+    planned: Vec<Planned>,
+    /// When one failed, if the last did.
+    failed_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Planned {
+    merge: Merge,
+    is_running: bool,
+    /// Bytes of memory that it takes, estimated.
+    bytes: u64,
+}
+
+/// What merges are there.
+#[derive(Clone, Debug, Default)]
+pub(super) struct MergePlan {
+    /// Segments being merged, by merge.
+    pub(super) running: Vec<Vec<SegmentId>>,
+    /// Segments that will be.
+    pub(super) queued: Vec<Vec<SegmentId>>,
+}
+
+/// Which deletions a decision counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deletions {
+    /// Those that the manifest's files hold: a merge leaves these rows out.
+    Durable,
+    All,
+}
+
+impl Shard {
+    /// Queues every merge that is worth its work and has room in the budget. Where
+    /// only deletions that are not in files yet make one worth it, these are flushed.
+    pub(crate) fn request_merges(self: &Arc<Self>) {
+        let Some(maintenance) = self.maintenance.upgrade() else {
+            return;
+        };
+        let failed_at = self.merges.lock().failed_at;
+        let is_stopped = self.cancel.check().is_err() || self.view().damage().is_some();
+        if is_stopped || self.is_soon_after(failed_at) {
+            return;
+        }
+        while let Some(merge) = self.next_merge(Deletions::Durable) {
+            if !self.queue_merge(&maintenance, merge) {
+                return;
+            }
+        }
+        if self.next_merge(Deletions::All).is_some() && !self.has_frozen() {
+            self.freeze();
+            self.request_flush();
+        }
+    }
+
+    /// Whether merges run, are queued, or should be.
+    pub(crate) fn has_merges(&self) -> bool {
+        !self.merges.lock().planned.is_empty() || self.next_merge(Deletions::All).is_some()
+    }
+
+    /// Why the last merge failed a moment ago, if it did.
+    pub(crate) fn is_merge_failing(&self) -> bool {
+        self.merges.lock().failed_at.is_some()
+    }
+
+    /// Whether a segment is about to be replaced.
+    pub(super) fn is_merging(&self, segment: SegmentId) -> bool {
+        self.merges.lock().planned.iter().any(|planned| planned.merge.segments.contains(&segment))
+    }
+
+    /// Bytes of memory that running merges take.
+    pub(super) fn merge_bytes(&self) -> u64 {
+        let merges = self.merges.lock();
+        merges
+            .planned
+            .iter()
+            .filter(|planned| planned.is_running)
+            .map(|planned| planned.bytes)
+            .sum()
+    }
+
+    /// Merges that run, are queued, or would be if there were room for them.
+    pub(super) fn merge_plan(&self) -> MergePlan {
+        let mut plan = MergePlan::default();
+        for planned in &self.merges.lock().planned {
+            let list = if planned.is_running { &mut plan.running } else { &mut plan.queued };
+            list.push(planned.merge.segments.clone());
+        }
+        let mut figures = self.figures(Deletions::All);
+        while let Some(merge) = choose_merge(&figures, self.segment_target()) {
+            figures.retain(|segment| !merge.segments.contains(&segment.id));
+            plan.queued.push(merge.segments);
+        }
+        plan
+    }
+
+    fn next_merge(&self, deletions: Deletions) -> Option<Merge> {
+        choose_merge(&self.figures(deletions), self.segment_target())
+    }
+
+    fn segment_target(&self) -> SegmentTarget {
+        let declared = self.settings().segments;
+        SegmentTarget {
+            rows: TARGET.rows.max(declared.max_rows).min(limits::SEGMENT_ROWS_MAX as u64 / 2),
+            bytes: TARGET.bytes.max(declared.max_bytes),
+        }
+    }
+
+    /// Segments that may be merged. Those whose index is still to be built are left
+    /// alone: their rows would be scanned until the merge is done.
+    fn figures(&self, deletions: Deletions) -> Vec<SegmentFigures> {
+        let view = self.view();
+        let is_ready = |segment: &SegmentView| match segment {
+            SegmentView::Sealed(sealed) => {
+                let is_empty = sealed.live_count() == 0;
+                let is_ready = is_empty || self.missing_indexes(sealed).is_empty();
+                (is_ready && !self.is_merging(sealed.sealed.id)).then_some(sealed.sealed.id)
+            }
+            SegmentView::Memory(_) => None,
+        };
+        let ready: Vec<_> = view.segments.iter().filter_map(is_ready).collect();
+        let state = self.state.read();
+        let sealed = state.sealed.iter().filter(|of| ready.contains(&of.view.sealed.id));
+        let figures = sealed.map(|of| SegmentFigures {
+            id: of.view.sealed.id,
+            rows: u64::from(of.view.sealed.rows.len()),
+            deleted_rows: match deletions {
+                Deletions::Durable => of.tombstones_up_to(state.durable).len() as u64,
+                Deletions::All => of.tombstones.len() as u64,
+            },
+            bytes: of.view.sealed.file_bytes,
+        });
+        figures.collect()
+    }
+
+    /// Says whether there was room for it.
+    fn queue_merge(self: &Arc<Self>, maintenance: &Arc<Maintenance>, merge: Merge) -> bool {
+        let bytes = self.merge_cost(&merge);
+        let Some(share) = maintenance.work().take(bytes) else { return false };
+        let segments = merge.segments.clone();
+        self.merges.lock().planned.push(Planned { merge, is_running: false, bytes });
+        let (shard, of_job) = (Arc::clone(self), segments.clone());
+        let pools = Arc::clone(maintenance.pools());
+        let job = move || shard.run_merge(&of_job, pools.build(), share);
+        let submitted = maintenance.mergers().submit(job);
+        if submitted.is_err() {
+            self.forget_merge(&segments);
+        }
+        submitted.is_ok()
+    }
+
+    /// The memory that building its indexes takes, estimated.
+    fn merge_cost(&self, merge: &Merge) -> u64 {
+        let view = self.view();
+        let live = view.segments.iter().filter_map(|segment| match segment {
+            SegmentView::Sealed(sealed) if merge.segments.contains(&sealed.sealed.id) => {
+                Some(sealed.live_count())
+            }
+            SegmentView::Sealed(_) | SegmentView::Memory(_) => None,
+        });
+        let rows = live.sum::<u64>();
+        let schema = Arc::clone(&self.settings().schema);
+        let cost = |(column, kind): (&vicinal_types::Column, _)| {
+            let choice = self.choose(column.id, kind, u32::try_from(rows).unwrap_or(u32::MAX));
+            estimate_build_bytes(rows, kind, &choice.params)
+        };
+        schema.vectors().map(cost).sum()
+    }
+
+    fn forget_merge(&self, segments: &[SegmentId]) {
+        self.merges.lock().planned.retain(|planned| planned.merge.segments != segments);
+    }
+
+    fn run_merge(
+        self: &Arc<Self>,
+        segments: &[SegmentId],
+        pool: &rayon::ThreadPool,
+        share: WorkShare,
+    ) {
+        for planned in &mut self.merges.lock().planned {
+            planned.is_running |= planned.merge.segments == segments;
+        }
+        let started = self.clock.now();
+        // A panic would leave the segments "merging" for ever.
+        let merge = catch_unwind(AssertUnwindSafe(|| self.merge(segments, pool)));
+        let outcome =
+            merge.unwrap_or_else(|_| Err(Error::internal("the merge ended with a panic")));
+        let now = self.clock.now();
+        let seconds = now.saturating_duration_since(started).as_secs_f64();
+        drop(share);
+        self.merges.lock().failed_at = outcome.is_err().then_some(now);
+        self.forget_merge(segments);
+        match outcome {
+            Ok(written) => {
+                metrics::histogram!("vicinal_compaction_seconds").record(seconds);
+                metrics::counter!("vicinal_compactions_total").increment(1);
+                let segments = segments.len();
+                tracing::info!(group = %self.group, segments, seconds, "merged into {written} bytes");
+            }
+            Err(_) if self.cancel.check().is_err() => {}
+            Err(error) => {
+                metrics::counter!("vicinal_compaction_failures_total").increment(1);
+                tracing::error!(group = %self.group, "a merge was dropped and is tried again: {error}");
+            }
+        }
+    }
+
+    /// Merges the segments, if all of them are still there; the bytes written.
+    fn merge(&self, segments: &[SegmentId], pool: &rayon::ThreadPool) -> Result<u64> {
+        self.cancel.check()?;
+        self.check_manifest()?;
+        let Some(inputs) = self.inputs(segments) else { return Ok(0) };
+        let mut files: Vec<PathBuf> = Vec::new();
+        let written = pool.install(|| self.write_output(&inputs, pool, &mut files));
+        let installed = written.and_then(|output| {
+            let bytes = output.as_ref().map_or(0, output::Output::bytes);
+            self.install_merge(&inputs, output, &mut files).map(|()| bytes)
+        });
+        // Unless the manifest may name them by now, they go.
+        if installed.is_err() && self.check_manifest().is_ok() {
+            self.remove_files(&files);
+        }
+        let bytes = installed?;
+        let read = inputs.iter().map(Input::bytes).sum();
+        metrics::counter!("vicinal_compaction_read_bytes_total").increment(read);
+        metrics::counter!("vicinal_compaction_written_bytes_total").increment(bytes);
+        Ok(bytes)
+    }
+
+    /// The segments with the rows that the new one will have.
+    fn inputs(&self, segments: &[SegmentId]) -> Option<Vec<Input>> {
+        let state = self.state.read();
+        let inputs = segments.iter().map(|id| {
+            let sealed = &state.sealed[state.sealed_at(*id)?];
+            Some((sealed.view.clone(), sealed.tombstones_up_to(state.durable).to_vec()))
+        });
+        let inputs: Vec<_> = inputs.collect::<Option<_>>()?;
+        drop(state);
+        Some(inputs.into_iter().map(|(view, deleted)| Input::new(view, &deleted)).collect())
+    }
+}
