@@ -226,6 +226,7 @@ impl Collection {
     /// `INVALID_ARGUMENT` if the ids are not of the collection's type.
     pub async fn delete(&self, ids: impl Into<Ids>) -> Result<proto::DeleteResponse> {
         let message = proto::DeleteRequest {
+            filter: None,
             database: self.client.database(),
             collection: self.name.clone(),
             ids: Some(convert::ids(ids.into())),
@@ -269,6 +270,7 @@ impl Collection {
     /// `NOT_FOUND` if there is no such collection.
     pub async fn count(&self) -> Result<u64> {
         let message = proto::CountRequest {
+            filter: None,
             database: self.client.database(),
             collection: self.name.clone(),
             options: None,

@@ -55,6 +55,7 @@ impl Scroll {
         };
         let client = self.collection.client();
         let message = proto::ScrollRequest {
+            filter: None,
             database: client.database(),
             collection: self.collection.name().to_owned(),
             limit: self.page_rows,

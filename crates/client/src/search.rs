@@ -137,6 +137,7 @@ impl Search<One> {
     pub async fn send(self) -> Result<Found<Hits>> {
         let client = self.collection.client();
         let message = proto::SearchRequest {
+            filter: None,
             database: client.database(),
             collection: self.collection.name().to_owned(),
             vector_column: self.vector_column,
@@ -173,6 +174,7 @@ impl Search<Many> {
     pub async fn send(self) -> Result<Found<Vec<Hits>>> {
         let client = self.collection.client();
         let message = proto::SearchBatchRequest {
+            filter: None,
             database: client.database(),
             collection: self.collection.name().to_owned(),
             vector_column: self.vector_column,

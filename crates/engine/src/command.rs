@@ -1,6 +1,9 @@
 //! Commands: what goes through the Raft log, from request to apply.
 
+mod filter;
 pub(crate) mod format;
+
+pub(crate) use filter::{decode_filter, encode_delete_where};
 
 use crate::columns::{self, array_to_ids, ids_to_array};
 use crate::segment::{Rows, VectorPart, Versions};
@@ -102,8 +105,8 @@ pub(crate) fn decode_ids(parts: &[Part], schema: &Schema) -> Result<Ids, Command
 /// The rows of an insert or upsert, sharing the entry's bytes.
 ///
 /// The schema may be newer than the one that the command was checked against:
-/// columns that were dropped since are left out, those added since have their
-/// defaults.
+/// columns added since have their defaults. Scalar columns that were dropped since
+/// are kept: a delete by filter that comes behind in the log may read them.
 pub(crate) fn decode_rows(
     envelope: &Envelope,
     parts: &[Part],
@@ -123,6 +126,7 @@ pub(crate) fn decode_rows(
         schema.vectors().map(|(column, kind)| Ok((column.id, parts.vectors(column.id, kind)?)));
     let scalars =
         schema.scalars().map(|(column, scalar, _)| Ok((column.id, parts.scalars(column, scalar)?)));
+    let scalars = scalars.chain(parts.dropped(schema));
     Ok(Rows {
         ids: ids.ok_or(CommandError::Wrong("list of ids"))?,
         versions: Versions::of_command(index, envelope.rows),
@@ -141,6 +145,22 @@ impl<'a> Parts<'a> {
     fn find(&self, kind: PartKind, column: ColumnId) -> Option<&'a Bytes> {
         let is_it = |part: &&Part| part.kind == kind && part.column == column;
         self.parts.iter().find(is_it).map(|part| &part.bytes)
+    }
+
+    /// The scalar columns that the schema does not have any more.
+    fn dropped(
+        &self,
+        schema: &Schema,
+    ) -> impl Iterator<Item = Result<(ColumnId, ArrayRef), CommandError>> {
+        let is_dropped = |part: &&Part| {
+            let is_declared = schema.columns().iter().any(|column| column.id == part.column);
+            part.kind == PartKind::Scalars && !is_declared
+        };
+        self.parts.iter().filter(is_dropped).map(|part| {
+            let array = columns::format::decode(&part.bytes).ok();
+            let array = array.filter(|array| array.len() == self.len);
+            Ok((part.column, array.ok_or(CommandError::Wrong("column of scalars"))?))
+        })
     }
 
     fn vectors(&self, column: ColumnId, kind: VectorType) -> Result<VectorPart, CommandError> {

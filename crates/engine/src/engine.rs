@@ -328,7 +328,7 @@ impl Engine {
         let live = self.live(database, collection)?;
         let shard = live.shard()?;
         shard.check_writable()?;
-        if !matches!(write, Write::Delete(_)) {
+        if !matches!(write, Write::Delete(_) | Write::DeleteWhere(_)) {
             self.check_disk()?;
             self.inner.maintenance.budget().check_write()?;
             self.check_quotas(&live, write)?;
@@ -352,6 +352,7 @@ impl Engine {
                 validate::ids(schema, ids)?;
                 command::encode_delete(&header, ids)
             }
+            Write::DeleteWhere(filter) => command::encode_delete_where(&header, schema, filter)?,
         };
         let (len, max) = (command.len(), limits::COMMAND_BYTES_MAX);
         if len > max {
@@ -375,7 +376,7 @@ impl Engine {
             Write::Insert(rows) => rows.ids.len(),
             // Those that replace others add none.
             Write::Upsert(rows) => rows.ids.len() - live.shard()?.locate(&rows.ids).1.len(),
-            Write::Delete(_) => 0,
+            Write::Delete(_) | Write::DeleteWhere(_) => 0,
         };
         if let Some(meter) = own {
             meter.check_growth(holding(live), more as u64)?;
@@ -389,6 +390,11 @@ impl Engine {
             meter.check_growth(has, more as u64)?;
         }
         Ok(())
+    }
+
+    /// The time on the clock, in microseconds since 1970.
+    pub(crate) fn now_micros(&self) -> u64 {
+        self.inner.options.clock.unix_micros()
     }
 
     /// A time above that of every command before, and not before the clock's.

@@ -49,6 +49,7 @@ mod declare;
 mod describe;
 mod engine;
 mod fetch;
+mod filtering;
 mod hot;
 mod machine;
 mod maintenance;
@@ -70,7 +71,7 @@ pub use memory::{MemoryOptions, Pressure};
 pub use options::{Compaction, EngineOptions};
 pub use request::{
     Applied, ApplyMode, Change, Collection, CollectionStats, Description, Done, LogFigures, Page,
-    QueryHits, Search, SearchAnswer, SearchReport, SegmentDescription, SegmentIndexDescription,
-    SegmentState, Stats, Summary, Write, WriteOutcome,
+    QueryHits, RowFilter, Scroll, Search, SearchAnswer, SearchReport, SegmentDescription,
+    SegmentIndexDescription, SegmentState, Stats, Summary, Write, WriteOutcome,
 };
 pub use shard::Space;

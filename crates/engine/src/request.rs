@@ -1,6 +1,7 @@
 //! What the engine is asked and what it answers.
 
 use crate::shard::Space;
+use vicinal_filter::{Expression, Parameters};
 use vicinal_index::ScratchStats;
 use vicinal_types::{
     CollectionId, CollectionSpec, Effort, Ids, Nearer, Result, RowBatch, SegmentId, ShardId,
@@ -19,6 +20,32 @@ pub enum Write {
     Upsert(RowBatch),
     /// Deletes rows by id.
     Delete(Ids),
+    /// Deletes the rows that pass a filter when the write is applied.
+    DeleteWhere(RowFilter),
+}
+
+/// Which rows: a condition as it was written, and the values of its parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowFilter {
+    /// The condition.
+    pub expression: Expression,
+    /// A value for each parameter, no more and no fewer.
+    pub parameters: Parameters,
+}
+
+impl RowFilter {
+    /// A condition without parameters.
+    pub fn new(expression: Expression) -> Self {
+        Self { expression, parameters: Parameters::new() }
+    }
+
+    /// A text that filters have in common which say the same.
+    pub fn key(&self) -> String {
+        let values = self.parameters.iter().map(|(name, value)| format!("\n{name} = {value}"));
+        let mut values: Vec<_> = values.collect();
+        values.sort_unstable();
+        format!("{}{}", self.expression, values.concat())
+    }
 }
 
 /// What a write did.
@@ -51,6 +78,8 @@ pub struct Search {
     pub columns: Vec<String>,
     /// Whether an answer without the rows of damaged segments is welcome.
     pub partial_ok: bool,
+    /// Which rows may be found; none: all.
+    pub filter: Option<RowFilter>,
 }
 
 /// What a search found.
@@ -82,6 +111,21 @@ pub struct SearchReport {
     pub scanned_segments: u32,
     /// Distances computed over all segments and queries.
     pub distances: u64,
+    /// Rows that could be found: those that pass the filter, or all.
+    pub passing_rows: u64,
+}
+
+/// The next page of a walk over all rows.
+#[derive(Clone, Debug, Default)]
+pub struct Scroll {
+    /// Where it begins, as the last page said; empty: at the start.
+    pub cursor: Vec<u8>,
+    /// Rows of the page, at most.
+    pub limit: usize,
+    /// Names of columns wanted; `*` all scalars, `**` everything.
+    pub columns: Vec<String>,
+    /// Which rows; none: all.
+    pub filter: Option<RowFilter>,
 }
 
 /// A page of a walk over all rows.
@@ -283,6 +327,7 @@ impl Search {
             effort: Effort::DEFAULT,
             columns: Vec::new(),
             partial_ok: false,
+            filter: None,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Reading rows by id and walking over all of them.
 
+use crate::catalogue::LiveCollection;
 use crate::columns::{IdRef, id_ref};
 use crate::engine::Engine;
 use crate::fetch::{Wanted, fetch, source};
-use crate::request::Page;
+use crate::filtering::{CompiledFilter, Passing};
+use crate::request::{Page, RowFilter, Scroll};
 use crate::shard::{SegmentView, View};
 use crate::validate;
 use std::collections::BinaryHeap;
@@ -56,6 +58,37 @@ impl Engine {
         Ok(view.live_count())
     }
 
+    /// Counts the rows of a collection that pass a filter.
+    ///
+    /// # Errors
+    /// `NotFound` for the collection, `Invalid` for the filter, `Corrupt` if some of
+    /// it is damaged.
+    pub fn count_where(
+        &self,
+        database: &str,
+        collection: &str,
+        filter: &RowFilter,
+        cancel: &Cancel,
+    ) -> Result<u64> {
+        let live = self.live(database, collection)?;
+        let filter = self.compile(&live, filter)?;
+        let view = live.shard()?.view();
+        view.check_whole()?;
+        filter.count(&view, cancel)
+    }
+
+    /// The filter of a read, as it fits the collection now.
+    ///
+    /// # Errors
+    /// `Invalid` with the place in the filter's text.
+    pub(crate) fn compile(
+        &self,
+        live: &LiveCollection,
+        filter: &RowFilter,
+    ) -> Result<CompiledFilter> {
+        CompiledFilter::new(&live.info.spec.schema, filter, self.now_micros())
+    }
+
     /// Reads the page of a walk over all rows that begins at `cursor`, empty for
     /// the first. Rows that are there from first to last page come exactly once,
     /// whatever is written meanwhile.
@@ -71,9 +104,29 @@ impl Engine {
         columns: &[String],
         cancel: &Cancel,
     ) -> Result<Page> {
+        let (cursor, columns) = (cursor.to_vec(), columns.to_vec());
+        let scroll = Scroll { cursor, limit, columns, filter: None };
+        self.scroll_where(database, collection, &scroll, cancel)
+    }
+
+    /// [`scroll`](Self::scroll) over the rows that pass a filter: those that pass
+    /// from first to last page come exactly once.
+    ///
+    /// # Errors
+    /// As [`scroll`](Self::scroll), and `Invalid` for the filter.
+    pub fn scroll_where(
+        &self,
+        database: &str,
+        collection: &str,
+        scroll: &Scroll,
+        cancel: &Cancel,
+    ) -> Result<Page> {
+        let Scroll { cursor, limit, columns, filter } = scroll;
+        let limit = *limit;
         let live = self.live(database, collection)?;
         let schema = &live.info.spec.schema;
         let wanted = Wanted::new(schema, columns)?;
+        let filter = filter.as_ref().map(|filter| self.compile(&live, filter)).transpose()?;
         let max = limits::FETCH_ROWS_MAX;
         if limit == 0 || limit > max {
             return Err(Error::invalid(format!(
@@ -84,7 +137,7 @@ impl Engine {
         let view = live.shard()?.view();
         view.check_whole()?;
         // One row more than asked for tells whether there is another page.
-        let mut stops = next_stops(&view, after.as_ref(), limit + 1, cancel)?;
+        let mut stops = next_stops(&view, (after.as_ref(), filter.as_ref()), limit + 1, cancel)?;
         let has_more = stops.len() > limit;
         stops.truncate(limit);
         let next = stops.last().filter(|_| has_more).map(encode_cursor);
@@ -93,16 +146,21 @@ impl Engine {
     }
 }
 
-/// The first `limit` live rows behind `after`, in the order of a walk.
+/// The first `limit` live rows behind `after` that pass, in the order of a walk.
 fn next_stops(
     view: &View,
-    after: Option<&(u64, RowId)>,
+    (after, filter): (Option<&(u64, RowId)>, Option<&CompiledFilter>),
     limit: usize,
     cancel: &Cancel,
 ) -> Result<Vec<Stop>> {
     let mut first = FirstStops { stops: BinaryHeap::new(), limit, after };
     for (segment, segment_view) in view.segments.iter().enumerate() {
         cancel.check()?;
+        let passing = match filter {
+            None => Passing::live(segment_view),
+            Some(filter) => filter.passing(segment_view)?,
+        };
+        let passes = |row| passing.rows.as_ref().is_none_or(|rows| rows.contains(row));
         match segment_view {
             SegmentView::Sealed(sealed) => {
                 let from = after.map_or(0, |(hash, _)| *hash);
@@ -110,7 +168,7 @@ fn next_stops(
                     if first.is_beyond(hash) {
                         break;
                     }
-                    if sealed.is_live(row) {
+                    if passes(row) {
                         let id = id_ref(&sealed.sealed.rows.ids, row as usize);
                         first.offer(hash, id, segment, row);
                     }
@@ -120,7 +178,7 @@ fn next_stops(
                 for placed in &memory.chunks {
                     cancel.check()?;
                     for (row, &hash) in (placed.first_row..).zip(&placed.chunk.hashes) {
-                        if !first.is_beyond(hash) && memory.is_live(row) {
+                        if !first.is_beyond(hash) && passes(row) {
                             let at = (row - placed.first_row) as usize;
                             first.offer(hash, id_ref(&placed.chunk.rows.ids, at), segment, row);
                         }

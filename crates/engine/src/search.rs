@@ -5,6 +5,7 @@ mod together;
 use crate::catalogue::LiveCollection;
 use crate::engine::Engine;
 use crate::fetch::{Wanted, fetch, source};
+use crate::filtering::{CompiledFilter, Passing};
 use crate::quotas::QuotaBook;
 use crate::request::{Done, QueryHits, Search, SearchAnswer, SearchReport};
 use crate::scratches::{Candidate, Scratches, Worker};
@@ -12,11 +13,12 @@ use crate::segment::{MemoryView, PlacedChunk, SealedView};
 use crate::shard::{CALIBRATION_K, CALIBRATION_SAMPLES, SegmentView, View};
 use crate::vectors;
 use rayon::prelude::*;
+use std::ops::Deref;
 use std::sync::{Arc, mpsc};
 use vicinal_distance::{Comparer, kernels};
 use vicinal_index::{Index, Neighbor, Search as IndexSearch, SearchError, Work, scan};
 use vicinal_planner::{
-    Calibration, EffortUnit, Indexed, SearchPlan, choose_effort, estimate_nanos,
+    Calibration, EffortUnit, Indexed, SearchPlan, choose_filtered, estimate_nanos,
 };
 use vicinal_types::{
     Cancel, ColumnId, Error, Nearer, Result, Stopped, VectorInput, VectorType, limits,
@@ -29,22 +31,45 @@ const INLINE_NANOS_MAX: u64 = 500_000;
 /// A search of one query that should take longer is spread over the pool.
 const SPREAD_NANOS_MIN: u64 = 1_000_000;
 
-/// A search that passed validation, with a plan for every segment.
-struct Prepared {
+/// A filter that takes less is evaluated where the search is asked for.
+const EVALUATE_NANOS_MAX: u64 = 100_000;
+
+/// A search that passed validation.
+struct Asked {
     live: Arc<LiveCollection>,
     view: Arc<View>,
     search: Search,
+    filter: Option<CompiledFilter>,
     column: ColumnId,
     kind: VectorType,
     /// Query vectors in stored form, one after another.
     queries: bytes::Bytes,
-    /// One for each segment of the view.
-    plans: Vec<SearchPlan>,
-    /// For all queries.
-    estimated_nanos: u64,
     scratches: Arc<Scratches>,
     quotas: Arc<QuotaBook>,
     cancel: Cancel,
+}
+
+/// A search with a plan for every segment.
+struct Prepared {
+    asked: Asked,
+    /// One for each segment of the view.
+    parts: Vec<Part>,
+    /// For all queries.
+    estimated_nanos: u64,
+}
+
+/// What a search does with a segment.
+struct Part {
+    plan: SearchPlan,
+    passing: Passing,
+}
+
+impl Deref for Prepared {
+    type Target = Asked;
+
+    fn deref(&self) -> &Asked {
+        &self.asked
+    }
 }
 
 /// How the rows of an answer are read and scored.
@@ -64,17 +89,32 @@ impl Engine {
         cancel: Cancel,
         done: Done<SearchAnswer>,
     ) {
-        let prepared = match self.prepare(database, collection, search, cancel) {
-            Ok(prepared) => prepared,
+        let asked = match self.ask(database, collection, search, cancel) {
+            Ok(asked) => asked,
             Err(error) => return done(Err(error)),
         };
-        if prepared.estimated_nanos <= INLINE_NANOS_MAX {
-            return done(prepared.run(false));
+        if asked.evaluation_nanos() > EVALUATE_NANOS_MAX {
+            return self.on_pool(done, move || asked.prepare(true)?.run(true));
         }
+        match asked.prepare(false) {
+            Err(error) => done(Err(error)),
+            Ok(prepared) if prepared.estimated_nanos <= INLINE_NANOS_MAX => {
+                done(prepared.run(false));
+            }
+            Ok(prepared) => self.on_pool(done, move || prepared.run(true)),
+        }
+    }
+
+    /// Runs a search on the pool, if there is a place for it.
+    fn on_pool(
+        &self,
+        done: Done<SearchAnswer>,
+        run: impl FnOnce() -> Result<SearchAnswer> + Send + 'static,
+    ) {
         match self.admission().enter() {
             Err(full) => done(Err(full.into())),
             Ok(permit) => self.pools().spawn_search(move || {
-                let answer = prepared.run(true);
+                let answer = run();
                 drop(permit);
                 done(answer);
             }),
@@ -102,13 +142,13 @@ impl Engine {
         receiver.recv().unwrap_or_else(|_| Err(Error::internal("the search ended with a panic")))
     }
 
-    fn prepare(
+    fn ask(
         &self,
         database: &str,
         collection: &str,
         search: Search,
         cancel: Cancel,
-    ) -> Result<Prepared> {
+    ) -> Result<Asked> {
         let live = Arc::clone(&self.live(database, collection)?);
         self.quotas().admit_search(&live.info)?;
         let schema = &live.info.spec.schema;
@@ -121,28 +161,12 @@ impl Engine {
         if !search.partial_ok {
             view.check_whole()?;
         }
-        let plans: Vec<_> =
-            view.segments.iter().map(|segment| plan(segment, column.id, &search)).collect();
-        let costs = view.segments.iter().zip(&plans);
-        let per_query: u64 =
-            costs.map(|(segment, plan)| estimate_nanos(segment.live_count(), kind, *plan)).sum();
-        let estimated_nanos = per_query.saturating_mul(count as u64);
+        let filter = search.filter.as_ref();
+        let filter = filter.map(|filter| self.compile(&live, filter)).transpose()?;
         let (queries, column) = (encoded.bytes, column.id);
         let scratches = Arc::clone(self.scratches());
         let quotas = Arc::clone(self.quotas());
-        Ok(Prepared {
-            live,
-            view,
-            search,
-            column,
-            kind,
-            queries,
-            plans,
-            estimated_nanos,
-            scratches,
-            quotas,
-            cancel,
-        })
+        Ok(Asked { live, view, search, filter, column, kind, queries, scratches, quotas, cancel })
     }
 }
 
@@ -181,18 +205,59 @@ fn query_count(column: &str, kind: VectorType, search: &Search) -> Result<usize>
     Ok(count)
 }
 
-fn plan(segment: &SegmentView, column: ColumnId, search: &Search) -> SearchPlan {
-    let SegmentView::Sealed(sealed) = segment else {
-        return SearchPlan::Scan;
-    };
-    let Some(built) = sealed.index(column) else {
-        return SearchPlan::Scan;
-    };
-    let calibration =
-        Calibration { k: CALIBRATION_K, samples: CALIBRATION_SAMPLES, points: &built.calibration };
-    let unit = EffortUnit::of(&built.index().params());
-    let indexed = Indexed { rows: sealed.live_count(), unit, calibration: Some(calibration) };
-    choose_effort(search.effort, search.k, &indexed).plan
+impl Asked {
+    /// About how long it takes to find the rows that pass.
+    fn evaluation_nanos(&self) -> u64 {
+        self.filter.as_ref().map_or(0, |filter| filter.estimated_nanos(&self.view))
+    }
+
+    /// Evaluates the filter, on the pool all segments at once, and plans each segment.
+    fn prepare(self, on_pool: bool) -> Result<Prepared> {
+        let part = |segment| -> Result<Part> {
+            self.cancel.check()?;
+            let passing = match &self.filter {
+                None => Passing::live(segment),
+                Some(filter) => filter.passing(segment)?,
+            };
+            Ok(Part { plan: self.plan(segment, passing.count), passing })
+        };
+        let segments = &self.view.segments;
+        let parts = if on_pool {
+            segments.par_iter().map(part).collect::<Result<_>>()?
+        } else {
+            let mut parts = Vec::with_capacity(segments.len());
+            for segment in segments {
+                parts.push(part(segment)?);
+            }
+            parts
+        };
+        let nanos = |(segment, part): (&SegmentView, &Part)| {
+            let is_scan = part.plan == SearchPlan::Scan;
+            let rows = if is_scan { part.passing.count } else { segment.live_count() };
+            estimate_nanos(rows, self.kind, part.plan)
+        };
+        let per_query: u64 = segments.iter().zip(&parts).map(nanos).sum();
+        let count = self.queries.len() / self.kind.row_bytes();
+        let estimated_nanos = per_query.saturating_mul(count as u64);
+        Ok(Prepared { asked: self, parts, estimated_nanos })
+    }
+
+    fn plan(&self, segment: &SegmentView, passing: u64) -> SearchPlan {
+        let is_skipped = passing == 0 && self.filter.is_some();
+        let scan = if is_skipped { SearchPlan::Skip } else { SearchPlan::Scan };
+        let SegmentView::Sealed(sealed) = segment else {
+            return scan;
+        };
+        let Some(built) = sealed.index(self.column) else {
+            return scan;
+        };
+        let points = &built.calibration;
+        let calibration = Calibration { k: CALIBRATION_K, samples: CALIBRATION_SAMPLES, points };
+        let unit = EffortUnit::of(&built.index().params());
+        let rows = sealed.live_count();
+        let indexed = Indexed { rows, unit, calibration: Some(calibration) };
+        choose_filtered(self.search.effort, self.search.k, &indexed, passing, self.kind).plan
+    }
 }
 
 impl Prepared {
@@ -237,9 +302,10 @@ impl Prepared {
                 add(self.run_query(query, &wish, spread)?);
             }
         }
-        report.segments = count_u32(self.plans.len());
-        let scanned = self.plans.iter().filter(|plan| **plan == SearchPlan::Scan).count();
+        report.segments = count_u32(self.parts.len());
+        let scanned = self.parts.iter().filter(|part| part.plan == SearchPlan::Scan).count();
         report.scanned_segments = count_u32(scanned);
+        report.passing_rows = self.parts.iter().map(|part| part.passing.count).sum();
         Ok(SearchAnswer { results, nearer: Nearer::of(self.kind.metric()), report })
     }
 
@@ -287,18 +353,15 @@ impl Prepared {
     /// Adds the nearest rows of a segment to the candidates; the distances computed.
     fn run_segment(&self, query: &[u8], at: usize, worker: &mut Worker) -> Result<u64, Stopped> {
         self.cancel.check()?;
-        let segment = &self.view.segments[at];
-        let live_rows = usize::try_from(segment.live_count()).unwrap_or(usize::MAX);
-        let k = self.search.k.min(live_rows);
+        let part = &self.parts[at];
+        let k = self.k_of(part);
         if k == 0 {
             return Ok(0);
         }
         worker.found.clear();
-        let distances = match segment {
-            SegmentView::Memory(memory) => self.scan_memory(query, memory, k, worker)?,
-            SegmentView::Sealed(sealed) => {
-                self.search_sealed(query, sealed, (self.plans[at], k), worker)?
-            }
+        let distances = match &self.view.segments[at] {
+            SegmentView::Memory(memory) => self.scan_memory(query, memory, (part, k), worker)?,
+            SegmentView::Sealed(sealed) => self.search_sealed(query, sealed, (part, k), worker)?,
         };
         let candidate =
             |found: &Neighbor| Candidate { key: found.key, segment: at, row: found.row };
@@ -310,16 +373,16 @@ impl Prepared {
         &self,
         query: &[u8],
         memory: &MemoryView,
-        k: usize,
+        (part, k): (&Part, usize),
         Worker { top, found, .. }: &mut Worker,
     ) -> Result<u64, Stopped> {
         let mut work = Work::default();
         top.reset(k);
+        let allowed = part.passing.rows.as_deref();
         for PlacedChunk { first_row, chunk } in &memory.chunks {
             // Rows written after the column was dropped, which this search still knows.
             let Some(part) = chunk.rows.vectors(self.column) else { continue };
-            let live = memory.live.as_deref();
-            scan(&part.vectors, query, live, *first_row, top, &mut work, &self.cancel)?;
+            scan(&part.vectors, query, allowed, *first_row, top, &mut work, &self.cancel)?;
         }
         top.drain_into(found);
         Ok(work.distances)
@@ -329,14 +392,14 @@ impl Prepared {
         &self,
         query: &[u8],
         sealed: &SealedView,
-        (plan, k): (SearchPlan, usize),
+        (Part { plan, passing }, k): (&Part, usize),
         Worker { scratch, top, found, .. }: &mut Worker,
     ) -> Result<u64, Stopped> {
         let Some(part) = sealed.sealed.rows.vectors(self.column) else { return Ok(0) };
         let vectors = &part.vectors;
-        let live = sealed.live.as_deref();
+        let allowed = passing.rows.as_deref();
         if let (SearchPlan::Index { effort, .. }, Some(built)) = (plan, sealed.index(self.column)) {
-            let search = IndexSearch { allowed: live, ..IndexSearch::new(k, effort) };
+            let search = IndexSearch { allowed, ..IndexSearch::new(k, *effort) };
             match built.index().search(vectors, query, &search, scratch, &self.cancel) {
                 Ok(nearest) => {
                     found.extend_from_slice(&nearest.neighbors);
@@ -348,9 +411,14 @@ impl Prepared {
         }
         let mut work = Work::default();
         top.reset(k);
-        scan(vectors, query, live, 0, top, &mut work, &self.cancel)?;
+        scan(vectors, query, allowed, 0, top, &mut work, &self.cancel)?;
         top.drain_into(found);
         Ok(work.distances)
+    }
+
+    /// How many rows a segment is asked for.
+    fn k_of(&self, part: &Part) -> usize {
+        self.search.k.min(usize::try_from(part.passing.count).unwrap_or(usize::MAX))
     }
 
     fn hits(&self, wish: &Wish<'_>, candidates: &[Candidate]) -> QueryHits {

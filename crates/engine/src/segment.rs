@@ -8,7 +8,7 @@ mod sealed;
 mod tombstones;
 
 pub(crate) use chunk::Chunk;
-pub(crate) use format::{Part, write_segment};
+pub(crate) use format::{Dropped, Part, dropped, write_segment};
 pub(crate) use memory::{MemorySegment, MemoryView, PlacedChunk};
 pub(crate) use rows::{Rows, VectorPart, Versions};
 pub(crate) use sealed::{BuiltIndex, Sealed, SealedView};

@@ -194,6 +194,14 @@ impl Node {
         self.height
     }
 
+    /// Shows each node below and including this one.
+    fn visit<'a>(&'a self, show: &mut impl FnMut(&'a NodeKind)) {
+        show(&self.kind);
+        if let NodeKind::Call(_, operands) = &self.kind {
+            operands.iter().for_each(|operand| operand.visit(show));
+        }
+    }
+
     fn calls(&self, operator: Operator) -> bool {
         matches!(&self.kind, NodeKind::Call(own, _) if *own == operator)
     }
@@ -281,6 +289,26 @@ impl Expression {
     /// The tree.
     pub fn root(&self) -> &Node {
         &self.root
+    }
+
+    /// The names of the columns that it speaks of, as often as it does.
+    pub fn column_names(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        self.root.visit(&mut |kind| {
+            if let NodeKind::Column(name) = kind {
+                names.push(name.as_str());
+            }
+        });
+        names
+    }
+
+    /// Whether it depends on the time of the command.
+    pub fn uses_now(&self) -> bool {
+        let mut uses_now = false;
+        self.root.visit(&mut |kind| {
+            uses_now |= matches!(kind, NodeKind::Call(Operator::Now, _));
+        });
+        uses_now
     }
 }
 

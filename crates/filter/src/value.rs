@@ -1,12 +1,14 @@
 //! Values in filters: literals and what is given for parameters.
 
 use crate::time;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;
 
 /// A constant in a filter, or the value of a parameter. There is no null: it would
 /// make every comparison unknown; `is null` tests for it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Value {
     /// `true` or `false`.
     Bool(bool),

@@ -36,6 +36,7 @@ const FOREIGN_GRAPH_FACTOR: u64 = 6;
 pub fn estimate_nanos(rows: u64, vector: VectorType, plan: SearchPlan) -> u64 {
     let row_bytes = vector.row_bytes() as u64;
     let work = match plan {
+        SearchPlan::Skip => return 0,
         SearchPlan::Scan => rows.saturating_mul(ROW_NANOS.max(row_bytes / SCAN_BYTES_PER_NANO)),
         SearchPlan::Index { comparisons, .. } => {
             let comparisons = comparisons.min(rows);
@@ -43,6 +44,16 @@ pub fn estimate_nanos(rows: u64, vector: VectorType, plan: SearchPlan) -> u64 {
         }
     };
     SEARCH_NANOS.saturating_add(work)
+}
+
+/// How much longer a row takes that is compared for itself than one in a row of rows.
+const SCATTERED_FACTOR: u64 = 3;
+
+/// The estimated time of a scan of those of a segment's rows that pass a filter:
+/// where they stand close together all rows are compared, else they alone.
+pub(crate) fn estimate_masked_scan_nanos(rows: u64, passing: u64, vector: VectorType) -> u64 {
+    let dearest = passing.saturating_mul(SCATTERED_FACTOR).min(rows);
+    estimate_nanos(dearest, vector, SearchPlan::Scan)
 }
 
 /// The memory that a build takes beside the rows, roughly: what is kept of each

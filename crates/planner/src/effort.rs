@@ -39,6 +39,8 @@ pub struct Indexed<'a> {
 /// How one segment is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SearchPlan {
+    /// Leave the segment out: no row of it is allowed.
+    Skip,
     /// Compare with every allowed row.
     Scan,
     /// Search the index with this effort.
@@ -232,6 +234,25 @@ impl EffortUnit {
                 listed / LISTED_PER_COMPARISON + u64::from(lists) / LISTED_PER_COMPARISON
             }
             Self::Nothing => rows / SCANNED_PER_COMPARISON,
+        }
+    }
+
+    /// The same where only `passing` of the rows count.
+    pub(crate) fn comparisons_among(self, effort: usize, rows: u64, passing: u64) -> u64 {
+        let comparisons = self.comparisons(effort, rows);
+        let rarity = rows as f64 / passing.max(1) as f64;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "not negative, and at most as many as there are rows"
+        )]
+        let times = |factor: f64| (comparisons as f64 * factor).min(rows as f64) as u64;
+        match self {
+            // The candidates are kept among rows that pass; those on the way cost as much.
+            Self::Candidates => times(rarity),
+            // Lists farther away: the nearest rows that pass are.
+            Self::Lists(_) => times(rarity.cbrt()),
+            Self::Nothing => comparisons,
         }
     }
 }

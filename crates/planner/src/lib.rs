@@ -21,10 +21,12 @@
 
 mod cost;
 mod effort;
+mod filtered;
 mod index;
 mod merge;
 
 pub use cost::{estimate_build_bytes, estimate_nanos};
 pub use effort::{Calibration, EffortUnit, Indexed, SearchChoice, SearchPlan, choose_effort};
+pub use filtered::choose_filtered;
 pub use index::{IndexChoice, choose_index};
 pub use merge::{DELETED_ONE_IN, Merge, MergeReason, SegmentFigures, SegmentTarget, choose_merge};

@@ -7,7 +7,7 @@
 use moka::sync::Cache;
 use prost::Message as _;
 use vicinal_api::v1;
-use vicinal_engine::{Collection, Search};
+use vicinal_engine::{Collection, RowFilter, Search};
 use vicinal_types::{CollectionId, Effort, VectorInput};
 
 /// Everything that the answer to a search depends on.
@@ -21,6 +21,7 @@ pub(crate) struct CacheKey {
     k: usize,
     effort: EffortKey,
     columns: Vec<String>,
+    filter: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +62,7 @@ impl CacheKey {
                 Effort::MinRecall(recall) => EffortKey::MinRecallBits(recall.to_bits()),
             },
             columns: search.columns.clone(),
+            filter: search.filter.as_ref().map(RowFilter::key),
         }
     }
 
@@ -70,7 +72,8 @@ impl CacheKey {
             Query::Floats(bits) => bits.len() * 4,
         };
         let names = self.columns.iter().map(|name| name.len() + size_of::<String>());
-        size_of::<Self>() + self.vector_column.len() + query + names.sum::<usize>()
+        let filter = self.filter.as_ref().map_or(0, String::len);
+        size_of::<Self>() + self.vector_column.len() + query + names.sum::<usize>() + filter
     }
 }
 
@@ -124,6 +127,7 @@ mod tests {
             effort: Effort::DEFAULT,
             columns: vec!["word".to_owned()],
             partial_ok: false,
+            filter: None,
         }
     }
 
@@ -150,6 +154,14 @@ mod tests {
         assert_eq!(cache.get(&key(1, 7, 0.5, 11)), None, "another k");
         let key = CacheKey::new(&named(1, 2), 7, &search(0.5, 10));
         assert_eq!(cache.get(&key), None, "a column came or went");
+        let expression = vicinal_filter::Expression::parse("id < {max}").expect("a filter");
+        let filtered = |max| {
+            let parameters = [("max".to_owned(), vicinal_filter::Value::Int(max))].into();
+            let filter = Some(RowFilter { expression: expression.clone(), parameters });
+            CacheKey::new(&named(1, 1), 7, &Search { filter, ..search(0.5, 10) })
+        };
+        assert_eq!(cache.get(&filtered(3)), None, "a filter");
+        assert_ne!(filtered(3), filtered(4));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! wrong length. What the values mean is the engine's business.
 
 mod collections;
+mod filter;
 mod indexes;
 mod options;
 mod rows;
@@ -19,6 +20,7 @@ mod tests;
 pub(crate) use collections::{
     aliases_out, applied_out, description_out, spec_in, stats_out, summaries_out,
 };
+pub(crate) use filter::filter_in;
 pub(crate) use options::{consistency_in, request_id_in};
 pub(crate) use rows::{columns_in, fetch_ids_in, positions_out, rows_in, rows_out, write_ids_in};
 pub(crate) use scalar_columns::new_column_in;

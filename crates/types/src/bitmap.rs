@@ -100,6 +100,31 @@ impl Bitmap {
         *word != was
     }
 
+    /// Adds the rows of another set, each `first` rows further on.
+    ///
+    /// # Panics
+    /// If the other set ends beyond this one.
+    pub fn insert_from(&mut self, first: u32, other: &Self) {
+        let (first, len) = (first as usize, self.len);
+        assert!(first + other.len <= len, "rows {first} and {} more of {len}", other.len);
+        let (at, shift) = (first / 64, first % 64);
+        for (word_at, &word) in (at..).zip(&other.words) {
+            self.words[word_at] |= word << shift;
+            if shift > 0 && word >> (64 - shift) != 0 {
+                self.words[word_at + 1] |= word >> (64 - shift);
+            }
+        }
+    }
+
+    /// Takes out the rows that `other` does not have.
+    ///
+    /// # Panics
+    /// If the other set ends before this one.
+    pub fn intersect(&mut self, other: &Self) {
+        assert!(other.len >= self.len, "{} rows for {}", other.len, self.len);
+        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word &= other);
+    }
+
     /// The bits, 64 rows a word, lowest row first; bits past the end are zero.
     pub fn words(&self) -> &[u64] {
         &self.words
@@ -147,6 +172,20 @@ mod tests {
         set.extend_full(200);
         assert_eq!((set.len(), set.count()), (200, 198));
         assert!(!set.contains(69) && set.contains(70) && set.contains(199));
+    }
+
+    #[test]
+    fn sets_are_put_together_wherever_they_begin() {
+        let rows = |set: &Bitmap| set.iter().collect::<Vec<_>>();
+        for first in [0, 1, 63, 64, 65, 127] {
+            let part = Bitmap::from_words(vec![1 << 63 | 1, 0b101], 67);
+            let mut set = Bitmap::new(first as usize + 67);
+            set.insert_from(first, &part);
+            assert_eq!(rows(&set), [0, 63, 64, 66].map(|row| row + first));
+        }
+        let mut set = Bitmap::full(70);
+        set.intersect(&Bitmap::from_words(vec![0b1001, 1 << 5, 1], 129));
+        assert_eq!(rows(&set), [0, 3, 69]);
     }
 
     #[test]

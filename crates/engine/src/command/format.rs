@@ -3,9 +3,11 @@
 //! | offset | bytes | field                                                   |
 //! |-------:|------:|---------------------------------------------------------|
 //! |      0 |     2 | format version, 1                                       |
-//! |      2 |     1 | kind: 1 insert, 2 upsert, 3 delete, 16 catalogue        |
+//! |      2 |     1 | kind: 1 insert, 2 upsert, 3 delete, 4 delete by filter, |
+//! |        |       | 16 catalogue                                            |
 //! |      3 |     1 | 1 if a request id is given                              |
-//! |      4 |     4 | feature level that a node needs to apply it, 1          |
+//! |      4 |     4 | feature level that a node needs to apply it: 2 for a    |
+//! |        |       | delete by filter, else 1                                |
 //! |      8 |     4 | database                                                |
 //! |     12 |     4 | collection                                              |
 //! |     16 |     4 | schema version of the rows                              |
@@ -18,16 +20,17 @@
 //! |      … |     … | the parts' bytes, each starting at a multiple of 64     |
 //!
 //! Parts: 1 ids (a column), 2 vectors (rows × row bytes), 3 norms (rows × f32),
-//! 4 scalars (a column), 5 text (JSON of a catalogue command). Columns are in
-//! the form of `columns::format`. Integers are little-endian.
+//! 4 scalars (a column), 5 text (JSON of a catalogue command), 6 filter (JSON of its
+//! text, its parameters and the columns that it names). Columns are in the form of
+//! `columns::format`. Integers are little-endian.
 
 use bytes::Bytes;
 use std::ops::Range;
 use vicinal_types::{CollectionId, ColumnId, DatabaseId, RequestId};
 
 const VERSION: u16 = 1;
-/// What a node must be able to do to apply the commands that this one writes.
-const FEATURE_LEVEL: u32 = 1;
+/// What this node is able to apply.
+const FEATURE_LEVEL: u32 = 2;
 
 const FORMAT: Range<usize> = 0..2;
 const KIND: usize = FORMAT.end;
@@ -51,6 +54,7 @@ pub(crate) enum Kind {
     Insert,
     Upsert,
     Delete,
+    DeleteWhere,
     Catalogue,
 }
 
@@ -74,6 +78,7 @@ pub(crate) enum PartKind {
     Norms,
     Scalars,
     Text,
+    Filter,
 }
 
 /// A named piece of a command's body.
@@ -101,12 +106,21 @@ impl Kind {
             Self::Insert => 1,
             Self::Upsert => 2,
             Self::Delete => 3,
+            Self::DeleteWhere => 4,
             Self::Catalogue => 16,
         }
     }
 
+    /// What a node must be able to do to apply it.
+    fn level(self) -> u32 {
+        match self {
+            Self::Insert | Self::Upsert | Self::Delete | Self::Catalogue => 1,
+            Self::DeleteWhere => 2,
+        }
+    }
+
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Insert, Self::Upsert, Self::Delete, Self::Catalogue]
+        [Self::Insert, Self::Upsert, Self::Delete, Self::DeleteWhere, Self::Catalogue]
             .into_iter()
             .find(|kind| kind.code() == code)
     }
@@ -120,11 +134,12 @@ impl PartKind {
             Self::Norms => 3,
             Self::Scalars => 4,
             Self::Text => 5,
+            Self::Filter => 6,
         }
     }
 
     fn from_code(code: u32) -> Option<Self> {
-        [Self::Ids, Self::Vectors, Self::Norms, Self::Scalars, Self::Text]
+        [Self::Ids, Self::Vectors, Self::Norms, Self::Scalars, Self::Text, Self::Filter]
             .into_iter()
             .find(|kind| kind.code() == code)
     }
@@ -141,7 +156,7 @@ pub(crate) fn encode(envelope: &Envelope, parts: &[Part]) -> Bytes {
     out[FORMAT].copy_from_slice(&VERSION.to_le_bytes());
     out[KIND] = envelope.kind.code();
     out[HAS_REQUEST] = u8::from(envelope.request.is_some());
-    out[LEVEL].copy_from_slice(&FEATURE_LEVEL.to_le_bytes());
+    out[LEVEL].copy_from_slice(&envelope.kind.level().to_le_bytes());
     out[DATABASE].copy_from_slice(&envelope.database.0.to_le_bytes());
     out[COLLECTION].copy_from_slice(&envelope.collection.0.to_le_bytes());
     out[SCHEMA].copy_from_slice(&envelope.schema_version.to_le_bytes());

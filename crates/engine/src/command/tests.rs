@@ -46,7 +46,7 @@ fn rows_apply_under_a_schema_that_changed_since_they_were_checked() {
     let rows = decode_rows(&envelope, &parts, &now, 7).expect("it applies");
     let ids = |columns: Vec<ColumnId>| columns.iter().map(|id| id.0).collect::<Vec<_>>();
     assert_eq!(ids(rows.vectors.iter().map(|(id, _)| *id).collect()), [1]);
-    assert_eq!(ids(rows.scalars.iter().map(|(id, _)| *id).collect()), [4, 5]);
+    assert_eq!(ids(rows.scalars.iter().map(|(id, _)| *id).collect()), [4, 5, 3]);
     let values = |id| rows.scalars(ColumnId(id)).expect("it is there").as_primitive::<Int8Type>();
     assert_eq!(values(4).values(), &[-128, 127]);
     assert_eq!(values(5).values(), &[9, 9]);

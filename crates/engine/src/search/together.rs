@@ -1,6 +1,6 @@
 //! Several queries of one request over the same rows: these are read once for all.
 
-use super::{Prepared, Wish, go_on_without};
+use super::{Part, Prepared, Wish, go_on_without};
 use crate::request::QueryHits;
 use crate::scratches::Candidate;
 use crate::segment::{PlacedChunk, SealedView};
@@ -17,14 +17,14 @@ impl Prepared {
     /// are read once for all, but every thread should have some.
     pub(super) fn queries_together(&self, count: usize, spread: bool) -> usize {
         let threads = if spread { rayon::current_num_threads() } else { 1 };
-        let is_shared = |(segment, plan): (&SegmentView, &SearchPlan)| match (segment, plan) {
+        let is_shared = |(segment, part): (&SegmentView, &Part)| match (segment, part.plan) {
             (_, SearchPlan::Scan) => true,
-            (SegmentView::Memory(_), SearchPlan::Index { .. }) => false,
+            (_, SearchPlan::Skip) | (SegmentView::Memory(_), SearchPlan::Index { .. }) => false,
             (SegmentView::Sealed(sealed), SearchPlan::Index { .. }) => sealed
                 .index(self.column)
                 .is_some_and(|built| Index::takes_many(&built.index().params())),
         };
-        let is_any_shared = || self.view.segments.iter().zip(&self.plans).any(is_shared);
+        let is_any_shared = || self.view.segments.iter().zip(&self.parts).any(is_shared);
         if count > 1 && is_any_shared() {
             count.div_ceil(threads).min(QUERIES_TOGETHER_MAX)
         } else {
@@ -58,24 +58,23 @@ impl Prepared {
         Ok(answers.collect())
     }
 
-    /// What each query finds in a segment; nothing at all where no row lives.
+    /// What each query finds in a segment; nothing at all where no row passes.
     fn search_segment(&self, queries: &[u8], at: usize) -> Result<Vec<Found>, Stopped> {
         self.cancel.check()?;
-        let segment = &self.view.segments[at];
-        let live_rows = usize::try_from(segment.live_count()).unwrap_or(usize::MAX);
-        let k = self.search.k.min(live_rows);
+        let part = &self.parts[at];
+        let k = self.k_of(part);
         if k == 0 {
             return Ok(Vec::new());
         }
-        match segment {
+        match &self.view.segments[at] {
             SegmentView::Memory(memory) => {
                 // Rows written after the column was dropped have no part in this search.
                 let parts = memory.chunks.iter().filter_map(|PlacedChunk { first_row, chunk }| {
                     Some((&chunk.rows.vectors(self.column)?.vectors, *first_row))
                 });
-                self.scan_parts(queries, parts, memory.live.as_deref(), k)
+                self.scan_parts(queries, parts, part.passing.rows.as_deref(), k)
             }
-            SegmentView::Sealed(sealed) => self.search_file(queries, sealed, self.plans[at], k),
+            SegmentView::Sealed(sealed) => self.search_file(queries, sealed, part, k),
         }
     }
 
@@ -83,16 +82,16 @@ impl Prepared {
         &self,
         queries: &[u8],
         sealed: &SealedView,
-        plan: SearchPlan,
+        Part { plan, passing }: &Part,
         k: usize,
     ) -> Result<Vec<Found>, Stopped> {
         let Some(part) = sealed.sealed.rows.vectors(self.column) else {
             return Ok(Vec::new());
         };
         let vectors = &part.vectors;
-        let live = sealed.live.as_deref();
+        let allowed = passing.rows.as_deref();
         if let (SearchPlan::Index { effort, .. }, Some(built)) = (plan, sealed.index(self.column)) {
-            let search = IndexSearch { allowed: live, ..IndexSearch::new(k, effort) };
+            let search = IndexSearch { allowed, ..IndexSearch::new(k, *effort) };
             let found = self.scratches.with(|worker| {
                 let scratch = &mut worker.scratch;
                 built.index().search_many(vectors, queries, &search, scratch, &self.cancel)
@@ -102,7 +101,7 @@ impl Prepared {
                 Err(error) => go_on_without(error, sealed, &built.index())?,
             }
         }
-        self.scan_parts(queries, std::iter::once((vectors, 0)), live, k)
+        self.scan_parts(queries, std::iter::once((vectors, 0)), allowed, k)
     }
 
     /// Compares with all rows of some parts of a segment.
@@ -110,13 +109,13 @@ impl Prepared {
         &self,
         queries: &[u8],
         parts: impl Iterator<Item = (&'a Vectors, u32)>,
-        live: Option<&Bitmap>,
+        allowed: Option<&Bitmap>,
         k: usize,
     ) -> Result<Vec<Found>, Stopped> {
         let mut tops = vec![TopK::new(k); queries.len() / self.kind.row_bytes()];
         let mut work = Work::default();
         for (vectors, first_row) in parts {
-            scan_many(vectors, queries, live, first_row, &mut tops, &mut work, &self.cancel)?;
+            scan_many(vectors, queries, allowed, first_row, &mut tops, &mut work, &self.cancel)?;
         }
         Ok(tops.into_iter().map(|top| Found { neighbors: top.into_sorted(), work }).collect())
     }

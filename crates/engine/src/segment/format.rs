@@ -14,15 +14,18 @@
 //! Integers are little-endian; every section begins at a multiple of 4096 bytes,
 //! so that vectors and hashes are searched where they are mapped. The schema is
 //! the catalogue's: columns are found by their numbers. A scalar column without a
-//! section was added after the file was written.
+//! section was added after the file was written; a section without a column is of one
+//! that was dropped, and kept for deletes by filter that may be applied again.
 
 use super::rows::Run;
 use super::sealed::IdIndex;
 use super::{MemoryView, Rows, VectorPart, Versions};
 use crate::columns;
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, new_null_array};
 use arrow_buffer::{Buffer, ScalarBuffer};
+use arrow_schema::DataType;
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use vicinal_index::Vectors;
@@ -71,6 +74,16 @@ impl<'a> Part<'a> {
     }
 }
 
+/// What becomes of columns that rows have and the schema has not any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// They go into the file: a delete by filter that asks for them may be applied
+    /// again, and must find what it found the first time.
+    Kept,
+    /// They are left out.
+    Left,
+}
+
 /// Writes the kept rows of the parts, one part after another, with the columns of
 /// the schema, and makes the file durable; returns its bytes.
 ///
@@ -82,6 +95,7 @@ pub(crate) fn write_segment(
     file: u64,
     parts: &[Part<'_>],
     schema: &Schema,
+    dropped: Dropped,
 ) -> Result<u64, SegmentError> {
     let mut writer = SectionWriter::create(Arc::clone(disk), path, file)?;
     // Vectors are the bulk: they go from where they are into the file.
@@ -89,6 +103,9 @@ pub(crate) fn write_segment(
         write_vectors(&mut writer, parts, column.id)?;
     }
     write_scalars(&mut writer, parts, schema)?;
+    if dropped == Dropped::Kept {
+        write_dropped(&mut writer, parts, schema)?;
+    }
     write_ids(&mut writer, parts)?;
     writer.finish()
 }
@@ -126,7 +143,7 @@ fn write_vectors(
     Ok(())
 }
 
-/// Writes what the schema has; rows that are older than a column have its default.
+/// Writes what the schema has, rows that are older than a column with its default.
 fn write_scalars(
     writer: &mut SectionWriter,
     parts: &[Part<'_>],
@@ -141,6 +158,30 @@ fn write_scalars(
         write_column(writer, SCALARS + column.id.0, &arrays)?;
     }
     Ok(())
+}
+
+fn write_dropped(
+    writer: &mut SectionWriter,
+    parts: &[Part<'_>],
+    schema: &Schema,
+) -> Result<(), SegmentError> {
+    for (column, scalar) in dropped(parts, schema) {
+        let of_part = |part: &Part<'_>| match part.rows.scalars(column) {
+            Some(array) => columns::take(array, &part.kept),
+            None => new_null_array(&scalar, part.kept.len()),
+        };
+        let arrays: Vec<ArrayRef> = parts.iter().map(of_part).collect();
+        write_column(writer, SCALARS + column.0, &arrays)?;
+    }
+    Ok(())
+}
+
+/// Scalar columns that rows have and the schema has not any more.
+pub(crate) fn dropped(parts: &[Part<'_>], schema: &Schema) -> BTreeMap<ColumnId, DataType> {
+    let of_parts = parts.iter().flat_map(|part| &part.rows.scalars);
+    let is_declared = |id: ColumnId| schema.columns().iter().any(|column| column.id == id);
+    let dropped = of_parts.filter(|(id, _)| !is_declared(*id));
+    dropped.map(|(id, array)| (*id, array.data_type().clone())).collect()
 }
 
 fn write_ids(writer: &mut SectionWriter, parts: &[Part<'_>]) -> Result<(), SegmentError> {
@@ -207,6 +248,17 @@ pub(super) fn read_segment(file: &SectionFile, schema: &Schema) -> Result<(Rows,
             return Err(file.wrong("a scalar section"));
         }
         scalars.push((declared.id, array));
+    }
+    for section in file.file.sections() {
+        let column = ColumnId(section.kind.wrapping_sub(SCALARS));
+        let is_scalar = section.kind >= SCALARS && column.0 < SCALARS - NORMS;
+        if is_scalar && !schema.columns().iter().any(|declared| declared.id == column) {
+            let array = file.column(section.kind)?;
+            if array.len() != len {
+                return Err(file.wrong("a scalar section"));
+            }
+            scalars.push((column, array));
+        }
     }
     let versions = read_versions(&file.section(VERSIONS)?, len);
     let versions = versions.ok_or_else(|| file.wrong("the version section"))?;

@@ -17,7 +17,7 @@ pub(crate) struct Rows {
     pub(crate) vectors: Vec<(ColumnId, VectorPart)>,
     /// Those that the collection had when the rows were written: a column added
     /// since is missing, and every row has its default or null; one dropped
-    /// since may still be here, and nobody asks for it.
+    /// since is still here, for deletes by filter that are applied again.
     pub(crate) scalars: Vec<(ColumnId, ArrayRef)>,
 }
 

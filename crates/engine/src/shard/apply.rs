@@ -1,9 +1,11 @@
 //! What committed commands do to a shard.
 
+use super::state::Place;
 use super::{Shard, State};
 use crate::columns::{id_ref, request_id};
 use crate::command::format::{Envelope, Kind, Part};
-use crate::command::{decode_ids, decode_rows, format};
+use crate::command::{decode_filter, decode_ids, decode_rows, format};
+use crate::filtering::CompiledFilter;
 use crate::request::WriteOutcome;
 use crate::segment::{Chunk, Rows};
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use vicinal_types::{Ids, Version};
 enum Write {
     Rows { kind: Kind, chunk: Chunk },
     Delete(Ids),
+    DeleteWhere(Box<CompiledFilter>),
 }
 
 impl Shard {
@@ -84,6 +87,9 @@ impl Shard {
                 Ok(Write::Rows { kind, chunk: Chunk::new(rows) })
             }
             Kind::Delete => Ok(Write::Delete(decode_ids(parts, schema)?)),
+            Kind::DeleteWhere => {
+                Ok(Write::DeleteWhere(Box::new(decode_filter(envelope, parts, schema)?)))
+            }
             Kind::Catalogue => Err(format::CommandError::Wrong("kind, which is the catalogue's,")),
         }
     }
@@ -103,6 +109,10 @@ impl Shard {
         let mut outcome = match write {
             Write::Rows { kind, chunk } => apply_rows(state, index, kind, chunk),
             Write::Delete(ids) => apply_delete(state, index, &ids),
+            Write::DeleteWhere(filter) => {
+                state.last_delete_where = index;
+                apply_delete_where(state, index, &filter)
+            }
         };
         if let Some(request) = envelope.request {
             state.requests.insert(index, request, &outcome);
@@ -123,7 +133,7 @@ fn apply_rows(state: &mut State, index: u64, kind: Kind, chunk: Chunk) -> WriteO
                 state.delete(place, Version { index, ordinal: row });
                 outcome.replaced += 1;
             }
-            (Some(_), Kind::Insert | Kind::Delete | Kind::Catalogue) => {
+            (Some(_), Kind::Insert | Kind::Delete | Kind::DeleteWhere | Kind::Catalogue) => {
                 outcome.already_exists.push(row);
                 continue;
             }
@@ -149,4 +159,22 @@ fn apply_delete(state: &mut State, index: u64, ids: &Ids) -> WriteOutcome {
         }
     }
     outcome
+}
+
+/// Deletes what passes in the state that the command meets; nothing else decides.
+fn apply_delete_where(state: &mut State, index: u64, filter: &CompiledFilter) -> WriteOutcome {
+    let fits = "the filter was checked against the columns that rows have";
+    let mut places = Vec::new();
+    for (at, segment) in state.sealed.iter().enumerate() {
+        let rows = filter.of_sealed(&segment.view).expect(fits);
+        places.extend(rows.iter().map(|row| Place::Sealed(at, row)));
+    }
+    for (at, segment) in state.memory.iter().enumerate() {
+        let rows = filter.of_memory(&segment.view).expect(fits);
+        places.extend(rows.iter().map(|row| Place::Memory(at, row)));
+    }
+    for (ordinal, place) in (0..).zip(&places) {
+        state.delete(*place, Version { index, ordinal });
+    }
+    WriteOutcome { deleted: places.len() as u64, ..WriteOutcome::default() }
 }

@@ -16,7 +16,7 @@ use super::requests::Remembered;
 use super::state::SealedState;
 use super::{RETRY_PAUSE, Shard};
 use crate::segment::{
-    MemoryView, Part, Sealed, SealedView, Tombstone, write_segment, write_tombstones,
+    Dropped, MemoryView, Part, Sealed, SealedView, Tombstone, write_segment, write_tombstones,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -177,7 +177,7 @@ impl Shard {
             // Taken after the batch: it knows every column that rows of it have.
             let schema = Arc::clone(&self.settings().schema);
             let parts = Part::of_memory(&batch.view, &batch.kept);
-            write_segment(&self.disk, &path, file, &parts, &schema)?;
+            write_segment(&self.disk, &path, file, &parts, &schema, Dropped::Kept)?;
             let rows = u32::try_from(batch.kept.len()).expect("rows have 32-bit offsets");
             written.segment = Some((batch.view.id, file, rows));
             let sealed = Sealed::open(&*self.disk, &path, file, batch.view.id, &schema)?;

@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) durable: u64,
     /// When the first write since the last freeze was applied.
     pub(crate) first_change: Option<Instant>,
+    /// The last delete by a filter.
+    pub(crate) last_delete_where: u64,
     /// Views published so far.
     pub(crate) published: u64,
     next_segment: SegmentId,
@@ -73,6 +75,7 @@ impl State {
             applied,
             durable: applied.index,
             first_change: None,
+            last_delete_where: 0,
             published: 0,
             next_segment,
         };

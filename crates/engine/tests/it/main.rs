@@ -7,6 +7,7 @@ mod columns;
 mod compaction;
 mod crash;
 mod errors;
+mod filters;
 mod fixture;
 mod life;
 mod retries;

@@ -60,7 +60,8 @@ pub(super) fn search(
     let certainty = ivf.certainty();
     let wanted = Wanted { vectors, query, allowed, within: search.within, certainty };
     let query_square = values.iter().map(|value| value * value).sum();
-    let (rows, listed, seen) = (k, 0, 0);
+    let rows = if allowed.is_some() { ivf.rows_to_see(search.effort, passing).max(k) } else { k };
+    let (listed, seen) = (0, 0);
     let mut probing =
         Probing { ivf, wanted, values: &values, query_square, lists, rows, cancel, listed, seen };
     let probed = probing.nearest_lists(scratch, &mut work);
@@ -88,6 +89,12 @@ impl Ivf {
         let rarity = (f64::from(self.rows) / passing as f64).cbrt();
         let lists = (effort.max(1) as f64 * rarity).ceil();
         lists.min(self.list_count() as f64) as usize
+    }
+
+    /// Allowed rows to see at least: as many as there are in lists where the mask is as
+    /// dense as anywhere. Near a query that is far from what is allowed, lists have few.
+    fn rows_to_see(&self, effort: usize, passing: usize) -> usize {
+        passing * effort.min(self.list_count()) / self.list_count().max(1)
     }
 
     /// Whether probing is likely to be cheaper than comparing with every passing

@@ -16,7 +16,7 @@ fn graph(rows: u64, calibration: Option<Calibration<'_>>) -> Indexed<'_> {
 fn chosen(effort: Effort, k: usize, indexed: &Indexed<'_>) -> Option<usize> {
     match choose_effort(effort, k, indexed).plan {
         SearchPlan::Index { effort, .. } => Some(effort),
-        SearchPlan::Scan => None,
+        SearchPlan::Scan | SearchPlan::Skip => None,
     }
 }
 
@@ -28,7 +28,7 @@ fn check(effort: Effort, k: usize, rows: u64, expected: Option<usize>) {
 fn effort_of(effort: Effort, k: usize, calibration: Option<Calibration<'_>>) -> usize {
     match choose_effort(effort, k, &graph(10_000_000, calibration)).plan {
         SearchPlan::Index { effort, .. } => effort,
-        SearchPlan::Scan => panic!("{effort:?} with k = {k} is scanned"),
+        SearchPlan::Scan | SearchPlan::Skip => panic!("{effort:?} with k = {k} is scanned"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Searches and what they found.
 
+use super::filter::filter_in;
 use super::rows::{columns_in, ids_out, rows_out};
 use super::vectors::{Parsed, Target, nearer_out};
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub(crate) fn search_in(collection: &Collection, request: v1::SearchRequest) -> 
         columns: request.columns,
         params: request.params.unwrap_or_default(),
         partial_ok: request.options.is_some_and(|options| options.partial_ok),
+        filter: request.filter,
     };
     wanted.parse(target, queries)
 }
@@ -63,6 +65,7 @@ pub(crate) fn batch_in(
         columns: request.columns,
         params: request.params.unwrap_or_default(),
         partial_ok: request.options.is_some_and(|options| options.partial_ok),
+        filter: request.filter,
     };
     wanted.parse(target, input)
 }
@@ -78,6 +81,7 @@ struct Wanted {
     columns: Vec<String>,
     params: v1::SearchParams,
     partial_ok: bool,
+    filter: Option<v1::Filter>,
 }
 
 impl Wanted {
@@ -99,9 +103,12 @@ impl Wanted {
             effort: effort.check()?,
             columns: columns_in(self.columns)?,
             partial_ok: self.partial_ok,
+            filter: self.filter.map(filter_in).transpose()?,
         };
-        // An answer without damaged segments is for those who asked for it.
-        let allow_cached = self.params.allow_cached && !self.partial_ok;
+        // An answer without damaged segments is for those who asked for it, and one of
+        // a moment for that moment.
+        let is_of_now = search.filter.as_ref().is_some_and(|filter| filter.expression.uses_now());
+        let allow_cached = self.params.allow_cached && !self.partial_ok && !is_of_now;
         Ok(SearchIn { search, allow_cached })
     }
 }
@@ -154,5 +161,6 @@ fn report_out(report: SearchReport, engine_time: Duration) -> v1::SearchReport {
         distances: report.distances,
         from_cache: false,
         engine_us: u64::try_from(engine_time.as_micros()).unwrap_or(u64::MAX),
+        passing_rows: report.passing_rows,
     }
 }

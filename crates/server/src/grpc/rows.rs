@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use vicinal_api::v1;
 use vicinal_api::v1::rows_server::Rows;
-use vicinal_engine::{Collection, Write, WriteOutcome};
-use vicinal_types::{Error, Result, limits};
+use vicinal_engine::{Collection, Engine, Scroll, Write, WriteOutcome};
+use vicinal_types::{Cancel, Error, Result, limits};
 
 /// Rows of a page when the request names no number.
 const SCROLL_ROWS_DEFAULT: u32 = 100;
@@ -80,10 +80,14 @@ impl Api {
     async fn delete_rows(&self, request: Request<v1::DeleteRequest>) -> Result<v1::DeleteResponse> {
         let (call, request) = Call::open(request)?;
         let place = Place { database: request.database, collection: request.collection };
-        let ids = request.ids;
+        let (ids, filter) = (request.ids, request.filter);
         let outcome = self
-            .write(&call, &place, request.options.as_ref(), |collection| {
-                convert::write_ids_in(collection, ids).map(Write::Delete)
+            .write(&call, &place, request.options.as_ref(), |collection| match (ids, filter) {
+                (Some(_), Some(_)) => {
+                    Err(Error::invalid("a delete has ids or a filter; send them one by one"))
+                }
+                (None, Some(filter)) => convert::filter_in(filter).map(Write::DeleteWhere),
+                (ids, None) => convert::write_ids_in(collection, ids).map(Write::Delete),
             })
             .await?;
         Ok(v1::DeleteResponse {
@@ -109,10 +113,21 @@ impl Api {
 
     async fn count_rows(&self, request: Request<v1::CountRequest>) -> Result<v1::CountResponse> {
         let (call, request) = Call::open(request)?;
-        convert::consistency_in(request.options.as_ref())?;
-        let engine = &self.0.engine;
-        call.collection(engine, &request.database, &request.collection)?;
-        Ok(v1::CountResponse { rows: engine.count(&request.database, &request.collection)? })
+        let options = request.options.as_ref();
+        convert::consistency_in(options)?;
+        let cancel = self.0.cancel(&call, options.map_or(0, |options| options.timeout_ms));
+        call.collection(&self.0.engine, &request.database, &request.collection)?;
+        let v1::CountRequest { database, collection, filter, .. } = request;
+        let rows = match filter.map(convert::filter_in).transpose()? {
+            None => self.0.engine.count(&database, &collection)?,
+            Some(filter) => {
+                let count = move |engine: &Engine, cancel: &Cancel| {
+                    engine.count_where(&database, &collection, &filter, cancel)
+                };
+                self.0.blocking(&call, &cancel, count).await?
+            }
+        };
+        Ok(v1::CountResponse { rows })
     }
 
     async fn scroll_rows(&self, request: Request<v1::ScrollRequest>) -> Result<v1::ScrollResponse> {
@@ -121,17 +136,23 @@ impl Api {
         convert::consistency_in(options)?;
         let cancel = self.0.cancel(&call, options.map_or(0, |options| options.timeout_ms));
         let collection = call.collection(&self.0.engine, &request.database, &request.collection)?;
-        let v1::ScrollRequest { database, collection: name, limit, cursor, columns, .. } = request;
+        let v1::ScrollRequest { database, collection: name, cursor, columns, filter, .. } = request;
+        let limit = request.limit;
         let limit = if limit == 0 { SCROLL_ROWS_DEFAULT } else { limit };
         let max = limits::FETCH_ROWS_MAX;
         if limit as usize > max {
             return Err(Error::invalid(format!("limit {limit} is not between 1 and {max}")));
         }
-        let columns = convert::columns_in(columns)?;
+        let scroll = Scroll {
+            cursor,
+            limit: limit as usize,
+            columns: convert::columns_in(columns)?,
+            filter: filter.map(convert::filter_in).transpose()?,
+        };
         let page = self
             .0
             .blocking(&call, &cancel, move |engine, cancel| {
-                engine.scroll(&database, &name, &cursor, limit as usize, &columns, cancel)
+                engine.scroll_where(&database, &name, &scroll, cancel)
             })
             .await?;
         let rows = Some(convert::rows_out(&collection, page.rows)?);

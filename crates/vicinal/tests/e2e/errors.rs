@@ -369,6 +369,7 @@ async fn unknown_names_are_not_found() {
         proto::SetAliasRequest { alias: "a".to_owned(), collection: name(), ..Default::default() };
     refused(stub.set_alias(request).await, Code::NotFound, "`nowhere`");
     let request = proto::CountRequest {
+        filter: None,
         database: "other".to_owned(),
         collection: "docs".to_owned(),
         options: None,

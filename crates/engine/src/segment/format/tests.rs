@@ -62,7 +62,7 @@ fn sealed(dir: &Path, chunks: Vec<Chunk>, written: &Schema, opened: &Schema) -> 
     let disk: Arc<dyn Disk> = Arc::new(FileDisk);
     let kept: Vec<u32> = (0..segment.view.row_count).collect();
     let path = dir.join("1.rows");
-    write_segment(&disk, &path, 9, &Part::of_memory(&segment.view, &kept), written)
+    write_segment(&disk, &path, 9, &Part::of_memory(&segment.view, &kept), written, Dropped::Kept)
         .expect("written");
     Sealed::open(&*disk, &path, 9, SegmentId(1), opened).expect("what was written opens")
 }
@@ -122,7 +122,21 @@ fn rows_older_than_a_column_are_sealed_with_its_default() {
 }
 
 #[test]
-fn columns_that_came_or_went_after_the_file_are_not_in_the_rows() {
+fn dropped_columns_are_sealed_with_the_rows_that_have_them() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let old = schema(&[ScalarType::Int8, ScalarType::Bool]);
+    let new = without_column(&old, "c2").expect("it is there");
+    let chunks = vec![chunk(&old, 0, 1), chunk(&new, 1_000, 2)];
+    let sealed = sealed(dir.path(), chunks, &new, &new);
+    let array = sealed.rows.scalars(ColumnId(2)).expect("kept");
+    let values = array.as_primitive::<arrow_array::types::Int8Type>();
+    let rows = ROWS as usize;
+    assert_eq!((values.len(), values.null_count()), (2 * rows, rows));
+    assert!((0..rows).all(|row| values.value(row) == 7));
+}
+
+#[test]
+fn columns_that_went_after_the_file_are_in_the_rows_and_those_that_came_are_not() {
     let dir = tempfile::tempdir().expect("a directory");
     let written = schema(&[ScalarType::Int64, ScalarType::Bool]);
     let column = Column::scalar(ColumnId(9), "m", ScalarType::String, true);
@@ -130,5 +144,5 @@ fn columns_that_came_or_went_after_the_file_are_not_in_the_rows() {
     let opened = without_column(&opened, "c2").expect("it is there");
     let sealed = sealed(dir.path(), vec![chunk(&written, 0, 1)], &written, &opened);
     let ids: Vec<_> = sealed.rows.scalars.iter().map(|(id, _)| id.0).collect();
-    assert_eq!(ids, [3]);
+    assert_eq!(ids, [3, 2]);
 }

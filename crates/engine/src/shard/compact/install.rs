@@ -22,6 +22,11 @@ impl Shard {
         files: &mut Vec<PathBuf>,
     ) -> Result<()> {
         let _sealing = self.sealing.lock();
+        if output.as_ref().is_some_and(|output| output.leaves_columns) && !self.may_drop_columns() {
+            return Err(Error::conflict(
+                "rows were deleted by a filter while segments were merged without the columns that were dropped",
+            ));
+        }
         let (carried, durable) = {
             let state = self.state.read();
             (carry(&state, inputs)?, state.durable)

@@ -1,7 +1,9 @@
 //! What a merge reads and the segment that it makes, until it is installed.
 
 use crate::columns::{IdRef, id_ref};
-use crate::segment::{BuiltIndex, Part, Rows, Sealed, SealedView, Tombstone, write_segment};
+use crate::segment::{
+    BuiltIndex, Dropped, Part, Rows, Sealed, SealedView, Tombstone, dropped, write_segment,
+};
 use crate::shard::Shard;
 use crate::shard::manifest::{FileKind, file_path};
 use std::path::PathBuf;
@@ -24,6 +26,8 @@ pub(super) struct Output {
     pub(super) file: u64,
     /// Its indexes and the numbers of their files.
     pub(super) indexes: Vec<(u64, Arc<BuiltIndex>)>,
+    /// Whether columns that were dropped are no longer there.
+    pub(super) leaves_columns: bool,
 }
 
 /// What can be said of a set of rows in a few bytes: two sets with the same sum have
@@ -110,6 +114,14 @@ fn check_rows(inputs: &[Input], output: &Rows) -> Result<()> {
 }
 
 impl Shard {
+    /// Whether nothing that the log may have to apply again asks for columns that were
+    /// dropped: every delete by filter is in the manifest's files. Later ones were
+    /// checked against a schema without these columns.
+    pub(super) fn may_drop_columns(&self) -> bool {
+        let state = self.state.read();
+        state.last_delete_where <= state.durable
+    }
+
     /// Writes the rows that live, checks what was written, and builds its indexes;
     /// nothing if no row lives. Files that are there now are added to `files`.
     pub(super) fn write_output(
@@ -133,13 +145,15 @@ impl Shard {
             .collect();
         let (id, file) = (self.state.write().take_segment(), self.take_file());
         let path = file_path(&self.dir, FileKind::Rows, file);
-        write_segment(&self.disk, &path, file, &parts, &schema)?;
+        let leaves_columns = !dropped(&parts, &schema).is_empty() && self.may_drop_columns();
+        let columns = if leaves_columns { Dropped::Left } else { Dropped::Kept };
+        write_segment(&self.disk, &path, file, &parts, &schema, columns)?;
         drop(parts);
         files.push(path.clone());
         let sealed = Sealed::open(&*self.disk, &path, file, id, &schema)?;
         check_rows(inputs, &sealed.rows)?;
         let indexes = self.write_indexes(&sealed, &schema, pool, files)?;
-        Ok(Some(Output { sealed, file, indexes }))
+        Ok(Some(Output { sealed, file, indexes, leaves_columns }))
     }
 
     fn write_indexes(

@@ -112,7 +112,7 @@ fn an_answer_leaves_whole() {
     let answer = SearchAnswer {
         results: vec![QueryHits { rows, scores: vec![0.5, 2.0] }],
         nearer: Nearer::Lower,
-        report: SearchReport { segments: 2, scanned_segments: 1, distances: 99 },
+        report: SearchReport { segments: 2, scanned_segments: 1, distances: 99, passing_rows: 7 },
     };
     let message = answer_out(&collection(IdType::Int64), answer, Duration::from_micros(12));
     let message = message.expect("one answer");
@@ -125,6 +125,7 @@ fn an_answer_leaves_whole() {
         distances: 99,
         from_cache: false,
         engine_us: 12,
+        passing_rows: 7,
     };
     assert_eq!(message.report, Some(report));
 }

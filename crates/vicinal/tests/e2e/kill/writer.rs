@@ -150,7 +150,8 @@ impl Write {
             }
             Kind::Delete => {
                 let ids = ids(self.ids.iter().copied());
-                let request = proto::DeleteRequest { database, collection, ids, options };
+                let request =
+                    proto::DeleteRequest { database, collection, ids, options, filter: None };
                 let deleted = stub.delete(request).await?.into_inner().deleted;
                 Ok(Outcome { deleted, ..Outcome::default() })
             }

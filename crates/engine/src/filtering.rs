@@ -1,0 +1,131 @@
+//! Filters over the rows of segments: compiled once a request, evaluated once a segment.
+
+use crate::columns;
+use crate::request::RowFilter;
+use crate::segment::{MemoryView, PlacedChunk, Rows, SealedView};
+use crate::shard::{SegmentView, View};
+use arrow_array::{Array as _, ArrayRef};
+use std::sync::Arc;
+use vicinal_filter::{ColumnRef, Columns, EvaluateError, Filter};
+use vicinal_types::{Bitmap, Cancel, Column, ColumnId, ColumnType, Error, Result, Schema};
+
+/// Evaluating one test of one row, roughly: numbers take a nanosecond, strings more.
+const NANOS_PER_TEST: u64 = 4;
+
+/// A filter that fits a schema, which also says what rows have that lack a column.
+#[derive(Debug)]
+pub(crate) struct CompiledFilter {
+    filter: Filter,
+    /// The scalar columns that it reads.
+    columns: Vec<Column>,
+}
+
+/// The rows of a segment that may be found: not deleted, and passing the filter.
+#[derive(Clone, Debug)]
+pub(crate) struct Passing {
+    /// None: all. May range over more rows than the segment has.
+    pub(crate) rows: Option<Arc<Bitmap>>,
+    /// How many they are.
+    pub(crate) count: u64,
+}
+
+impl Passing {
+    /// All rows that are not deleted.
+    pub(crate) fn live(segment: &SegmentView) -> Self {
+        let rows = match segment {
+            SegmentView::Memory(memory) => &memory.live,
+            SegmentView::Sealed(sealed) => &sealed.live,
+        };
+        Self { rows: rows.clone(), count: segment.live_count() }
+    }
+}
+
+impl CompiledFilter {
+    /// Checks a filter against a schema; `now_micros` is what `now()` is.
+    ///
+    /// # Errors
+    /// `Invalid` with the place in the filter's text.
+    pub(crate) fn new(schema: &Schema, filter: &RowFilter, now_micros: u64) -> Result<Self> {
+        let now = i64::try_from(now_micros).unwrap_or(i64::MAX);
+        let filter = Filter::new(&filter.expression, schema, &filter.parameters, now)?;
+        let is_read = |column: &&Column| filter.columns().contains(&ColumnRef::Column(column.id));
+        let columns = schema.columns().iter().filter(is_read).cloned().collect();
+        Ok(Self { filter, columns })
+    }
+
+    /// About how long evaluating it on all segments takes.
+    pub(crate) fn estimated_nanos(&self, view: &View) -> u64 {
+        let rows = view.live_count();
+        rows.saturating_mul(NANOS_PER_TEST * self.filter.columns().len() as u64)
+    }
+
+    /// The live rows of a segment that pass.
+    pub(crate) fn passing(&self, segment: &SegmentView) -> Result<Passing> {
+        if self.filter.constant() == Some(true) {
+            return Ok(Passing::live(segment));
+        }
+        let rows = match segment {
+            SegmentView::Memory(memory) => self.of_memory(memory),
+            SegmentView::Sealed(sealed) => self.of_sealed(sealed),
+        };
+        let rows = rows.map_err(|error| {
+            Error::internal("the filter fits the schema and not the rows").caused_by(error)
+        })?;
+        Ok(Passing { count: rows.count() as u64, rows: Some(Arc::new(rows)) })
+    }
+
+    /// How many live rows of a view pass.
+    pub(crate) fn count(&self, view: &View, cancel: &Cancel) -> Result<u64> {
+        let mut count = 0;
+        for segment in &view.segments {
+            cancel.check()?;
+            count += self.passing(segment)?.count;
+        }
+        Ok(count)
+    }
+
+    /// The live rows of a sealed segment that pass.
+    pub(crate) fn of_sealed(&self, sealed: &SealedView) -> Result<Bitmap, EvaluateError> {
+        self.evaluate(&sealed.sealed.rows, sealed.live.as_deref())
+    }
+
+    /// The live rows of a segment in memory that pass.
+    pub(crate) fn of_memory(&self, memory: &MemoryView) -> Result<Bitmap, EvaluateError> {
+        let mut all = Bitmap::new(memory.row_count as usize);
+        for PlacedChunk { first_row, chunk } in &memory.chunks {
+            all.insert_from(*first_row, &self.evaluate(&chunk.rows, None)?);
+        }
+        if let Some(live) = &memory.live {
+            all.intersect(live);
+        }
+        Ok(all)
+    }
+
+    fn evaluate(&self, rows: &Rows, within: Option<&Bitmap>) -> Result<Bitmap, EvaluateError> {
+        let row_count = rows.ids.len();
+        let mut columns = Columns::new(row_count);
+        for &column in self.filter.columns() {
+            let array = match column {
+                ColumnRef::Id => rows.ids.clone(),
+                ColumnRef::Column(id) => match rows.scalars(id) {
+                    Some(array) => array.clone(),
+                    // The rows are older than the column.
+                    None => self.default(id, row_count).ok_or(EvaluateError::Missing(column))?,
+                },
+            };
+            columns.insert(column, array)?;
+        }
+        self.filter.evaluate(&columns, within, &mut |_leaf| None)
+    }
+
+    /// What rows have in a column that they lack.
+    fn default(&self, id: ColumnId, row_count: usize) -> Option<ArrayRef> {
+        let column = self.columns.iter().find(|column| column.id == id)?;
+        match column.kind {
+            ColumnType::Scalar { scalar, .. } => {
+                Some(columns::constant(scalar, column.default.as_ref(), row_count))
+            }
+            ColumnType::Vector(_) => None,
+        }
+    }
+}

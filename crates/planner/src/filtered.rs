@@ -1,0 +1,91 @@
+//! How a segment is searched of which only some rows pass a filter.
+
+use crate::cost::{estimate_masked_scan_nanos, estimate_nanos};
+use crate::effort::{EffortUnit, Indexed, SearchChoice, SearchPlan, choose_effort};
+use vicinal_types::{Effort, VectorType};
+
+/// Chooses how a segment is searched of which `passing` rows pass a filter, counted.
+///
+/// No row passes: the segment is skipped. Few do: these are scanned. Else the index is
+/// searched with them as a mask, which costs the more the fewer they are: a walk goes
+/// on until it has kept as many of them as it keeps of all rows without a filter. All
+/// do: the search is that without a filter.
+pub fn choose_filtered(
+    effort: Effort,
+    k: usize,
+    indexed: &Indexed<'_>,
+    passing: u64,
+    vector: VectorType,
+) -> SearchChoice {
+    if passing == 0 {
+        let reason = "no row passes the filter";
+        return SearchChoice { plan: SearchPlan::Skip, expected_recall: Some(1.0), reason };
+    }
+    let choice = choose_effort(effort, k, indexed);
+    let SearchPlan::Index { effort, .. } = choice.plan else { return choice };
+    if passing >= indexed.rows || indexed.unit == EffortUnit::Nothing {
+        return choice;
+    }
+    let comparisons = indexed.unit.comparisons_among(effort, indexed.rows, passing);
+    let masked = SearchPlan::Index { effort, comparisons };
+    let scan = estimate_masked_scan_nanos(indexed.rows, passing, vector);
+    if scan <= estimate_nanos(indexed.rows, vector, masked) {
+        let reason = "a scan of the rows that pass the filter is cheaper than the index";
+        return SearchChoice { plan: SearchPlan::Scan, expected_recall: Some(1.0), reason };
+    }
+    SearchChoice { plan: masked, ..choice }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Calibration;
+    use vicinal_types::{ElementType, Metric};
+
+    const ROWS: u64 = 100_000;
+
+    fn plan(unit: EffortUnit, effort: Effort, passing: u64) -> SearchPlan {
+        let vector = VectorType::new(384, ElementType::F32, Metric::L2).expect("a right type");
+        let points = &[(32, 0.90), (64, 0.97), (128, 0.99)];
+        let calibration = Some(Calibration { k: 10, samples: 1_000, points });
+        choose_filtered(effort, 10, &Indexed { rows: ROWS, unit, calibration }, passing, vector)
+            .plan
+    }
+
+    #[test]
+    fn few_rows_are_scanned_most_are_a_mask_and_none_is_nothing_to_do() {
+        for unit in [EffortUnit::Candidates, EffortUnit::Lists(316)] {
+            let plan = |passing| plan(unit, Effort::Candidates(20), passing);
+            assert_eq!(plan(0), SearchPlan::Skip);
+            assert_eq!(plan(1), SearchPlan::Scan);
+            assert_eq!(plan(ROWS / 1_000), SearchPlan::Scan);
+            let indexed = |passing| match plan(passing) {
+                SearchPlan::Index { comparisons, .. } => comparisons,
+                SearchPlan::Skip | SearchPlan::Scan => panic!("{unit:?}, {passing}"),
+            };
+            let costs = [ROWS, ROWS * 99 / 100, ROWS / 2].map(indexed);
+            assert!(costs.is_sorted() && costs[0] < costs[2], "{unit:?}: {costs:?}");
+        }
+    }
+
+    #[test]
+    fn the_scan_is_chosen_below_one_share_and_the_index_above_it() {
+        for unit in [EffortUnit::Candidates, EffortUnit::Lists(316)] {
+            let plan = |share| plan(unit, Effort::MinRecall(0.95), ROWS * share / 1_000);
+            let is_scan = |share| plan(share) == SearchPlan::Scan;
+            let scans: Vec<_> = (1..=1_000).map(is_scan).collect();
+            assert!(scans.is_sorted_by(|a, b| a >= b), "{unit:?}: it goes back and forth");
+            let share = scans.iter().filter(|is_scan| **is_scan).count();
+            assert!((5..500).contains(&share), "{unit:?}: scans up to {share} of 1,000");
+        }
+    }
+
+    #[test]
+    fn an_exact_index_takes_every_mask_and_an_exact_search_none() {
+        let is_index = |plan| matches!(plan, SearchPlan::Index { .. });
+        for passing in [1, ROWS / 2, ROWS] {
+            assert!(is_index(plan(EffortUnit::Nothing, Effort::DEFAULT, passing)));
+            assert_eq!(plan(EffortUnit::Candidates, Effort::Exact, passing), SearchPlan::Scan);
+        }
+    }
+}
