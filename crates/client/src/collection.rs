@@ -3,6 +3,7 @@
 use crate::connect::Client;
 use crate::convert;
 use crate::error::Result;
+use crate::filter::Filter;
 use crate::rows::{Rows, Vectors};
 use crate::scroll::Scroll;
 use crate::search::{Many, One, Search};
@@ -225,12 +226,28 @@ impl Collection {
     /// # Errors
     /// `INVALID_ARGUMENT` if the ids are not of the collection's type.
     pub async fn delete(&self, ids: impl Into<Ids>) -> Result<proto::DeleteResponse> {
+        self.delete_rows(Some(convert::ids(ids.into())), None).await
+    }
+
+    /// Deletes all rows that pass, at once.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` with the place in the filter that is wrong.
+    pub async fn delete_where(&self, filter: impl Into<Filter>) -> Result<proto::DeleteResponse> {
+        self.delete_rows(None, Some(filter.into().into_message())).await
+    }
+
+    async fn delete_rows(
+        &self,
+        ids: Option<proto::Ids>,
+        filter: Option<proto::Filter>,
+    ) -> Result<proto::DeleteResponse> {
         let message = proto::DeleteRequest {
-            filter: None,
             database: self.client.database(),
             collection: self.name.clone(),
-            ids: Some(convert::ids(ids.into())),
+            ids,
             options: self.client.write_options(),
+            filter,
         };
         self.client
             .call(message, |request| {
@@ -269,11 +286,23 @@ impl Collection {
     /// # Errors
     /// `NOT_FOUND` if there is no such collection.
     pub async fn count(&self) -> Result<u64> {
+        self.count_rows(None).await
+    }
+
+    /// Counts the rows that pass.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` with the place in the filter that is wrong.
+    pub async fn count_where(&self, filter: impl Into<Filter>) -> Result<u64> {
+        self.count_rows(Some(filter.into().into_message())).await
+    }
+
+    async fn count_rows(&self, filter: Option<proto::Filter>) -> Result<u64> {
         let message = proto::CountRequest {
-            filter: None,
             database: self.client.database(),
             collection: self.name.clone(),
             options: None,
+            filter,
         };
         let answer = self
             .client

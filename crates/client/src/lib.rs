@@ -42,6 +42,7 @@ mod error;
 mod retry;
 
 mod collection;
+mod filter;
 mod rows;
 mod scroll;
 mod search;
@@ -53,6 +54,7 @@ mod convert;
 pub use collection::{Apply, Collection, FlushUntil};
 pub use connect::{Client, ClientBuilder};
 pub use error::{Error, Result};
+pub use filter::{Filter, FilterValue};
 pub use retry::Retry;
 pub use rows::{Columns, Rows, Scalars, Value, Vectors};
 pub use scroll::Scroll;

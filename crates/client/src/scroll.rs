@@ -2,6 +2,7 @@
 
 use crate::collection::Collection;
 use crate::error::Result;
+use crate::filter::Filter;
 use crate::rows::Rows;
 use vicinal_api::v1 as proto;
 
@@ -22,13 +23,15 @@ pub struct Scroll {
     collection: Collection,
     columns: Vec<String>,
     page_rows: u32,
+    filter: Option<Filter>,
     /// Where the next page begins; none: the last page was given out.
     cursor: Option<Vec<u8>>,
 }
 
 impl Scroll {
     pub(crate) fn new(collection: Collection) -> Self {
-        Self { collection, columns: Vec::new(), page_rows: 0, cursor: Some(Vec::new()) }
+        let (columns, cursor) = (Vec::new(), Some(Vec::new()));
+        Self { collection, columns, page_rows: 0, filter: None, cursor }
     }
 
     /// Names the columns wanted; `*` all scalar columns, `**` vectors too.
@@ -45,6 +48,13 @@ impl Scroll {
         self
     }
 
+    /// Walks only over rows that pass.
+    #[must_use]
+    pub fn filter(mut self, filter: impl Into<Filter>) -> Self {
+        self.filter = Some(filter.into());
+        self
+    }
+
     /// The next page; none after the last.
     ///
     /// # Errors
@@ -55,13 +65,13 @@ impl Scroll {
         };
         let client = self.collection.client();
         let message = proto::ScrollRequest {
-            filter: None,
             database: client.database(),
             collection: self.collection.name().to_owned(),
             limit: self.page_rows,
             cursor,
             columns: self.columns.clone(),
             options: None,
+            filter: self.filter.clone().map(Filter::into_message),
         };
         let answer = client
             .call(message, |request| {

@@ -3,6 +3,7 @@
 use crate::collection::Collection;
 use crate::convert;
 use crate::error::Result;
+use crate::filter::Filter;
 use crate::rows::{Rows, Vectors};
 use std::marker::PhantomData;
 use vicinal_api::v1 as proto;
@@ -26,6 +27,7 @@ pub struct Search<Queries> {
     columns: Vec<String>,
     params: proto::SearchParams,
     options: proto::ReadOptions,
+    filter: Option<Filter>,
     queries: PhantomData<Queries>,
 }
 
@@ -62,6 +64,7 @@ impl<Queries> Search<Queries> {
             columns: Vec::new(),
             params: proto::SearchParams::default(),
             options: proto::ReadOptions::default(),
+            filter: None,
             queries: PhantomData,
         }
     }
@@ -85,6 +88,13 @@ impl<Queries> Search<Queries> {
     #[must_use]
     pub fn columns<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
         self.columns = columns.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Lets only rows be found that pass, however few they are.
+    #[must_use]
+    pub fn filter(mut self, filter: impl Into<Filter>) -> Self {
+        self.filter = Some(filter.into());
         self
     }
 
@@ -137,7 +147,6 @@ impl Search<One> {
     pub async fn send(self) -> Result<Found<Hits>> {
         let client = self.collection.client();
         let message = proto::SearchRequest {
-            filter: None,
             database: client.database(),
             collection: self.collection.name().to_owned(),
             vector_column: self.vector_column,
@@ -146,6 +155,7 @@ impl Search<One> {
             columns: self.columns,
             params: Some(self.params),
             options: Some(self.options),
+            filter: self.filter.map(Filter::into_message),
         };
         let answer = client
             .call(message, |request| {
@@ -174,7 +184,6 @@ impl Search<Many> {
     pub async fn send(self) -> Result<Found<Vec<Hits>>> {
         let client = self.collection.client();
         let message = proto::SearchBatchRequest {
-            filter: None,
             database: client.database(),
             collection: self.collection.name().to_owned(),
             vector_column: self.vector_column,
@@ -183,6 +192,7 @@ impl Search<Many> {
             columns: self.columns,
             params: Some(self.params),
             options: Some(self.options),
+            filter: self.filter.map(Filter::into_message),
         };
         let answer = client
             .call(message, |request| {

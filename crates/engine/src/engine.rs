@@ -2,6 +2,7 @@
 
 use crate::catalogue::{Catalogue, LiveCollection};
 use crate::command::{self, Header, format::Kind};
+use crate::filtering::FilterCache;
 use crate::hot::HotMemory;
 use crate::machine::{Machine, Outcome};
 use crate::maintenance::Maintenance;
@@ -92,6 +93,7 @@ impl Engine {
             node: node.clone(),
             scratches: Arc::clone(&scratches),
             maintenance: Arc::clone(&maintenance),
+            filter_cache: Arc::new(FilterCache::new(options.filter_cache_bytes)),
         });
         let ticker = Ticker::start(Arc::clone(&account), &options)?;
         let quotas = QuotaBook::new(&options.quotas, pools.search_threads(), clock);
@@ -312,6 +314,10 @@ impl Engine {
 
     pub(crate) fn pools(&self) -> &Pools {
         &self.inner.pools
+    }
+
+    pub(crate) fn filter_cache(&self) -> &Arc<FilterCache> {
+        &self.inner.account.filter_cache
     }
 
     pub(crate) fn scratches(&self) -> &Arc<Scratches> {

@@ -1,5 +1,10 @@
 //! Filters over the rows of segments: compiled once a request, evaluated once a segment.
 
+mod cache;
+
+use cache::Part;
+pub(crate) use cache::{Asked, FilterCache};
+
 use crate::columns;
 use crate::request::RowFilter;
 use crate::segment::{MemoryView, PlacedChunk, Rows, SealedView};
@@ -12,12 +17,16 @@ use vicinal_types::{Bitmap, Cancel, Column, ColumnId, ColumnType, Error, Result,
 /// Evaluating one test of one row, roughly: numbers take a nanosecond, strings more.
 const NANOS_PER_TEST: u64 = 4;
 
+/// Rows of a chunk from which what passes is kept: fewer are evaluated in microseconds.
+const CACHED_CHUNK_ROWS: u32 = 2_048;
+
 /// A filter that fits a schema, which also says what rows have that lack a column.
-#[derive(Debug)]
 pub(crate) struct CompiledFilter {
     filter: Filter,
     /// The scalar columns that it reads.
     columns: Vec<Column>,
+    /// Where what passes is kept, if it is.
+    cached: Option<(Arc<FilterCache>, Asked)>,
 }
 
 /// The rows of a segment that may be found: not deleted, and passing the filter.
@@ -50,13 +59,31 @@ impl CompiledFilter {
         let filter = Filter::new(&filter.expression, schema, &filter.parameters, now)?;
         let is_read = |column: &&Column| filter.columns().contains(&ColumnRef::Column(column.id));
         let columns = schema.columns().iter().filter(is_read).cloned().collect();
-        Ok(Self { filter, columns })
+        Ok(Self { filter, columns, cached: None })
+    }
+
+    /// The same, which keeps what passes for those who ask the same.
+    pub(crate) fn cached(self, cache: Arc<FilterCache>, asked: Asked) -> Self {
+        Self { cached: Some((cache, asked)), ..self }
     }
 
     /// About how long evaluating it on all segments takes.
     pub(crate) fn estimated_nanos(&self, view: &View) -> u64 {
-        let rows = view.live_count();
+        let rows = |segment: &SegmentView| match segment {
+            SegmentView::Memory(memory) => {
+                let parts =
+                    memory.chunks.iter().filter(|placed| !self.is_kept(part_of(memory, placed)));
+                parts.map(|placed| u64::from(placed.chunk.len())).sum::<u64>()
+            }
+            SegmentView::Sealed(sealed) if self.is_kept(Part::Sealed(sealed.sealed.id)) => 0,
+            SegmentView::Sealed(sealed) => u64::from(sealed.sealed.rows.len()),
+        };
+        let rows: u64 = view.segments.iter().map(rows).sum();
         rows.saturating_mul(NANOS_PER_TEST * self.filter.columns().len() as u64)
+    }
+
+    fn is_kept(&self, part: Part) -> bool {
+        self.cached.as_ref().is_some_and(|(cache, asked)| cache.has(asked, part))
     }
 
     /// The live rows of a segment that pass.
@@ -71,7 +98,7 @@ impl CompiledFilter {
         let rows = rows.map_err(|error| {
             Error::internal("the filter fits the schema and not the rows").caused_by(error)
         })?;
-        Ok(Passing { count: rows.count() as u64, rows: Some(Arc::new(rows)) })
+        Ok(Passing { count: rows.count() as u64, rows: Some(rows) })
     }
 
     /// How many live rows of a view pass.
@@ -85,20 +112,36 @@ impl CompiledFilter {
     }
 
     /// The live rows of a sealed segment that pass.
-    pub(crate) fn of_sealed(&self, sealed: &SealedView) -> Result<Bitmap, EvaluateError> {
-        self.evaluate(&sealed.sealed.rows, sealed.live.as_deref())
+    pub(crate) fn of_sealed(&self, sealed: &SealedView) -> Result<Arc<Bitmap>, EvaluateError> {
+        let (rows, live) = (&sealed.sealed.rows, sealed.live.as_deref());
+        let Some((cache, asked)) = &self.cached else {
+            return Ok(Arc::new(self.evaluate(rows, live)?));
+        };
+        let part = Part::Sealed(sealed.sealed.id);
+        let mut passing = cache.get(asked, part, || self.evaluate(rows, None))?;
+        if let Some(live) = live {
+            Arc::make_mut(&mut passing).intersect(live);
+        }
+        Ok(passing)
     }
 
     /// The live rows of a segment in memory that pass.
-    pub(crate) fn of_memory(&self, memory: &MemoryView) -> Result<Bitmap, EvaluateError> {
+    pub(crate) fn of_memory(&self, memory: &MemoryView) -> Result<Arc<Bitmap>, EvaluateError> {
         let mut all = Bitmap::new(memory.row_count as usize);
-        for PlacedChunk { first_row, chunk } in &memory.chunks {
-            all.insert_from(*first_row, &self.evaluate(&chunk.rows, None)?);
+        for placed in &memory.chunks {
+            let evaluate = || self.evaluate(&placed.chunk.rows, None);
+            match &self.cached {
+                Some((cache, asked)) if placed.chunk.len() >= CACHED_CHUNK_ROWS => {
+                    let rows = cache.get(asked, part_of(memory, placed), evaluate)?;
+                    all.insert_from(placed.first_row, &rows);
+                }
+                Some(_) | None => all.insert_from(placed.first_row, &evaluate()?),
+            }
         }
         if let Some(live) = &memory.live {
             all.intersect(live);
         }
-        Ok(all)
+        Ok(Arc::new(all))
     }
 
     fn evaluate(&self, rows: &Rows, within: Option<&Bitmap>) -> Result<Bitmap, EvaluateError> {
@@ -128,4 +171,8 @@ impl CompiledFilter {
             ColumnType::Vector(_) => None,
         }
     }
+}
+
+fn part_of(memory: &MemoryView, placed: &PlacedChunk) -> Part {
+    Part::Chunk(memory.id, placed.first_row, placed.chunk.len())
 }

@@ -33,6 +33,8 @@ pub struct EngineOptions {
     /// Bytes that copies of indexes in memory with large pages may take, and at
     /// most a quarter of the machine's memory; 0: none are made.
     pub hot_index_bytes: u64,
+    /// Bytes that may be taken to remember which rows passed recent filters.
+    pub filter_cache_bytes: u64,
     /// Buffers that each thread keeps for its searches.
     pub scratch: ScratchOptions,
     /// Bytes after which the log goes on in a new file.
@@ -75,6 +77,7 @@ impl EngineOptions {
             pin_threads: true,
             searches_waiting_max: 1_024,
             hot_index_bytes: 4 * 1024 * 1024 * 1024,
+            filter_cache_bytes: 64 * 1024 * 1024,
             scratch: ScratchOptions { buffers: 2, ..ScratchOptions::default() },
             log_file_bytes: 64 * 1024 * 1024,
             log_max_bytes: 1024 * 1024 * 1024,

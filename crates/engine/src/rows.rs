@@ -4,11 +4,12 @@ use crate::catalogue::LiveCollection;
 use crate::columns::{IdRef, id_ref};
 use crate::engine::Engine;
 use crate::fetch::{Wanted, fetch, source};
-use crate::filtering::{CompiledFilter, Passing};
+use crate::filtering::{Asked, CompiledFilter, Passing};
 use crate::request::{Page, RowFilter, Scroll};
 use crate::shard::{SegmentView, View};
 use crate::validate;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 use vicinal_types::{Cancel, Error, Ids, Result, RowBatch, RowId, limits};
 
 /// The first byte of a cursor: its format.
@@ -86,7 +87,10 @@ impl Engine {
         live: &LiveCollection,
         filter: &RowFilter,
     ) -> Result<CompiledFilter> {
-        CompiledFilter::new(&live.info.spec.schema, filter, self.now_micros())
+        let now = self.now_micros();
+        let asked = Asked::new(live.shard()?.group, live.info.schema_version, filter, now);
+        let compiled = CompiledFilter::new(&live.info.spec.schema, filter, now)?;
+        Ok(compiled.cached(Arc::clone(self.filter_cache()), asked))
     }
 
     /// Reads the page of a walk over all rows that begins at `cursor`, empty for

@@ -1,7 +1,8 @@
 //! The commands and their help.
 
 use crate::commands::{
-    apply, bench, count, demo, describe, drop, flush, get, import, list, search, serve, stats,
+    apply, bench, count, delete, demo, describe, drop, flush, get, import, list, search, serve,
+    stats,
 };
 use crate::failure::Failure;
 
@@ -51,6 +52,10 @@ enum Command {
     #[command(after_help = count::EXAMPLES)]
     Count(count::Args),
 
+    /// Delete rows by id or by a filter.
+    #[command(after_help = delete::EXAMPLES)]
+    Delete(delete::Args),
+
     /// Show a collection: columns, segments, indexes, calibration.
     #[command(after_help = describe::EXAMPLES)]
     Describe(describe::Args),
@@ -86,6 +91,7 @@ impl Cli {
             Command::Search(args) => search::run(&args),
             Command::Get(args) => get::run(&args),
             Command::Count(args) => count::run(&args),
+            Command::Delete(args) => delete::run(&args),
             Command::Describe(args) => describe::run(&args),
             Command::List(args) => list::run(&args),
             Command::Drop(args) => drop::run(&args),

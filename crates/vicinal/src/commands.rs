@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod bench;
 pub(crate) mod count;
+pub(crate) mod delete;
 pub(crate) mod demo;
 pub(crate) mod describe;
 pub(crate) mod drop;

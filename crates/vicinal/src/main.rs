@@ -10,6 +10,7 @@ mod commands;
 mod collection_file;
 mod connection;
 mod failure;
+mod filter;
 mod indexing;
 mod output;
 mod recall;

@@ -1,5 +1,6 @@
 //! Files of vectors, read in chunks and never whole.
 
+mod joined;
 pub(crate) mod npy;
 mod parquet;
 mod vecs;
@@ -70,6 +71,7 @@ pub(crate) enum Source {
     Npy(npy::NpyRows),
     Vecs(vecs::VecsRows),
     Parquet(parquet::ParquetRows),
+    Joined(Box<joined::JoinedRows>),
 }
 
 impl VectorLayout {
@@ -90,7 +92,7 @@ impl Source {
             "bvecs" => Ok(Self::Vecs(vecs::VecsRows::open(path, ElementType::U8)?)),
             "parquet" => {
                 let file = std::fs::File::open(path).map_err(SourceError::io(path))?;
-                Ok(Self::Parquet(parquet::ParquetRows::open(path, file)?))
+                Ok(Self::Parquet(parquet::ParquetRows::open(path, file)?.with_vectors()?))
             }
             _ => Err(SourceError::Ending { path: path.to_owned() }),
         }
@@ -98,7 +100,13 @@ impl Source {
 
     /// Opens a Parquet file that is in memory; `name` is for messages.
     pub(crate) fn parquet(name: &str, bytes: Bytes) -> Result<Self, SourceError> {
-        Ok(Self::Parquet(parquet::ParquetRows::open(Path::new(name), bytes)?))
+        let rows = parquet::ParquetRows::open(Path::new(name), bytes)?;
+        Ok(Self::Parquet(rows.with_vectors()?))
+    }
+
+    /// These vectors with the ids and scalar columns of a Parquet file.
+    pub(crate) fn with_columns_of(self, path: &Path) -> Result<Self, SourceError> {
+        Ok(Self::Joined(Box::new(joined::JoinedRows::open(self, path)?)))
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -106,6 +114,7 @@ impl Source {
             Self::Npy(rows) => rows.layout(),
             Self::Vecs(rows) => rows.layout(),
             Self::Parquet(rows) => rows.layout(),
+            Self::Joined(rows) => rows.layout(),
         }
     }
 
@@ -115,6 +124,7 @@ impl Source {
             Self::Npy(rows) => rows.next_rows(rows_max),
             Self::Vecs(rows) => rows.next_rows(rows_max),
             Self::Parquet(rows) => rows.next_rows(rows_max),
+            Self::Joined(rows) => rows.next_rows(rows_max),
         }
     }
 }

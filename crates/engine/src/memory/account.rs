@@ -2,6 +2,7 @@
 
 use super::{MemoryBudget, Pressure};
 use crate::catalogue::{Catalogue, LiveCollection};
+use crate::filtering::FilterCache;
 use crate::machine::Machine;
 use crate::maintenance::Maintenance;
 use crate::quotas::Holding;
@@ -19,6 +20,7 @@ pub(crate) struct Account {
     pub(crate) node: Node<Machine>,
     pub(crate) scratches: Arc<Scratches>,
     pub(crate) maintenance: Arc<Maintenance>,
+    pub(crate) filter_cache: Arc<FilterCache>,
 }
 
 impl Account {
@@ -41,6 +43,7 @@ impl Account {
             ("tombstones and request ids", history),
             ("index builds", builds),
             ("index copies in large pages", self.maintenance.hot_memory().used()),
+            ("filter cache", self.filter_cache.bytes()),
             ("free search buffers", self.scratches.stats().free_bytes),
             ("log cache and index", log_memory as u64),
             ("writes on their way", waiting as u64),
@@ -56,6 +59,7 @@ impl Account {
         if self.budget().pressure() == Pressure::Calm {
             return;
         }
+        self.filter_cache.clear();
         let shards = self.catalogue.shards();
         if !shards.iter().any(|shard| shard.give_back_copy()) {
             metrics::counter!("vicinal_memory_pressure_rounds_total").increment(1);

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod door;
+mod filters;
 mod health;
 mod limits;
 mod rows;

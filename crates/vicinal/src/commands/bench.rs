@@ -2,6 +2,7 @@
 
 mod ann;
 mod curve;
+mod filtered;
 mod latency;
 mod load;
 mod table;
@@ -14,6 +15,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   vicinal help bench ann
   vicinal help bench load
+  vicinal help bench filtered
   vicinal help bench table";
 
 #[derive(Debug, clap::Args)]
@@ -32,6 +34,10 @@ enum Which {
     #[command(after_help = load::EXAMPLES)]
     Load(load::Args),
 
+    /// Put a server under load with one filter after another; recall and rate of each.
+    #[command(after_help = filtered::EXAMPLES)]
+    Filtered(filtered::Args),
+
     /// Compare what `bench ann --json` and others measured, in one table.
     #[command(after_help = table::EXAMPLES)]
     Table(table::Args),
@@ -41,6 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     match &args.which {
         Which::Ann(args) => ann::run(args),
         Which::Load(args) => load::run(args),
+        Which::Filtered(args) => filtered::run(args),
         Which::Table(args) => table::run(args),
     }
 }

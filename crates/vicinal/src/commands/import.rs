@@ -19,6 +19,7 @@ Examples:
   vicinal import -c sift --metric l2 sift1m.base.u8.npy        u8 becomes f32
   vicinal import -c sift --metric l2 --element u8 base.bvecs
   vicinal import -c hashes --metric jaccard --element binary bits.npy
+  vicinal import -c words --metric cosine --columns rows.parquet vectors.npy
   vicinal import -c words --limit 1000 --wait-indexed --json words.parquet
 
 Row ids come from the column `id` of a .parquet file, else they are row numbers.
@@ -33,6 +34,10 @@ pub(crate) struct Args {
     /// f16 or f32; .fvecs; .bvecs.
     #[arg(value_name = "FILE")]
     file: PathBuf,
+
+    /// Ids and scalar columns of the same rows, in the same order: a .parquet file.
+    #[arg(long, value_name = "FILE")]
+    columns: Option<PathBuf>,
 
     /// How vectors are compared, when the collection is made: l2 if not said.
     #[arg(long, value_parser = parse_metric, value_name = "l2|ip|cosine|hamming|jaccard")]
@@ -66,7 +71,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let source = Source::open(&args.file)?;
+    let mut source = Source::open(&args.file)?;
+    if let Some(path) = &args.columns {
+        source = source.with_columns_of(path)?;
+    }
     let options = Options {
         metric: args.metric,
         element: args.element,

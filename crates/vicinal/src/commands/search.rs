@@ -3,6 +3,7 @@
 use super::get::{row_cells, row_json};
 use crate::connection::{Target, block_on, parse_ids};
 use crate::failure::Failure;
+use crate::filter::FilterArgs;
 use crate::output::{self, Align, Grid};
 use crate::source::npy;
 use serde_json::{Value, json};
@@ -15,7 +16,8 @@ Examples:
   vicinal search -c words --id 42 -k 5
   vicinal search -c points --vector 0.1,0.2,-0.3 --min-recall 0.99
   vicinal search -c sift --file queries.npy --row 7 --effort 64 --json
-  vicinal search -c words --id 42 --exact --columns word,gloss";
+  vicinal search -c words --id 42 --exact --columns word,gloss
+  vicinal search -c words --id 42 --filter relations>={n} --param n=5";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -32,6 +34,9 @@ pub(crate) struct Args {
     /// Rows wanted.
     #[arg(short, long, default_value_t = 10)]
     k: u32,
+
+    #[command(flatten)]
+    filter: FilterArgs,
 
     #[command(flatten)]
     how: How,
@@ -99,12 +104,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let collection = args.target.connect().await?;
         let vector = query(&collection, args).await?;
         let columns = args.columns.iter().filter(|column| !column.is_empty()).cloned();
-        let search = collection
+        let mut search = collection
             .search(vector)
             .vector_column(&args.vector_column)
             .k(args.k)
             .effort(args.how.effort())
             .columns(columns);
+        if let Some(filter) = args.filter.filter()? {
+            search = search.filter(filter);
+        }
         let found = search.send().await?;
         if args.json { print_json(&found) } else { print_table(&found) }
     })
@@ -162,7 +170,7 @@ fn print_json(found: &Found<Hits>) -> Result<(), Failure> {
 fn print_table(found: &Found<Hits>) -> Result<(), Failure> {
     let rows = &found.hits.rows;
     if rows.is_empty() {
-        output::note("nothing found: the collection has no rows");
+        output::note("nothing found: the collection has no rows, or none that passes the filter");
         return Ok(());
     }
     let names: Vec<_> = rows.column_names().map(String::from).collect();

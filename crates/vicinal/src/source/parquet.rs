@@ -185,13 +185,18 @@ impl ParquetRows {
                 self.layout.skipped.push((name, reason));
             }
         }
+        Ok(())
+    }
+
+    /// The file, if there are vectors in it.
+    pub(super) fn with_vectors(self) -> Result<Self, SourceError> {
         if self.layout.vectors.is_empty() {
             return Err(SourceError::format(
                 &self.path,
                 "it has no list column of f16, f32, f64 or u8 with the vectors",
             ));
         }
-        Ok(())
+        Ok(self)
     }
 
     fn convert(&self, batch: &RecordBatch) -> Result<Rows, SourceError> {

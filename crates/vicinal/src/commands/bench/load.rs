@@ -10,16 +10,17 @@ use crate::connection::{Target, block_on};
 use crate::failure::Failure;
 use crate::output;
 use crate::source::npy;
-use outcome::{Outcome, Tally};
-use pacing::Pacing;
-use queries::Queries;
+use outcome::Outcome;
+pub(super) use outcome::Tally;
+pub(super) use pacing::Pacing;
+pub(super) use queries::Queries;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use vicinal_client::{Client, Code, Collection, Effort, Retry};
+use vicinal_client::{Client, Code, Collection, Effort, Filter, Retry};
 use vicinal_types::{Clock as _, SystemClock};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -92,12 +93,13 @@ struct Report {
 }
 
 /// What every client needs.
-struct Load {
-    queries: Queries,
-    pacing: Pacing,
-    k: u32,
-    effort: Effort,
-    vector_column: String,
+pub(super) struct Load {
+    pub(super) queries: Arc<Queries>,
+    pub(super) pacing: Pacing,
+    pub(super) k: u32,
+    pub(super) effort: Effort,
+    pub(super) vector_column: String,
+    pub(super) filter: Option<Filter>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -119,28 +121,23 @@ async fn measure(args: &Args) -> Result<Report, Failure> {
     if let (Some(truth), Some(path)) = (&truth, &args.truth) {
         queries.check_truth(path, truth, args.k)?;
     }
-    let clients = connect(args).await?;
+    let clients = connect(&args.target, args.clients).await?;
     warm_up(args, &clients, &queries).await?;
 
     let cpu_before = observer.stats().await?.cpu_us;
     let started = SystemClock.now();
     let pacing = Pacing::start(started, Duration::from_secs_f64(args.seconds), args.rate);
     let pacer = pacing.pacer();
-    let load = Arc::new(Load {
-        queries,
+    let load = Load {
+        queries: Arc::new(queries),
         pacing,
         k: args.k,
         effort: args.how.effort(),
         vector_column: args.vector_column.clone(),
-    });
-    let mut running = JoinSet::new();
-    for client in clients {
-        running.spawn(send_until_the_end(client, Arc::clone(&load)));
-    }
+        filter: None,
+    };
     let mut tally = Tally::new(load.queries.len());
-    while let Some(outcome) = running.join_next().await {
-        tally.add(outcome.map_err(|error| Failure::new(format!("a client stopped: {error}")))?)?;
-    }
+    drive(&clients, load, &mut tally).await?;
     let elapsed = SystemClock.now().saturating_duration_since(started);
     if let Some(pacer) = pacer {
         pacer.await.map_err(|error| Failure::new(format!("pacing stopped: {error}")))?;
@@ -155,14 +152,32 @@ async fn measure(args: &Args) -> Result<Report, Failure> {
     Ok(report(args, &tally, truth.as_ref(), elapsed, cpu_after.saturating_sub(cpu_before)))
 }
 
-async fn connect(args: &Args) -> Result<Vec<Collection>, Failure> {
-    let connection = &args.target.connection;
+/// Puts load on a server with all clients, until it ends.
+pub(super) async fn drive(
+    clients: &[Collection],
+    load: Load,
+    tally: &mut Tally,
+) -> Result<(), Failure> {
+    let load = Arc::new(load);
+    let mut running = JoinSet::new();
+    for client in clients {
+        running.spawn(send_until_the_end(client.clone(), Arc::clone(&load)));
+    }
+    while let Some(outcome) = running.join_next().await {
+        tally.add(outcome.map_err(|error| Failure::new(format!("a client stopped: {error}")))?)?;
+    }
+    Ok(())
+}
+
+/// So many clients, each with a connection of its own.
+pub(super) async fn connect(target: &Target, count: u32) -> Result<Vec<Collection>, Failure> {
+    let connection = &target.connection;
     let mut clients = Vec::new();
-    for _ in 0..args.clients {
+    for _ in 0..count {
         // A failure is to be counted, not to be hidden by a second attempt.
         let builder = Client::builder().database(&connection.database).retry(Retry::NEVER);
         let client = builder.connect(&connection.address).await?;
-        clients.push(client.collection(&args.target.collection));
+        clients.push(client.collection(&target.collection));
     }
     Ok(clients)
 }
@@ -182,7 +197,10 @@ async fn send_until_the_end(client: Collection, load: Arc<Load>) -> Outcome {
     let mut outcome = Outcome::new();
     while let Some((number, due)) = load.pacing.next().await {
         let query = load.queries.number(number);
-        let search = client.search(load.queries.vector(query)).k(load.k).effort(load.effort);
+        let mut search = client.search(load.queries.vector(query)).k(load.k).effort(load.effort);
+        if let Some(filter) = &load.filter {
+            search = search.filter(filter.clone());
+        }
         let answer = search.vector_column(&load.vector_column).send().await;
         let latency = SystemClock.now().saturating_duration_since(due);
         match answer {

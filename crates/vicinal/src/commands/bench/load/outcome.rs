@@ -9,7 +9,7 @@ use std::time::Duration;
 use vicinal_client::{Code, Found, Hits, Ids, Nearer};
 
 /// What one client got.
-pub(super) struct Outcome {
+pub(in crate::commands::bench) struct Outcome {
     latencies: Latencies,
     answered: u64,
     from_cache: u64,
@@ -26,7 +26,7 @@ struct Answer {
 }
 
 /// What all clients got.
-pub(super) struct Tally {
+pub(in crate::commands::bench) struct Tally {
     latencies: Latencies,
     answered: u64,
     from_cache: u64,
@@ -35,7 +35,7 @@ pub(super) struct Tally {
 }
 
 impl Outcome {
-    pub(super) fn new() -> Self {
+    pub(in crate::commands::bench) fn new() -> Self {
         Self {
             latencies: Latencies::new(),
             answered: 0,
@@ -45,7 +45,12 @@ impl Outcome {
         }
     }
 
-    pub(super) fn answered(&mut self, query: usize, latency: Duration, found: Found<Hits>) {
+    pub(in crate::commands::bench) fn answered(
+        &mut self,
+        query: usize,
+        latency: Duration,
+        found: Found<Hits>,
+    ) {
         self.latencies.record(latency);
         self.answered += 1;
         self.from_cache += u64::from(found.report.from_cache);
@@ -53,13 +58,13 @@ impl Outcome {
         self.answers.entry(query).or_insert(Answer { hits, nearer });
     }
 
-    pub(super) fn failed(&mut self, code: Code) {
+    pub(in crate::commands::bench) fn failed(&mut self, code: Code) {
         *self.errors.entry(code.into()).or_default() += 1;
     }
 }
 
 impl Tally {
-    pub(super) fn new(queries: usize) -> Self {
+    pub(in crate::commands::bench) fn new(queries: usize) -> Self {
         Self {
             latencies: Latencies::new(),
             answered: 0,
@@ -69,7 +74,7 @@ impl Tally {
         }
     }
 
-    pub(super) fn add(&mut self, outcome: Outcome) -> Result<(), Failure> {
+    pub(in crate::commands::bench) fn add(&mut self, outcome: Outcome) -> Result<(), Failure> {
         self.latencies.add(&outcome.latencies)?;
         self.answered += outcome.answered;
         self.from_cache += outcome.from_cache;
@@ -82,38 +87,48 @@ impl Tally {
         Ok(())
     }
 
-    pub(super) fn answered(&self) -> u64 {
+    pub(in crate::commands::bench) fn answered(&self) -> u64 {
         self.answered
     }
 
-    pub(super) fn asked(&self) -> u64 {
+    pub(in crate::commands::bench) fn asked(&self) -> u64 {
         self.answered + self.errors.values().sum::<u64>()
     }
 
-    pub(super) fn cached(&self) -> u64 {
+    pub(in crate::commands::bench) fn cached(&self) -> u64 {
         self.from_cache
     }
 
-    pub(super) fn errors(&self) -> &BTreeMap<i32, u64> {
+    pub(in crate::commands::bench) fn errors(&self) -> &BTreeMap<i32, u64> {
         &self.errors
     }
 
-    pub(super) fn percentiles(&self) -> Percentiles {
+    pub(in crate::commands::bench) fn percentiles(&self) -> Percentiles {
         self.latencies.percentiles()
     }
 
     /// Mean recall over the queries that were answered.
-    pub(super) fn recall(&self, truth: &Matrix<i32>, k: usize) -> f64 {
-        let answers = self.answers.iter().enumerate();
-        let recalls = answers.filter_map(|(query, answer)| {
-            let answer = answer.as_ref()?;
-            let Ids::Int(ids) = answer.hits.rows.ids() else {
+    pub(in crate::commands::bench) fn recall(&self, truth: &Matrix<i32>, k: usize) -> f64 {
+        self.mean(|query, hits, nearer| {
+            let Ids::Int(ids) = hits.rows.ids() else {
                 return Some(0.0);
             };
-            let truth = &truth.row(query)[..k];
-            Some(recall::by_ids(ids, &answer.hits.scores, truth, answer.nearer))
+            Some(recall::by_ids(ids, &hits.scores, &truth.row(query)[..k], nearer))
+        })
+    }
+
+    /// The mean of something of the first answer to each query, where it has it; 1 if
+    /// it has it nowhere.
+    pub(in crate::commands::bench) fn mean(
+        &self,
+        of: impl Fn(usize, &Hits, Nearer) -> Option<f64>,
+    ) -> f64 {
+        let answers = self.answers.iter().enumerate();
+        let found = answers.filter_map(|(query, answer)| {
+            let answer = answer.as_ref()?;
+            of(query, &answer.hits, answer.nearer)
         });
-        let recalls: Vec<f64> = recalls.collect();
-        recalls.iter().sum::<f64>() / recalls.len().max(1) as f64
+        let found: Vec<f64> = found.collect();
+        if found.is_empty() { 1.0 } else { found.iter().sum::<f64>() / found.len() as f64 }
     }
 }

@@ -11,7 +11,7 @@ use vicinal_types::{Clock as _, SystemClock};
 const CLIENTS_MAX: usize = 4_096;
 
 /// Hands out queries to the clients, at their own pace or at a fixed rate.
-pub(super) struct Pacing {
+pub(in crate::commands::bench) struct Pacing {
     started: Instant,
     end: Instant,
     next: AtomicU64,
@@ -27,7 +27,11 @@ struct Rate {
 }
 
 impl Pacing {
-    pub(super) fn start(started: Instant, lasts: Duration, per_second: Option<u32>) -> Self {
+    pub(in crate::commands::bench) fn start(
+        started: Instant,
+        lasts: Duration,
+        per_second: Option<u32>,
+    ) -> Self {
         let rate = per_second.map(|per_second| {
             let period = Duration::from_secs(1) / per_second;
             let total = lasts.as_nanos() / period.as_nanos().max(1);
@@ -42,7 +46,7 @@ impl Pacing {
 
     /// The number of the next query and the moment from which its latency
     /// counts; none at the end. Waits until it is due.
-    pub(super) async fn next(&self) -> Option<(u64, Instant)> {
+    pub(in crate::commands::bench) async fn next(&self) -> Option<(u64, Instant)> {
         let Some(rate) = &self.rate else {
             let now = SystemClock.now();
             return (now < self.end).then(|| (self.next.fetch_add(1, Ordering::Relaxed), now));
@@ -53,7 +57,7 @@ impl Pacing {
     }
 
     /// Starts what makes queries due; at a client's own pace there is nothing.
-    pub(super) fn pacer(&self) -> Option<JoinHandle<()>> {
+    pub(in crate::commands::bench) fn pacer(&self) -> Option<JoinHandle<()>> {
         let rate = self.rate.as_ref()?;
         let (started, period, total) = (self.started, rate.period, rate.total);
         let due = Arc::clone(&rate.due);

@@ -5,19 +5,24 @@ use crate::failure::Failure;
 use crate::source::npy::{self, Matrix};
 use bytes::Bytes;
 use half::f16;
+use std::ops::Range;
 use std::path::Path;
 use vicinal_client::proto::CollectionSpec;
 use vicinal_client::{ElementType, Vectors, vector_type};
 
 /// Queries that were encoded before the clock started.
-pub(super) struct Queries {
+pub(in crate::commands::bench) struct Queries {
     element: ElementType,
     vectors: Vec<Bytes>,
 }
 
 impl Queries {
     /// Reads a file into what the collection's column takes with the least work.
-    pub(super) fn read(path: &Path, spec: &CollectionSpec, column: &str) -> Result<Self, Failure> {
+    pub(in crate::commands::bench) fn read(
+        path: &Path,
+        spec: &CollectionSpec,
+        column: &str,
+    ) -> Result<Self, Failure> {
         let matrix = npy::read_f32(path)?;
         let column = vector_column(spec, column)?;
         let known = spec.vectors.iter().find(|known| known.name == column);
@@ -43,7 +48,7 @@ impl Queries {
     }
 
     /// Checks that the true neighbours are those of these queries.
-    pub(super) fn check_truth(
+    pub(in crate::commands::bench) fn check_truth(
         &self,
         path: &Path,
         truth: &Matrix<i32>,
@@ -64,17 +69,22 @@ impl Queries {
         Ok(())
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::commands::bench) fn len(&self) -> usize {
         self.vectors.len()
     }
 
     /// The query that is sent as the `number`-th: one after another, again and again.
-    pub(super) fn number(&self, number: u64) -> usize {
+    pub(in crate::commands::bench) fn number(&self, number: u64) -> usize {
         let at = number % self.vectors.len() as u64;
         usize::try_from(at).unwrap_or_default()
     }
 
-    pub(super) fn vector(&self, query: usize) -> Vectors {
+    /// Some of the queries, to be sent at once.
+    pub(in crate::commands::bench) fn vectors(&self, range: Range<usize>) -> Vectors {
+        Vectors::packed(self.element, self.vectors[range].concat())
+    }
+
+    pub(in crate::commands::bench) fn vector(&self, query: usize) -> Vectors {
         Vectors::packed(self.element, self.vectors[query].clone())
     }
 }
