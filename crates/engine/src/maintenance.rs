@@ -13,6 +13,10 @@ use vicinal_types::{Error, GroupId, Result};
 /// Jobs of a kind that may wait: more are asked for again by the next round.
 const QUEUE_MAX: usize = 1_024;
 
+/// The nice value of the thread that inserts into graphs: below searches, and above
+/// index builds, since every search scans the rows that it has not come to yet.
+const GROW_NICE: i32 = 5;
+
 /// The part of all memory that index builds and merges take together.
 const MEMORY_PART: u64 = 4;
 
@@ -37,6 +41,7 @@ pub(crate) struct Maintenance {
     flushers: Workers,
     builders: Workers,
     mergers: Workers,
+    growers: Workers,
     work: Arc<WorkBudget>,
     pools: Arc<Pools>,
     hot_memory: Arc<HotMemory>,
@@ -46,7 +51,8 @@ pub(crate) struct Maintenance {
 
 impl Maintenance {
     /// Starts `flush_workers` threads for flushes, and half as many that run index
-    /// builds on the build pool and as many that merge segments there.
+    /// builds on the build pool, as many that merge segments there, and one that
+    /// inserts into graphs.
     ///
     /// # Errors
     /// `Exhausted` if the operating system gives no thread.
@@ -64,6 +70,7 @@ impl Maintenance {
             flushers: Workers::new("flush", flush_workers, QUEUE_MAX).map_err(failed)?,
             builders: Workers::new("build", heavy_workers, QUEUE_MAX).map_err(failed)?,
             mergers: Workers::new("merge", heavy_workers, QUEUE_MAX).map_err(failed)?,
+            growers: Workers::nice("grow", GROW_NICE, 1, QUEUE_MAX).map_err(failed)?,
             work: WorkBudget::new(Arc::clone(&budget)),
             pools,
             hot_memory,
@@ -95,6 +102,11 @@ impl Maintenance {
     /// The workers that merge segments.
     pub(crate) fn mergers(&self) -> &Workers {
         &self.mergers
+    }
+
+    /// The worker that inserts rows into graphs over segments in memory.
+    pub(crate) fn growers(&self) -> &Workers {
+        &self.growers
     }
 
     /// What index builds and merges may take together.
@@ -129,6 +141,7 @@ impl Maintenance {
         self.flushers.stop();
         self.builders.stop();
         self.mergers.stop();
+        self.growers.stop();
     }
 }
 

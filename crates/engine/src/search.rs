@@ -1,5 +1,6 @@
 //! Finding the nearest rows: plan every segment, search them, merge.
 
+mod memory;
 mod together;
 
 use crate::catalogue::LiveCollection;
@@ -9,7 +10,7 @@ use crate::filtering::{CompiledFilter, Passing};
 use crate::quotas::QuotaBook;
 use crate::request::{Done, QueryHits, Search, SearchAnswer, SearchReport};
 use crate::scratches::{Candidate, Scratches, Worker};
-use crate::segment::{MemoryView, PlacedChunk, SealedView};
+use crate::segment::SealedView;
 use crate::shard::{CALIBRATION_K, CALIBRATION_SAMPLES, SegmentView, View};
 use crate::vectors;
 use rayon::prelude::*;
@@ -245,6 +246,13 @@ impl Asked {
     fn plan(&self, segment: &SegmentView, passing: u64) -> SearchPlan {
         let is_skipped = passing == 0 && self.filter.is_some();
         let scan = if is_skipped { SearchPlan::Skip } else { SearchPlan::Scan };
+        let choose = |indexed: Indexed<'_>| {
+            choose_filtered(self.search.effort, self.search.k, &indexed, passing, self.kind).plan
+        };
+        if self.memory_of(segment).is_some() {
+            let (rows, unit) = (segment.live_count(), EffortUnit::Candidates);
+            return choose(Indexed { rows, unit, calibration: None });
+        }
         let SegmentView::Sealed(sealed) = segment else {
             return scan;
         };
@@ -255,8 +263,7 @@ impl Asked {
         let calibration = Calibration { k: CALIBRATION_K, samples: CALIBRATION_SAMPLES, points };
         let unit = EffortUnit::of(&built.index().params());
         let rows = sealed.live_count();
-        let indexed = Indexed { rows, unit, calibration: Some(calibration) };
-        choose_filtered(self.search.effort, self.search.k, &indexed, passing, self.kind).plan
+        choose(Indexed { rows, unit, calibration: Some(calibration) })
     }
 }
 
@@ -360,7 +367,10 @@ impl Prepared {
         }
         worker.found.clear();
         let distances = match &self.view.segments[at] {
-            SegmentView::Memory(memory) => self.scan_memory(query, memory, (part, k), worker)?,
+            SegmentView::Memory(memory) => {
+                let allowed = part.passing.rows.as_deref();
+                self.search_memory(query, memory, allowed, (part.plan, k), worker)?
+            }
             SegmentView::Sealed(sealed) => self.search_sealed(query, sealed, (part, k), worker)?,
         };
         let candidate =
@@ -369,32 +379,17 @@ impl Prepared {
         Ok(distances)
     }
 
-    fn scan_memory(
-        &self,
-        query: &[u8],
-        memory: &MemoryView,
-        (part, k): (&Part, usize),
-        Worker { top, found, .. }: &mut Worker,
-    ) -> Result<u64, Stopped> {
-        let mut work = Work::default();
-        top.reset(k);
-        let allowed = part.passing.rows.as_deref();
-        for PlacedChunk { first_row, chunk } in &memory.chunks {
-            // Rows written after the column was dropped, which this search still knows.
-            let Some(part) = chunk.rows.vectors(self.column) else { continue };
-            scan(&part.vectors, query, allowed, *first_row, top, &mut work, &self.cancel)?;
-        }
-        top.drain_into(found);
-        Ok(work.distances)
-    }
-
     fn search_sealed(
         &self,
         query: &[u8],
         sealed: &SealedView,
         (Part { plan, passing }, k): (&Part, usize),
-        Worker { scratch, top, found, .. }: &mut Worker,
+        worker: &mut Worker,
     ) -> Result<u64, Stopped> {
+        if let Some(interim) = self.interim(sealed) {
+            return self.search_interim(query, interim, (*plan, k), worker);
+        }
+        let Worker { scratch, top, found, .. } = worker;
         let Some(part) = sealed.sealed.rows.vectors(self.column) else { return Ok(0) };
         let vectors = &part.vectors;
         let allowed = passing.rows.as_deref();

@@ -2,6 +2,7 @@
 
 mod chunk;
 mod format;
+mod graph;
 mod memory;
 mod rows;
 mod sealed;
@@ -9,6 +10,7 @@ mod tombstones;
 
 pub(crate) use chunk::Chunk;
 pub(crate) use format::{Dropped, Part, dropped, write_segment};
+pub(crate) use graph::{GrowingGraph, Interim};
 pub(crate) use memory::{MemorySegment, MemoryView, PlacedChunk};
 pub(crate) use rows::{Rows, VectorPart, Versions};
 pub(crate) use sealed::{BuiltIndex, Sealed, SealedView};

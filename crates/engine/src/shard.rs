@@ -8,6 +8,7 @@ mod apply;
 mod build;
 mod compact;
 mod flush;
+mod grow;
 mod locate;
 mod manifest;
 mod open;
@@ -32,7 +33,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use vicinal_storage::Disk;
 use vicinal_types::{
-    Cancel, Clock, CollectionId, ColumnId, Error, GroupId, IndexSpec, Result, Schema, SegmentLimits,
+    Cancel, Clock, CollectionId, ColumnId, Error, GroupId, IndexSpec, Result, Schema, SegmentId,
+    SegmentLimits,
 };
 
 /// Segments waiting for their files above which writes are refused: a disk that
@@ -96,6 +98,10 @@ pub(crate) struct Shard {
     is_flushing: AtomicBool,
     /// Whether a job that copies indexes is on its way.
     is_copying: AtomicBool,
+    /// Whether a job that inserts rows into graphs is on its way.
+    is_growing: AtomicBool,
+    /// The growing segment and its rows at the last look. Rank: a leaf.
+    seen_growing: Mutex<(SegmentId, u32)>,
     /// When and why the last flush failed; cleared by one that succeeds. Rank: a leaf.
     flush_failure: Mutex<Option<(Instant, String)>>,
     /// Columns of segments whose index is queued or being built.

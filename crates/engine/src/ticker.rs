@@ -81,6 +81,7 @@ impl Shared {
                     }
                     shard.request_builds();
                     shard.request_copies();
+                    shard.request_growth();
                     if options.compaction == Compaction::Automatic {
                         shard.request_merges();
                     }

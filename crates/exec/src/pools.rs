@@ -85,7 +85,12 @@ impl Pools {
                 pool(format!("search-{at}"), threads, start, &counters)
             });
         let search = search.collect::<Result<_, _>>()?;
-        let build = pool("build".into(), or_all(options.build_threads), |_| be_nice(), &counters)?;
+        let build = pool(
+            "build".into(),
+            or_all(options.build_threads),
+            |_| be_nice(BUILD_NICE),
+            &counters,
+        )?;
         Ok(Self { search, build, counters, next_node: AtomicUsize::new(0) })
     }
 
@@ -203,9 +208,9 @@ impl Place {
 }
 
 /// Linux keeps nice values by thread, whatever POSIX says.
-fn be_nice() {
-    if let Err(error) = setpriority_process(Some(gettid()), BUILD_NICE) {
-        tracing::warn!(%error, "a build thread could not lower its priority");
+pub(crate) fn be_nice(nice: i32) {
+    if let Err(error) = setpriority_process(Some(gettid()), nice) {
+        tracing::warn!(%error, "a background thread could not lower its priority");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Threads for jobs in the background, with a bounded queue.
 
-use crate::pools::panic_text;
+use crate::pools::{be_nice, panic_text};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -66,6 +66,18 @@ impl Workers {
     /// # Panics
     /// If there are to be no threads: nothing would ever run.
     pub fn new(name: &str, threads: usize, queue_max: usize) -> std::io::Result<Self> {
+        Self::nice(name, 0, threads, queue_max)
+    }
+
+    /// [`new`](Self::new) with threads of another priority: the higher the nice value,
+    /// the more they leave to others.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn nice(name: &str, nice: i32, threads: usize, queue_max: usize) -> std::io::Result<Self> {
         assert!(threads > 0, "workers `{name}` need a thread");
         let shared = Arc::new(Shared {
             name: name.to_owned(),
@@ -79,7 +91,12 @@ impl Workers {
             let shared = Arc::clone(&shared);
             let builder = thread::Builder::new().name(format!("{name}-{at}"));
             // On an error the drop of `workers` ends the threads there are.
-            let thread = builder.spawn(move || shared.run())?;
+            let thread = builder.spawn(move || {
+                if nice != 0 {
+                    be_nice(nice);
+                }
+                shared.run();
+            })?;
             workers.thread_ids.push(thread.thread().id());
             workers.threads.get_mut().push(thread);
         }

@@ -73,6 +73,26 @@ pub fn choose_index(rows: u64, vector: VectorType, spec: &IndexSpec) -> IndexCho
     }
 }
 
+/// Rows from which a segment in memory has a graph, and below which it is scanned: so
+/// many rows of 128 dimensions are scanned in the time of a walk.
+pub const GROWING_GRAPH_ROWS_MIN: u64 = 4_096;
+
+/// Candidates kept while a row is inserted into such a graph, at most: it is searched
+/// for minutes, and every row inserted takes time from searches.
+const GROWING_EF_CONSTRUCTION_MAX: u32 = 64;
+
+/// Chooses the graph over a segment in memory; none where a scan is quicker, or exact
+/// because that was declared.
+pub fn choose_growing(rows: u64, spec: &IndexSpec) -> Option<HnswParams> {
+    let is_large = rows >= GROWING_GRAPH_ROWS_MIN.max(spec.flat_below_rows);
+    (is_large && spec.kind != IndexKind::Flat).then(|| HnswParams {
+        m: spec.m,
+        ef_construction: spec.ef_construction.min(GROWING_EF_CONSTRUCTION_MAX),
+        seed: 0,
+        codes: HnswCodes::None,
+    })
+}
+
 fn choice(params: IndexParams, reason: String) -> IndexChoice {
     IndexChoice { params, reason }
 }

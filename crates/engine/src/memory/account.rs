@@ -95,11 +95,14 @@ pub(crate) fn holding(live: &LiveCollection) -> Holding {
     Holding { rows: view.live_count(), memory_bytes: memory, disk_bytes }
 }
 
-/// Bytes of rows that are not in files.
+/// Bytes of rows and graphs of segments in memory, and of sealed ones that stay there
+/// until they have their index.
 fn growing_bytes(view: &View) -> u64 {
     let of_segment = |segment: &SegmentView| match segment {
         SegmentView::Memory(memory) => memory.bytes() as u64,
-        SegmentView::Sealed(_) => 0,
+        SegmentView::Sealed(sealed) => {
+            sealed.interim.as_ref().map_or(0, |interim| interim.bytes() as u64)
+        }
     };
     view.segments.iter().map(of_segment).sum()
 }

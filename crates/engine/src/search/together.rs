@@ -66,7 +66,11 @@ impl Prepared {
         if k == 0 {
             return Ok(Vec::new());
         }
-        match &self.view.segments[at] {
+        let segment = &self.view.segments[at];
+        if self.memory_of(segment).is_some() && part.plan != SearchPlan::Scan {
+            return self.search_one_by_one(queries, at, k);
+        }
+        match segment {
             SegmentView::Memory(memory) => {
                 // Rows written after the column was dropped have no part in this search.
                 let parts = memory.chunks.iter().filter_map(|PlacedChunk { first_row, chunk }| {
@@ -76,6 +80,33 @@ impl Prepared {
             }
             SegmentView::Sealed(sealed) => self.search_file(queries, sealed, part, k),
         }
+    }
+
+    /// A walk has nothing to share with another.
+    fn search_one_by_one(
+        &self,
+        queries: &[u8],
+        at: usize,
+        k: usize,
+    ) -> Result<Vec<Found>, Stopped> {
+        let part = &self.parts[at];
+        let allowed = part.passing.rows.as_deref();
+        let search = |query| {
+            self.scratches.with(|worker| {
+                worker.found.clear();
+                let distances = match &self.view.segments[at] {
+                    SegmentView::Memory(memory) => {
+                        self.search_memory(query, memory, allowed, (part.plan, k), worker)?
+                    }
+                    SegmentView::Sealed(sealed) => {
+                        self.search_sealed(query, sealed, (part, k), worker)?
+                    }
+                };
+                let work = Work { distances, ..Work::default() };
+                Ok(Found { neighbors: worker.found.clone(), work })
+            })
+        };
+        queries.chunks_exact(self.kind.row_bytes()).map(search).collect()
     }
 
     fn search_file(

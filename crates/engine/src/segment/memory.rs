@@ -5,7 +5,7 @@
 //! the digits of a binary counter: a row is copied a logarithmic number of times
 //! and there are few chunks to scan.
 
-use super::{Chunk, Tombstone};
+use super::{Chunk, GrowingGraph, Tombstone};
 use crate::columns::{IdRef, id_is};
 use hashbrown::HashTable;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub(crate) struct MemoryView {
     /// The rows that are not deleted, if any is; may range over more rows.
     pub(crate) live: Option<Arc<Bitmap>>,
     pub(crate) deleted_count: u32,
+    /// Graphs over its vector columns, as far as it is large enough for them.
+    pub(crate) graphs: Vec<Arc<GrowingGraph>>,
 }
 
 /// A chunk and where in its segment it begins.
@@ -77,7 +79,8 @@ impl MemoryView {
     /// Bytes of the rows in memory.
     pub(crate) fn bytes(&self) -> usize {
         let chunks: usize = self.chunks.iter().map(|placed| placed.chunk.bytes()).sum();
-        chunks + self.live.as_ref().map_or(0, |live| live.len() / 8)
+        let graphs: usize = self.graphs.iter().map(|graph| graph.bytes()).sum();
+        chunks + graphs + self.live.as_ref().map_or(0, |live| live.len() / 8)
     }
 }
 
@@ -91,6 +94,7 @@ impl MemorySegment {
             row_count: 0,
             live: None,
             deleted_count: 0,
+            graphs: Vec::new(),
         };
         Self {
             view,

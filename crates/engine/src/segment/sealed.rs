@@ -1,7 +1,7 @@
 //! A sealed segment: a mapped file of rows that never changes, the indexes over
 //! it, and which of its rows are deleted.
 
-use super::{Rows, format};
+use super::{Interim, Rows, format};
 use crate::columns::{IdRef, id_is};
 use crate::hot::{HotIndex, HotMemory};
 use arc_swap::{ArcSwapOption, Guard};
@@ -117,6 +117,8 @@ pub(crate) struct SealedView {
     /// The rows that are not deleted, if any is.
     pub(crate) live: Option<Arc<Bitmap>>,
     pub(crate) deleted_count: u32,
+    /// The segment in memory, while its graphs stand in for indexes to be built.
+    pub(crate) interim: Option<Interim>,
 }
 
 impl Sealed {
@@ -203,6 +205,9 @@ impl SealedView {
         let was_live = Arc::make_mut(live).remove(row);
         assert!(was_live, "row {row} of segment {} is deleted twice", self.sealed.id);
         self.deleted_count += 1;
+        if let Some(interim) = &mut self.interim {
+            interim.delete(row);
+        }
     }
 
     /// Bytes of copies of its indexes in faster memory.

@@ -320,6 +320,11 @@ impl Shard {
                 sealed.view.indexes.push(Arc::clone(&built));
             }
         }
+        for sealed in state.sealed.iter_mut().filter(|sealed| sealed.view.sealed.id == segment) {
+            if self.missing_indexes(&sealed.view).is_empty() {
+                sealed.view.interim = None;
+            }
+        }
         self.publish(&mut state);
         drop(state);
         self.remove_files(&obsolete);

@@ -16,7 +16,8 @@ use super::requests::Remembered;
 use super::state::SealedState;
 use super::{RETRY_PAUSE, Shard};
 use crate::segment::{
-    Dropped, MemoryView, Part, Sealed, SealedView, Tombstone, write_segment, write_tombstones,
+    Dropped, Interim, MemoryView, Part, Sealed, SealedView, Tombstone, write_segment,
+    write_tombstones,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,10 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 use vicinal_storage::LogPosition;
 use vicinal_types::{Error, Result, SegmentId};
+
+/// Sealed segments that stay in memory until they have their index: where builds are
+/// slower than writes, memory must not fill up with them.
+const INTERIMS_MAX: usize = 4;
 
 /// What of the state a flush writes: everything up to `at`.
 struct Batch {
@@ -218,6 +223,7 @@ impl Shard {
                 indexes: Vec::new(),
                 live: None,
                 deleted_count: 0,
+                interim: None,
             };
             let mut tombstones = frozen.late_tombstones;
             for tombstone in &mut tombstones {
@@ -225,6 +231,11 @@ impl Shard {
                 let place = place.expect("rows deleted after the freeze were kept");
                 tombstone.row = u32::try_from(place).expect("rows have 32-bit offsets");
                 view.delete(tombstone.row);
+            }
+            // It knows of these deletions, and hears of those to come.
+            let interims = state.sealed.iter().filter(|of| of.view.interim.is_some()).count();
+            if interims < INTERIMS_MAX && !self.missing_indexes(&view).is_empty() {
+                view.interim = Interim::new(frozen.view, &batch.kept);
             }
             state.sealed.push(SealedState { view, tombstones });
         }

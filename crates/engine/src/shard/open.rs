@@ -53,6 +53,8 @@ impl Shard {
             state: RwLock::new(state),
             is_flushing: AtomicBool::new(false),
             is_copying: AtomicBool::new(false),
+            is_growing: AtomicBool::new(false),
+            seen_growing: Mutex::default(),
             flush_failure: Mutex::default(),
             builds: Mutex::new(build::Builds::default()),
             merges: Mutex::default(),
@@ -114,7 +116,13 @@ fn open_segment(
         None => Vec::new(),
     };
     let indexes = open_indexes(disk, dir, &sealed, entry);
-    let mut view = SealedView { sealed: Arc::new(sealed), indexes, live: None, deleted_count: 0 };
+    let mut view = SealedView {
+        sealed: Arc::new(sealed),
+        indexes,
+        live: None,
+        deleted_count: 0,
+        interim: None,
+    };
     for tombstone in &tombstones {
         if !view.is_live(tombstone.row) {
             let row = tombstone.row;

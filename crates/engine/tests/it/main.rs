@@ -9,6 +9,7 @@ mod crash;
 mod errors;
 mod filters;
 mod fixture;
+mod growing;
 mod life;
 mod retries;
 mod search;

@@ -123,6 +123,7 @@ async fn show(address: &str, data: Option<&Path>, words: &Words) -> Result<(), F
         batch_rows: None,
         in_flight: 4,
         rows_max: None,
+        rate: None,
         wait_indexed: true,
     };
     let loaded = import::load(&client, COLLECTION, open(data)?, options).await?;

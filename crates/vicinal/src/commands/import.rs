@@ -57,6 +57,11 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     in_flight: u32,
 
+    /// Rows a second; as many as the server takes if not said. Batches should be
+    /// small then: `--batch-rows 100`.
+    #[arg(long, value_name = "ROWS_PER_S", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+
     /// Only the first rows of the file.
     #[arg(long, value_name = "ROWS")]
     limit: Option<u64>,
@@ -81,6 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         batch_rows: args.batch_rows.map(|rows| rows as usize),
         in_flight: args.in_flight as usize,
         rows_max: args.limit,
+        rate: args.rate,
         wait_indexed: args.wait_indexed,
     };
     block_on(async {

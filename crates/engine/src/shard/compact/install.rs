@@ -87,6 +87,7 @@ impl Shard {
                 indexes: indexes.into_iter().map(|(_, index)| index).collect(),
                 live: None,
                 deleted_count: 0,
+                interim: None,
             };
             tombstones.iter().for_each(|tombstone| view.delete(tombstone.row));
             left.insert(place, SealedState { view, tombstones });

@@ -4,7 +4,7 @@ use super::declare::{Mapping, prepare};
 use crate::failure::Failure;
 use crate::source::{Layout, Source};
 use crate::{indexing, output};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use vicinal_client::{
     Client, Collection, ElementType, FlushUntil, Metric, OnExisting, Rows, WriterOptions,
@@ -30,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) in_flight: usize,
     /// None: all rows of the file.
     pub(crate) rows_max: Option<u64>,
+    /// Rows a second; none: as fast as it goes.
+    pub(crate) rate: Option<u32>,
     pub(crate) wait_indexed: bool,
 }
 
@@ -104,6 +106,7 @@ async fn write(
     });
     let mut skipped = 0;
     let mut is_resuming = may_hold_rows;
+    let (mut began, mut pushed) = (None, 0_u64);
     while let Some(chunk) = chunks.recv().await {
         let rows: Rows = chunk;
         if is_resuming && is_there(collection, &rows).await? {
@@ -111,6 +114,12 @@ async fn write(
         } else {
             // From the first missing row on, the server sorts out what is there.
             is_resuming = false;
+            let began = *began.get_or_insert_with(|| SystemClock.now());
+            if let Some(rate) = options.rate {
+                let due = began + Duration::from_secs_f64(pushed as f64 / f64::from(rate));
+                tokio::time::sleep_until(due.into()).await;
+            }
+            pushed += rows.len() as u64;
             writer.push(rows).await?;
         }
         bar.set_position(skipped + writer.written().rows);
