@@ -132,6 +132,11 @@ fn writers_that_outrun_the_disk_are_slowed_down_then_refused_and_nothing_is_lost
             Ok(_) => written += 1,
             Err(error) => break error,
         }
+        if written == 1 {
+            // The next attempt is seconds away: none takes the log's space meanwhile.
+            let never = vicinal_types::Cancel::never();
+            engine.flush("", "points", false, &never).expect_err("the disk is full");
+        }
         delays.push(engine.write_delay("", "points"));
         assert!(written < 100, "writes were never refused");
     };
