@@ -20,7 +20,7 @@ pub use file::FileDisk;
 pub use mmap::{advise_scattered, page_out, resident_pages};
 pub use probe::{ProbeError, startup_probe};
 pub(crate) use replace::{ReplaceError, TEMPORARY_SUFFIX, replace_file, temporary_path};
-pub use sim::SimDisk;
+pub use sim::{DiskCall, DiskImage, Failure, SimDisk, Survivors};
 
 use bytes::Bytes;
 use std::any::Any;

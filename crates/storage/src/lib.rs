@@ -49,8 +49,9 @@ mod manifest;
 mod segment;
 
 pub use disk::{
-    DirLock, Disk, DiskFile, FileDisk, LOCK_FILE, LockError, ProbeError, SimDisk, advise_scattered,
-    check_disk, page_out, resident_pages, startup_probe,
+    DirLock, Disk, DiskCall, DiskFile, DiskImage, Failure, FileDisk, LOCK_FILE, LockError,
+    ProbeError, SimDisk, Survivors, advise_scattered, check_disk, page_out, resident_pages,
+    startup_probe,
 };
 pub use identity::{IDENTITY_FILE, Identity, IdentityError};
 pub use log::{

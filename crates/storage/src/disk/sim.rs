@@ -2,16 +2,28 @@
 //!
 //! One seed is one run: the same calls in the same order give the same crash.
 
+mod call;
 mod faults;
+mod file;
+mod images;
 mod inode;
+mod rng;
 mod volume;
+
+pub use call::DiskCall;
+pub use faults::Failure;
+pub use images::DiskImage;
 
 use super::{DirLock, Disk, DiskFile, LockError};
 use bytes::Bytes;
-use faults::{Faults, Verdict};
-use inode::{Inode, SharedInode};
+use faults::{Counted, Faults, Verdict};
+use file::{SimFile, SimLock};
+use images::Recording;
+use inode::SharedInode;
 use parking_lot::{Condvar, Mutex};
+use rng::Rng;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,31 +57,49 @@ struct State {
     syncs_held: bool,
     syncs_waiting: usize,
     ignore_syncs: bool,
+    recording: Option<Recording>,
 }
 
-/// What a call does, as far as faults tell calls apart.
+/// What a crash leaves of the bytes and names that were not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Call {
-    Read,
-    Change,
-    Write,
-    Sync,
+pub enum Survivors {
+    /// None of them.
+    Nothing,
+    /// All of them.
+    Everything,
+    /// All bytes; no name that was created, changed or removed.
+    Bytes,
+    /// All names; none of the bytes.
+    Names,
+    /// Any part of them, torn and with bits flipped, as the seed decides.
+    Torn,
+}
+
+impl Survivors {
+    /// All kinds of crashes.
+    pub const ALL: [Self; 5] =
+        [Self::Nothing, Self::Everything, Self::Bytes, Self::Names, Self::Torn];
 }
 
 impl SimDisk {
     /// An empty disk; the seed decides what crashes leave behind.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        Self::with_volume(Volume::default(), seed)
+    }
+
+    fn with_volume(volume: Volume, seed: u64) -> Self {
         Self {
             shared: Arc::new(Shared {
                 state: Mutex::new(State {
-                    volume: Volume::default(),
+                    volume,
                     faults: Faults::default(),
                     rng: Rng(seed),
                     epoch: 0,
                     syncs_held: false,
                     syncs_waiting: 0,
                     ignore_syncs: false,
+                    recording: None,
                 }),
                 released: Condvar::new(),
             }),
@@ -81,8 +111,13 @@ impl SimDisk {
     /// or bits flipped; names not synced by `sync_dir` are kept or undone one by
     /// one. Open handles and locks are dead, pending faults are forgotten.
     pub fn crash(&self) {
+        self.crash_leaving(Survivors::Torn);
+    }
+
+    /// A [`crash`](Self::crash) of which is known what it leaves.
+    pub fn crash_leaving(&self, survivors: Survivors) {
         let state = &mut *self.shared.state.lock();
-        state.volume.crash(&mut state.rng);
+        state.volume.crash(survivors, &mut state.rng);
         state.begin_epoch();
         self.shared.released.notify_all();
     }
@@ -113,18 +148,30 @@ impl SimDisk {
     /// error; as on Linux, later syncs of that file succeed without saving what
     /// the failed one lost.
     pub fn fail_sync(&self, n: u64) {
-        self.shared.state.lock().faults.fail(Some(Call::Sync), n);
+        self.shared.state.lock().faults.fail(Counted::Syncs, n);
     }
 
     /// The `n`-th append from now writes a part of its bytes and fails with
     /// "no space left".
     pub fn fail_write(&self, n: u64) {
-        self.shared.state.lock().faults.fail(Some(Call::Write), n);
+        self.shared.state.lock().faults.fail(Counted::Appends, n);
     }
 
     /// The `n`-th call from now, whatever it is, fails with an I/O error.
     pub fn fail_call(&self, n: u64) {
-        self.shared.state.lock().faults.fail(None, n);
+        self.shared.state.lock().faults.fail(Counted::Any, n);
+    }
+
+    /// The `n`-th call of this disk, counted from its first as by
+    /// [`calls`](Self::calls), fails that way; crashes do not forget it.
+    pub fn fail_at(&self, n: u64, failure: Failure) {
+        self.shared.state.lock().faults.fail_at(n, failure);
+    }
+
+    /// The last call that failed on purpose, and what it was about.
+    #[must_use]
+    pub fn struck(&self) -> Option<(DiskCall, PathBuf)> {
+        self.shared.state.lock().faults.struck()
     }
 
     /// Limits the bytes of all files together; `None` lifts the limit.
@@ -153,19 +200,48 @@ impl SimDisk {
     /// Calls so far, of every kind.
     #[must_use]
     pub fn calls(&self) -> u64 {
-        self.shared.state.lock().faults.calls
+        self.shared.state.lock().faults.calls()
+    }
+
+    /// Calls of one kind so far.
+    #[must_use]
+    pub fn calls_of(&self, call: DiskCall) -> u64 {
+        self.shared.state.lock().faults.calls_of(call)
     }
 
     /// Syncs of files and directories so far.
     #[must_use]
     pub fn syncs(&self) -> u64 {
-        self.shared.state.lock().faults.syncs
+        self.calls_of(DiskCall::Sync) + self.calls_of(DiskCall::SyncDir)
     }
 
     /// Bytes of all files together.
     #[must_use]
     pub fn used_bytes(&self) -> u64 {
         self.shared.state.lock().volume.used_bytes()
+    }
+
+    /// A number that differs for disks of different names or contents.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for (path, inode) in self.shared.state.lock().volume.files() {
+            path.hash(&mut hasher);
+            inode.lock().bytes().hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// The paths of all files, sorted.
+    #[must_use]
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.shared.state.lock().volume.files().map(|(path, _)| path.clone()).collect()
+    }
+
+    /// A disk of its own with the same contents, what is not synced included.
+    #[must_use]
+    pub fn fork(&self, seed: u64) -> Self {
+        Self::with_volume(self.shared.state.lock().volume.fork(), seed)
     }
 
     /// Flips the bits of `mask` in one byte of a file, on purpose and durably.
@@ -195,20 +271,21 @@ impl SimDisk {
 
     fn call<T>(
         &self,
-        call: Call,
+        call: DiskCall,
+        path: &Path,
         epoch: Option<u64>,
         act: impl FnOnce(&mut State) -> io::Result<T>,
     ) -> io::Result<T> {
         let mut state = self.shared.state.lock();
         state.check_epoch(epoch)?;
-        match state.faults.next(call) {
+        match state.next(call, path) {
             Verdict::Proceed => act(&mut state),
-            Verdict::Fail => Err(io::Error::other("simulated I/O error")),
+            Verdict::Fail(failure) => Err(failure.error()),
             Verdict::Down => Err(power_lost()),
             Verdict::Dying => {
                 // A sync that dies may have saved the bytes or not; what else
                 // dies is unsynced anyway, and the crash decides.
-                if call != Call::Sync || state.rng.coin() {
+                if !call.is_sync() || state.rng.coin() {
                     drop(act(&mut state)); // nobody is left to hear the outcome
                 }
                 Err(power_lost())
@@ -218,7 +295,16 @@ impl SimDisk {
 }
 
 impl State {
+    /// Counts a call, takes its picture, and says what becomes of it.
+    fn next(&mut self, call: DiskCall, path: &Path) -> Verdict {
+        self.picture(call, path);
+        self.faults.next(call, path)
+    }
+
     fn begin_epoch(&mut self) {
+        if let Some(recording) = &mut self.recording {
+            recording.forget();
+        }
         self.epoch += 1;
         self.faults.reset();
         self.volume.unlock_all();
@@ -246,19 +332,21 @@ impl fmt::Debug for SimDisk {
 
 impl Disk for SimDisk {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let (inode, epoch) =
-            self.call(Call::Change, None, |state| Ok((state.volume.create(path)?, state.epoch)))?;
-        Ok(self.handle(inode, epoch))
+        let (inode, epoch) = self.call(DiskCall::Create, path, None, |state| {
+            Ok((state.volume.create(path)?, state.epoch))
+        })?;
+        Ok(self.handle(path, inode, epoch))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let (inode, epoch) =
-            self.call(Call::Read, None, |state| Ok((state.volume.file(path)?, state.epoch)))?;
-        Ok(self.handle(inode, epoch))
+        let (inode, epoch) = self.call(DiskCall::Open, path, None, |state| {
+            Ok((state.volume.file(path)?, state.epoch))
+        })?;
+        Ok(self.handle(path, inode, epoch))
     }
 
     fn map(&self, path: &Path) -> io::Result<Bytes> {
-        self.call(Call::Read, None, |state| {
+        self.call(DiskCall::Map, path, None, |state| {
             let inode = state.volume.file(path)?;
             let bytes = page_aligned(inode.lock().bytes());
             Ok(bytes)
@@ -266,27 +354,27 @@ impl Disk for SimDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.call(Call::Change, None, |state| state.volume.rename(from, to))
+        self.call(DiskCall::Rename, from, None, |state| state.volume.rename(from, to))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.call(Call::Change, None, |state| state.volume.remove(path))
+        self.call(DiskCall::Remove, path, None, |state| state.volume.remove(path))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        self.call(Call::Read, None, |state| state.volume.list(dir))
+        self.call(DiskCall::List, dir, None, |state| state.volume.list(dir))
     }
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.call(Call::Change, None, |state| state.volume.create_dir_all(dir))
+        self.call(DiskCall::CreateDir, dir, None, |state| state.volume.create_dir_all(dir))
     }
 
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.call(Call::Change, None, |state| state.volume.remove_dir_all(dir))
+        self.call(DiskCall::RemoveDir, dir, None, |state| state.volume.remove_dir_all(dir))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.call(Call::Sync, None, |state| {
+        self.call(DiskCall::SyncDir, dir, None, |state| {
             if state.ignore_syncs {
                 return Ok(());
             }
@@ -295,19 +383,19 @@ impl Disk for SimDisk {
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.call(Call::Read, None, |state| Ok(state.volume.exists(path)))
+        self.call(DiskCall::Exists, path, None, |state| Ok(state.volume.exists(path)))
     }
 
     fn available_bytes(&self, dir: &Path) -> io::Result<u64> {
-        self.call(Call::Read, None, |state| {
+        self.call(DiskCall::AvailableBytes, dir, None, |state| {
             state.volume.list(dir)?;
             Ok(state.room())
         })
     }
 
     fn lock(&self, dir: &Path) -> Result<DirLock, LockError> {
-        let taken =
-            self.call(Call::Change, None, |state| Ok((state.volume.lock(dir)?, state.epoch)));
+        let taken = self
+            .call(DiskCall::Lock, dir, None, |state| Ok((state.volume.lock(dir)?, state.epoch)));
         match taken {
             Ok((true, epoch)) => {
                 Ok(DirLock::new(SimLock { disk: self.clone(), dir: dir.to_owned(), epoch }))
@@ -321,8 +409,8 @@ impl Disk for SimDisk {
 }
 
 impl SimDisk {
-    fn handle(&self, inode: SharedInode, epoch: u64) -> Box<dyn DiskFile> {
-        Box::new(SimFile { disk: self.clone(), inode, epoch })
+    fn handle(&self, path: &Path, inode: SharedInode, epoch: u64) -> Box<dyn DiskFile> {
+        Box::new(SimFile { disk: self.clone(), path: path.to_owned(), inode, epoch })
     }
 }
 
@@ -341,138 +429,4 @@ fn page_aligned(bytes: &[u8]) -> Bytes {
     memory[start..start + bytes.len()].copy_from_slice(bytes);
     // A vector's memory stays where it is when it becomes `Bytes`.
     Bytes::from(memory).slice(start..start + bytes.len())
-}
-
-struct SimLock {
-    disk: SimDisk,
-    dir: PathBuf,
-    epoch: u64,
-}
-
-impl Drop for SimLock {
-    fn drop(&mut self) {
-        let mut state = self.disk.shared.state.lock();
-        if state.epoch == self.epoch {
-            state.volume.unlock(&self.dir);
-        }
-    }
-}
-
-#[derive(Debug)]
-struct SimFile {
-    disk: SimDisk,
-    inode: SharedInode,
-    epoch: u64,
-}
-
-impl SimFile {
-    fn call<T>(
-        &self,
-        call: Call,
-        act: impl FnOnce(&mut State, &mut Inode) -> io::Result<T>,
-    ) -> io::Result<T> {
-        self.disk.call(call, Some(self.epoch), |state| act(state, &mut self.inode.lock()))
-    }
-}
-
-impl DiskFile for SimFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let full = || io::Error::new(io::ErrorKind::StorageFull, "simulated disk is full");
-        let mut state = self.disk.shared.state.lock();
-        state.check_epoch(Some(self.epoch))?;
-        let verdict = state.faults.next(Call::Write);
-        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let room = match state.faults.capacity {
-            Some(_) => state.room(),
-            None => u64::MAX,
-        };
-        let written = match verdict {
-            Verdict::Down => return Err(power_lost()),
-            Verdict::Fail => state.rng.below(len),
-            Verdict::Proceed | Verdict::Dying => len.min(room),
-        };
-        let count = usize::try_from(written).unwrap_or(bytes.len());
-        self.inode.lock().append(&bytes[..count]);
-        match verdict {
-            Verdict::Dying => Err(power_lost()),
-            Verdict::Proceed if written == len => Ok(()),
-            Verdict::Proceed | Verdict::Fail | Verdict::Down => Err(full()),
-        }
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        let shared = &*self.disk.shared;
-        let mut state = shared.state.lock();
-        state.syncs_waiting += 1;
-        while state.syncs_held && state.epoch == self.epoch {
-            shared.released.wait(&mut state);
-        }
-        state.syncs_waiting -= 1;
-        state.check_epoch(Some(self.epoch))?;
-        let saves = !state.ignore_syncs;
-        match state.faults.next(Call::Sync) {
-            Verdict::Proceed => {
-                if saves {
-                    self.inode.lock().sync();
-                }
-                Ok(())
-            }
-            Verdict::Dying => {
-                // The bytes may have been saved before the power went.
-                if saves && state.rng.coin() {
-                    self.inode.lock().sync();
-                }
-                Err(power_lost())
-            }
-            Verdict::Fail => {
-                self.inode.lock().lose_unsynced();
-                Err(io::Error::other("simulated I/O error"))
-            }
-            Verdict::Down => Err(power_lost()),
-        }
-    }
-
-    fn rewrite(&mut self, from: u64) -> io::Result<()> {
-        self.call(Call::Change, |_, inode| {
-            inode.rewrite(from);
-            Ok(())
-        })
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.call(Call::Read, |_, inode| inode.read_at(offset, buffer))
-    }
-
-    fn bytes_len(&self) -> io::Result<u64> {
-        self.call(Call::Read, |_, inode| Ok(inode.bytes_len()))
-    }
-
-    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
-        self.call(Call::Change, |_, inode| {
-            inode.truncate(bytes);
-            Ok(())
-        })
-    }
-}
-
-/// SplitMix64: small, fast, and the same everywhere.
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number from 0 to `bound - 1`; 0 if the bound is 0.
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next().checked_rem(bound).unwrap_or(0)
-    }
-
-    fn coin(&mut self) -> bool {
-        self.next() & 1 == 1
-    }
 }

@@ -1,39 +1,84 @@
 //! Which call fails, by count.
 
-use super::Call;
+use super::call::DiskCall;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// As a broken device: EIO.
+    Io,
+    /// As a full disk: ENOSPC.
+    Full,
+}
+
+impl Failure {
+    pub(super) fn error(self) -> io::Error {
+        match self {
+            Self::Io => io::Error::other("simulated I/O error"),
+            Self::Full => io::Error::new(io::ErrorKind::StorageFull, "simulated disk is full"),
+        }
+    }
+}
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Proceed,
-    Fail,
+    Fail(Failure),
     /// The power goes during this call.
     Dying,
     /// The power is gone.
     Down,
 }
 
+/// Which calls count for a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    Any,
+    Syncs,
+    Appends,
+}
+
+impl Counted {
+    fn counts(self, call: DiskCall) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Syncs => call.is_sync(),
+            Self::Appends => call == DiskCall::Append,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Fault {
-    /// Which calls count; none means all.
-    call: Option<Call>,
+    counted: Counted,
     /// Calls until it strikes; 1 is the next.
     left: u64,
+    failure: Failure,
 }
 
 #[derive(Default)]
 pub(super) struct Faults {
-    pub(super) calls: u64,
-    pub(super) syncs: u64,
+    by_kind: [u64; DiskCall::ALL.len()],
     pub(super) capacity: Option<u64>,
     planned: Vec<Fault>,
+    /// The call, counted from the first ever, that fails; no crash forgets it.
+    failing: Option<(u64, Failure)>,
+    struck: Option<(DiskCall, PathBuf)>,
     crash_left: Option<u64>,
     down: bool,
 }
 
 impl Faults {
-    pub(super) fn fail(&mut self, call: Option<Call>, n: u64) {
-        self.planned.push(Fault { call, left: n });
+    pub(super) fn fail(&mut self, counted: Counted, n: u64) {
+        let failure = if counted == Counted::Appends { Failure::Full } else { Failure::Io };
+        self.planned.push(Fault { counted, left: n, failure });
+    }
+
+    pub(super) fn fail_at(&mut self, n: u64, failure: Failure) {
+        self.failing = Some((n, failure));
     }
 
     pub(super) fn crash_at(&mut self, n: u64) {
@@ -44,6 +89,18 @@ impl Faults {
         self.down
     }
 
+    pub(super) fn struck(&self) -> Option<(DiskCall, PathBuf)> {
+        self.struck.clone()
+    }
+
+    pub(super) fn calls(&self) -> u64 {
+        self.by_kind.iter().sum()
+    }
+
+    pub(super) fn calls_of(&self, call: DiskCall) -> u64 {
+        self.by_kind[call as usize]
+    }
+
     /// Forgets what was planned; counters and capacity stay.
     pub(super) fn reset(&mut self) {
         self.planned.clear();
@@ -51,12 +108,11 @@ impl Faults {
         self.down = false;
     }
 
-    pub(super) fn next(&mut self, call: Call) -> Verdict {
+    pub(super) fn next(&mut self, call: DiskCall, path: &Path) -> Verdict {
         if self.down {
             return Verdict::Down;
         }
-        self.calls += 1;
-        self.syncs += u64::from(call == Call::Sync);
+        self.by_kind[call as usize] += 1;
         if let Some(left) = &mut self.crash_left {
             *left = left.saturating_sub(1);
             if *left == 0 {
@@ -64,15 +120,25 @@ impl Faults {
                 return Verdict::Dying;
             }
         }
-        let mut strikes = false;
+        let mut strikes = None;
         self.planned.retain_mut(|fault| {
-            if fault.call.is_some_and(|counted| counted != call) {
+            if !fault.counted.counts(call) {
                 return true;
             }
             fault.left = fault.left.saturating_sub(1);
-            strikes |= fault.left == 0;
+            if fault.left == 0 {
+                strikes = Some(fault.failure);
+            }
             fault.left > 0
         });
-        if strikes { Verdict::Fail } else { Verdict::Proceed }
+        let calls = self.calls();
+        let failing = self.failing.take_if(|(n, _)| *n <= calls);
+        match strikes.or(failing.map(|(_, failure)| failure)) {
+            Some(failure) => {
+                self.struck = Some((call, path.to_owned()));
+                Verdict::Fail(failure)
+            }
+            None => Verdict::Proceed,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The contents of one simulated file: what is there, and what would survive.
 
-use super::Rng;
+use super::Survivors;
+use super::rng::Rng;
 use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
@@ -12,9 +13,10 @@ pub(super) type SharedInode = Arc<Mutex<Inode>>;
 const SECTOR_BYTES: usize = 512;
 
 /// Invariant: the durable contents are `bytes[..synced]` followed by `cut`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Inode {
-    bytes: Vec<u8>,
+    /// Shared with pictures of the disk until it is changed.
+    bytes: Arc<Vec<u8>>,
     synced: usize,
     /// Durable bytes that a truncation removed and no sync has confirmed yet.
     cut: Vec<u8>,
@@ -26,7 +28,7 @@ pub(super) struct Inode {
 impl Inode {
     /// A file whose contents are durable.
     pub(super) fn durable(bytes: Vec<u8>) -> Self {
-        Self { synced: bytes.len(), bytes, ..Self::default() }
+        Self { synced: bytes.len(), bytes: Arc::new(bytes), ..Self::default() }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -38,7 +40,7 @@ impl Inode {
     }
 
     pub(super) fn append(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+        Arc::make_mut(&mut self.bytes).extend_from_slice(bytes);
     }
 
     pub(super) fn truncate(&mut self, bytes: u64) {
@@ -49,11 +51,7 @@ impl Inode {
             self.cut = cut;
             self.synced = len;
         }
-        if len <= self.bytes.len() {
-            self.bytes.truncate(len);
-        } else {
-            self.bytes.resize(len, 0);
-        }
+        Arc::make_mut(&mut self.bytes).resize(len, 0);
     }
 
     pub(super) fn sync(&mut self) {
@@ -86,22 +84,32 @@ impl Inode {
 
     pub(super) fn flip(&mut self, offset: u64, mask: u8) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
-        let byte = self.bytes.get_mut(offset);
+        let byte = Arc::make_mut(&mut self.bytes).get_mut(offset);
         *byte.ok_or(io::ErrorKind::UnexpectedEof)? ^= mask;
         Ok(())
     }
 
-    /// Keeps the durable bytes and an arbitrary part of the rest.
-    pub(super) fn crash(&mut self, rng: &mut Rng) {
-        let mut unsynced = self.bytes.split_off(self.synced);
-        let cut = std::mem::take(&mut self.cut);
-        if !cut.is_empty() && rng.coin() {
-            self.bytes.extend(cut); // the truncation did not reach the disk
-        } else {
-            unsynced.truncate(kept(unsynced.len(), rng));
-            damage(&mut unsynced, self.bytes.len(), rng);
-            self.bytes.extend(unsynced);
+    /// Keeps the durable bytes and of the rest what survives.
+    pub(super) fn crash(&mut self, survivors: Survivors, rng: &mut Rng) {
+        let bytes = Arc::make_mut(&mut self.bytes);
+        match survivors {
+            Survivors::Everything | Survivors::Bytes if !self.lost => {}
+            Survivors::Everything | Survivors::Bytes | Survivors::Nothing | Survivors::Names => {
+                bytes.truncate(self.synced);
+                bytes.append(&mut self.cut);
+            }
+            Survivors::Torn => {
+                let mut unsynced = bytes.split_off(self.synced);
+                if !self.cut.is_empty() && rng.coin() {
+                    bytes.append(&mut self.cut); // the truncation did not reach the disk
+                } else {
+                    unsynced.truncate(kept(unsynced.len(), rng));
+                    damage(&mut unsynced, bytes.len(), rng);
+                    bytes.extend(unsynced);
+                }
+            }
         }
+        self.cut.clear();
         self.synced = self.bytes.len();
         self.lost = false;
     }

@@ -1,7 +1,8 @@
 //! The name space of the simulated disk: what is there, and what would survive.
 
-use super::Rng;
+use super::Survivors;
 use super::inode::{Inode, SharedInode};
+use super::rng::Rng;
 use crate::disk::parent_of;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -200,13 +201,46 @@ impl Volume {
         }
     }
 
-    /// Undoes or keeps each pending change, then each file's unsynced bytes.
-    /// Half of the crashes keep a prefix of the changes, as journals do; the
+    /// The files, by path.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&PathBuf, &SharedInode)> {
+        self.live.files.iter()
+    }
+
+    /// A volume of its own with the same contents; nobody has a directory of it.
+    pub(super) fn fork(&self) -> Self {
+        let mut twins: BTreeMap<*const Mutex<Inode>, SharedInode> = BTreeMap::new();
+        let mut twin = |inode: &SharedInode| {
+            let made = || Arc::new(Mutex::new(inode.lock().clone()));
+            Arc::clone(twins.entry(Arc::as_ptr(inode)).or_insert_with(made))
+        };
+        let mut names = |names: &Names| {
+            let files = names.files.iter().map(|(path, inode)| (path.clone(), twin(inode)));
+            Names { files: files.collect(), dirs: names.dirs.clone() }
+        };
+        let (live, durable) = (names(&self.live), names(&self.durable));
+        let pending = self.pending.iter().map(|pending| {
+            let change = match &pending.change {
+                Change::Create { path, inode } => {
+                    Change::Create { path: path.clone(), inode: twin(inode) }
+                }
+                other => other.clone(),
+            };
+            Pending { change, dirs: pending.dirs.clone() }
+        });
+        Self { pending: pending.collect(), live, durable, locked: BTreeSet::new() }
+    }
+
+    /// Undoes or keeps each pending change, then each file's unsynced bytes. Of
+    /// the torn crashes half keep a prefix of the changes, as journals do; the
     /// other half any subset, as the standard allows.
-    pub(super) fn crash(&mut self, rng: &mut Rng) {
+    pub(super) fn crash(&mut self, survivors: Survivors, rng: &mut Rng) {
         let changes = std::mem::take(&mut self.pending);
         let count = u64::try_from(changes.len()).unwrap_or(u64::MAX);
-        let prefix = rng.coin().then(|| rng.below(count + 1));
+        let prefix = match survivors {
+            Survivors::Nothing | Survivors::Bytes => Some(0),
+            Survivors::Everything | Survivors::Names => Some(count),
+            Survivors::Torn => rng.coin().then(|| rng.below(count + 1)),
+        };
         for (position, pending) in (0..).zip(&changes) {
             let survives = match prefix {
                 Some(kept) => position < kept,
@@ -217,7 +251,7 @@ impl Volume {
             }
         }
         for inode in self.durable.files.values() {
-            inode.lock().crash(rng);
+            inode.lock().crash(survivors, rng);
         }
         self.live.files = self.durable.files.clone();
         self.live.dirs = self.durable.dirs.clone();
