@@ -1,6 +1,7 @@
 //! Which cores the process may use, and on which NUMA node each one is.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 /// The NUMA nodes that the process may run on, each with at least one core.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +39,10 @@ impl Topology {
             Some(cores) => cores.into_iter().map(|core| core.id).collect(),
             None => (0..Self::parallelism()).collect(),
         };
-        match machine_nodes() {
-            Ok(nodes) => Self::restricted(nodes, allowed),
+        // hwloc reads hundreds of files for what does not change: once is enough.
+        static MACHINE: OnceLock<Result<Vec<NumaNode>, TopologyError>> = OnceLock::new();
+        match MACHINE.get_or_init(machine_nodes) {
+            Ok(nodes) => Self::restricted(nodes.clone(), allowed),
             Err(error) => {
                 tracing::warn!(%error, "the machine is taken for one NUMA node");
                 Self::restricted(Vec::new(), allowed)

@@ -1,5 +1,10 @@
-//! The power fails at every disk call of a script: nothing acknowledged is lost,
-//! nothing deleted comes back, and the engine always opens again.
+//! The crash harness: scripts on a simulated disk, ended at every disk call.
+
+mod check;
+mod points;
+mod script;
+mod step;
+mod world;
 
 use crate::fixture::{NAME, contents, delete, insert, open, options, range, spec, upsert};
 use std::collections::BTreeMap;

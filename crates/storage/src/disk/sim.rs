@@ -136,6 +136,13 @@ impl SimDisk {
         self.shared.state.lock().faults.crash_at(n);
     }
 
+    /// The power goes now: every call fails until a [`crash`](Self::crash),
+    /// [`kill`](Self::kill) or [`restart`](Self::restart). What runs on the disk
+    /// can be ended in the meantime, without changing it any more.
+    pub fn power_off(&self) {
+        self.shared.state.lock().faults.power_off();
+    }
+
     /// Brings the power back after [`SimDisk::crash_at`], with the losses of a
     /// [`SimDisk::crash`]. Says whether the power had gone.
     pub fn restart(&self) -> bool {
@@ -297,7 +304,9 @@ impl SimDisk {
 impl State {
     /// Counts a call, takes its picture, and says what becomes of it.
     fn next(&mut self, call: DiskCall, path: &Path) -> Verdict {
-        self.picture(call, path);
+        if !self.faults.is_down() {
+            self.picture(call, path);
+        }
         self.faults.next(call, path)
     }
 

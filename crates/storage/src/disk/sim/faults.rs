@@ -85,6 +85,10 @@ impl Faults {
         self.crash_left = Some(n);
     }
 
+    pub(super) fn power_off(&mut self) {
+        self.down = true;
+    }
+
     pub(super) fn is_down(&self) -> bool {
         self.down
     }

@@ -1,0 +1,233 @@
+//! The scripts: each a life of the database that works one part of it hard.
+
+use super::step::{Change, Step, Stop};
+use super::world::World;
+use crate::fixture::range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use vicinal_engine::Engine;
+use vicinal_storage::{SimDisk, Survivors};
+use vicinal_types::IndexKind;
+
+/// Disk calls that a script makes at least.
+pub(crate) const CALLS_MIN: u64 = 300;
+
+/// A life in steps.
+pub(crate) struct Script {
+    pub(crate) name: &'static str,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// How far a script came.
+pub(crate) struct Played {
+    pub(crate) engine: Option<Engine>,
+    /// Steps done.
+    pub(crate) done: usize,
+    /// Why the next step that changes the world failed.
+    pub(crate) failed: Option<String>,
+    /// Failures of other steps, which the script goes on after.
+    pub(crate) said: Vec<String>,
+}
+
+impl Script {
+    pub(crate) fn all() -> Vec<Self> {
+        vec![log(), seal(), index(), catalogue(), recovery(), requests()]
+    }
+
+    /// The world after each number of steps.
+    pub(crate) fn worlds(&self) -> Vec<World> {
+        let mut worlds = vec![World::default()];
+        for step in &self.steps {
+            let mut world = worlds.last().cloned().unwrap_or_default();
+            world.apply(step);
+            worlds.push(world);
+        }
+        worlds
+    }
+
+    /// Runs the script until a step fails that changes the world. The counter
+    /// is twice the steps done, plus one while a step is under way.
+    pub(crate) fn play(&self, disk: &SimDisk, counter: &Arc<AtomicU64>) -> Played {
+        let mut played = Played { engine: None, done: 0, failed: None, said: Vec::new() };
+        // After a failure at start the disk is good again.
+        for _ in 0..2 {
+            match super::step::open(disk) {
+                Ok(engine) => played.engine = Some(engine),
+                Err(error) => played.said.push(error.to_string()),
+            }
+            if played.engine.is_some() {
+                break;
+            }
+        }
+        for step in &self.steps {
+            counter.fetch_add(1, Ordering::SeqCst);
+            let mut outcome = step.run(disk, &mut played.engine);
+            if let Err(error) = &outcome
+                && !step.changes_the_world()
+            {
+                played.said.push(error.to_string());
+                if played.engine.is_none() {
+                    outcome = super::step::open(disk).map(|engine| played.engine = Some(engine));
+                } else {
+                    outcome = Ok(());
+                }
+            }
+            if let Err(error) = outcome {
+                played.failed = Some(error.to_string());
+                return played;
+            }
+            played.done += 1;
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+        played
+    }
+}
+
+fn write(to: &'static str, change: Change) -> Step {
+    Step::Write { to, change, request: None }
+}
+
+fn insert(to: &'static str, ids: std::ops::Range<i64>, form: i64) -> Step {
+    write(to, Change::Insert(range(ids), form))
+}
+
+fn upsert(to: &'static str, ids: &[i64], form: i64) -> Step {
+    write(to, Change::Upsert(ids.to_vec(), form))
+}
+
+fn delete(to: &'static str, ids: &[i64]) -> Step {
+    write(to, Change::Delete(ids.to_vec()))
+}
+
+/// The log: many small writes of two collections, one of which is sealed now
+/// and then; files are begun, entries of the other one moved, files removed.
+fn log() -> Script {
+    let mut steps = vec![Step::Create("often"), Step::Create("rarely")];
+    for round in 0..45 {
+        steps.push(insert("often", round * 3..round * 3 + 3, 0));
+        if round % 3 == 1 {
+            steps.push(upsert("often", &[round * 3, round], round));
+            steps.push(delete("often", &[round * 2]));
+        }
+        if round % 12 == 5 {
+            steps.push(insert("rarely", round..round + 1, round));
+        }
+        if round % 9 == 8 {
+            steps.push(Step::Flush("often"));
+        }
+    }
+    Script { name: "log: append, rotate, move, purge", steps }
+}
+
+/// Segments: sealed while rows are replaced and deleted, in files and in memory.
+fn seal() -> Script {
+    let mut steps = vec![Step::Create("points")];
+    for round in 0..10 {
+        let base = round * 16;
+        steps.push(insert("points", base..base + 16, 0));
+        steps.push(upsert("points", &[base, base + 3, (base + 9) / 2], round + 1));
+        steps.push(delete("points", &[base + 7, (base + 5) / 2]));
+        steps.push(insert("points", base + 7..base + 8, 9));
+        if round % 2 == 0 {
+            steps.push(Step::Flush("points"));
+        }
+    }
+    steps.push(Step::Restart(Stop::Clean));
+    steps.push(delete("points", &range(0..40)));
+    steps.push(Step::Flush("points"));
+    Script { name: "seal: rows, tombstones, manifest", steps }
+}
+
+/// Indexes: built, replaced by others, taken away.
+fn index() -> Script {
+    let mut steps = vec![Step::Create("points")];
+    let kinds = [IndexKind::Hnsw, IndexKind::IvfFlat, IndexKind::Flat, IndexKind::Hnsw];
+    for (round, kind) in (0..).zip(kinds) {
+        let base = round * 24;
+        steps.push(insert("points", base..base + 24, 0));
+        steps.push(Step::Flush("points"));
+        steps.push(delete("points", &[base + 1, base / 2]));
+        steps.push(upsert("points", &[base + 2], 5));
+        steps.push(Step::Reindex("points", kind));
+    }
+    Script { name: "index: build, replace, manifest", steps }
+}
+
+/// The catalogue: collections, columns and aliases come and go.
+fn catalogue() -> Script {
+    let mut steps = vec![Step::Create("stays"), insert("stays", 0..12, 0)];
+    steps.push(Step::SetAlias("alias", "stays"));
+    for round in 0..4 {
+        let base = 100 * (round + 1);
+        steps.push(Step::Create("goes"));
+        steps.push(insert("goes", 0..10, round));
+        steps.push(Step::AddColumn("stays", "first", round * 11));
+        steps.push(insert("stays", base..base + 8, round));
+        steps.push(Step::SetAlias("other", "goes"));
+        steps.push(Step::Flush("stays"));
+        steps.push(Step::AddColumn("stays", "second", 5));
+        steps.push(upsert("stays", &[base, base + 1, 3], round + 20));
+        if round % 2 == 1 {
+            steps.push(Step::Flush("goes"));
+            steps.push(Step::Restart(Stop::Clean));
+        }
+        steps.push(Step::DropColumn("stays", "first"));
+        steps.push(delete("stays", &[base + 2]));
+        steps.push(Step::Drop("goes"));
+        steps.push(Step::DropColumn("stays", "second"));
+    }
+    steps.push(Step::SetAlias("more", "stays"));
+    steps.push(Step::DropAlias("alias"));
+    Script { name: "catalogue: columns, aliases, drop", steps }
+}
+
+/// Restarts after every kind of end, with writes between: the calls of opening.
+fn recovery() -> Script {
+    let ends = [
+        Stop::Kill,
+        Stop::Power(Survivors::Nothing),
+        Stop::Power(Survivors::Torn),
+        Stop::Clean,
+        Stop::Power(Survivors::Everything),
+        Stop::Power(Survivors::Bytes),
+        Stop::Power(Survivors::Names),
+    ];
+    let mut steps = vec![Step::Create("points"), Step::Create("other")];
+    for (round, stop) in (0..).zip(ends) {
+        let base = round * 10;
+        steps.push(insert("points", base..base + 10, round));
+        steps.push(insert("other", round..round + 1, 0));
+        steps.push(delete("points", &[base + 4, base / 2]));
+        if round % 2 == 0 {
+            steps.push(Step::Flush("points"));
+        }
+        steps.push(upsert("points", &[base + 1], round + 30));
+        steps.push(Step::Restart(stop));
+    }
+    Script { name: "recovery: opening after every end", steps }
+}
+
+/// Writes with request ids, each handed in once more later.
+fn requests() -> Script {
+    let mut steps = vec![Step::Create("points")];
+    let mut requested = Vec::new();
+    for round in 0..12_u8 {
+        let base = i64::from(round) * 8;
+        for (at, change) in (0..).zip([
+            Change::Insert(range(base..base + 8), 0),
+            Change::Delete(vec![base + 2, base / 2]),
+            Change::Upsert(vec![base + 3], i64::from(round)),
+        ]) {
+            requested.push((Some(round * 3 + at + 1), change));
+        }
+    }
+    for (at, (request, change)) in requested.into_iter().enumerate() {
+        steps.push(Step::Write { to: "points", change, request });
+        match at % 9 {
+            4 => steps.push(Step::Flush("points")),
+            8 => steps.push(Step::Restart(Stop::Kill)),
+            _ => {}
+        }
+    }
+    Script { name: "requests: exactly once", steps }
+}

@@ -1,0 +1,151 @@
+//! The steps of a script, and how the engine does them.
+
+use super::world::extra_value;
+use crate::fixture::{options, rows, spec};
+use std::sync::Arc;
+use std::time::Duration;
+use vicinal_engine::{ApplyMode, Engine, EngineOptions, Write};
+use vicinal_storage::{SimDisk, Survivors};
+use vicinal_types::{
+    Cancel, Clock as _, Column, ColumnId, IndexKind, IndexSpec, Metric, RequestId, Result,
+    ScalarType, ScalarValue, SystemClock,
+};
+
+/// Bytes of a log file in scripts: it rotates every few writes.
+const LOG_FILE_BYTES: u64 = 4 * 1024;
+
+/// Added columns begin here; the declared ones come before.
+const EXTRA: ColumnId = ColumnId(4);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Create(&'static str),
+    Drop(&'static str),
+    /// Collection, column, default.
+    AddColumn(&'static str, &'static str, i64),
+    DropColumn(&'static str, &'static str),
+    /// Alias, collection.
+    SetAlias(&'static str, &'static str),
+    DropAlias(&'static str),
+    Write {
+        to: &'static str,
+        change: Change,
+        /// Repeated with the same number it is done once.
+        request: Option<u8>,
+    },
+    /// Seals, builds indexes, and waits for both.
+    Flush(&'static str),
+    /// Another kind of index for all segments.
+    Reindex(&'static str, IndexKind),
+    Restart(Stop),
+}
+
+/// Ids and the form of their values.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    Insert(Vec<i64>, i64),
+    Upsert(Vec<i64>, i64),
+    Delete(Vec<i64>),
+}
+
+/// How the node ended before a restart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stop {
+    Clean,
+    /// The process; the machine lives on.
+    Kill,
+    Power(Survivors),
+}
+
+impl Step {
+    /// Whether the model is another afterwards.
+    pub(crate) fn changes_the_world(&self) -> bool {
+        !matches!(self, Self::Flush(_) | Self::Reindex(..) | Self::Restart(_))
+    }
+
+    /// Does the step; a restart leaves no engine if it fails.
+    pub(crate) fn run(&self, disk: &SimDisk, engine: &mut Option<Engine>) -> Result<()> {
+        if let Self::Restart(stop) = self {
+            restart(disk, engine, *stop);
+            *engine = Some(open(disk)?);
+            return Ok(());
+        }
+        let engine = engine.as_ref().expect("scripts go on with an engine");
+        match self {
+            Self::Create(name) => {
+                let mut spec = spec(Metric::L2);
+                (*name).clone_into(&mut spec.name);
+                spec.segments.max_rows = 40;
+                engine.create_collection("", spec, None).map(|_| ())
+            }
+            Self::Drop(name) => engine.drop_collection("", name, None),
+            Self::AddColumn(name, column, default) => {
+                let mut column = Column::scalar(EXTRA, *column, ScalarType::Int64, false);
+                column.default = Some(ScalarValue::Int(*default));
+                engine.add_column("", name, column, None).map(|_| ())
+            }
+            Self::DropColumn(name, column) => engine.drop_column("", name, column, None),
+            Self::SetAlias(alias, name) => engine.set_alias("", alias, name, None).map(|_| ()),
+            Self::DropAlias(alias) => engine.drop_alias("", alias, None),
+            Self::Write { to, change, request } => {
+                let request = request.map(|number| RequestId([number; 16]));
+                engine.write_blocking("", to, change.write(engine, to)?, request).map(|_| ())
+            }
+            Self::Flush(name) => flush(engine, name),
+            Self::Reindex(name, kind) => {
+                let mut spec = engine.collection("", name)?.spec.clone();
+                spec.indexes.insert("v".into(), IndexSpec { kind: *kind, ..IndexSpec::default() });
+                engine.apply_collection("", spec, ApplyMode::default(), None)?;
+                flush(engine, name)
+            }
+            Self::Restart(_) => Ok(()),
+        }
+    }
+}
+
+impl Change {
+    pub(crate) fn write(&self, engine: &Engine, to: &str) -> Result<Write> {
+        let info = engine.collection("", to)?;
+        let batch = |ids: &[i64], form: i64| {
+            let mut batch = rows(ids, form);
+            let added = info.spec.schema.scalars().filter(|(column, ..)| column.id >= EXTRA);
+            for (column, ..) in added {
+                let values: Vec<_> = ids.iter().map(|id| extra_value(*id, form)).collect();
+                batch.scalars.push((column.id, Arc::new(arrow_array::Int64Array::from(values))));
+            }
+            batch
+        };
+        Ok(match self {
+            Self::Insert(ids, form) => Write::Insert(batch(ids, *form)),
+            Self::Upsert(ids, form) => Write::Upsert(batch(ids, *form)),
+            Self::Delete(ids) => Write::Delete(vicinal_types::Ids::Int(ids.clone())),
+        })
+    }
+}
+
+pub(crate) fn open(disk: &SimDisk) -> Result<Engine> {
+    Engine::open(EngineOptions {
+        log_file_bytes: LOG_FILE_BYTES,
+        ..options(Arc::new(disk.clone()))
+    })
+}
+
+fn flush(engine: &Engine, name: &str) -> Result<()> {
+    let timeout = SystemClock.now() + Duration::from_secs(60);
+    let cancel = Cancel::new(Arc::new(SystemClock), Some(timeout));
+    engine.flush("", name, true, &cancel).map(|_| ())
+}
+
+fn restart(disk: &SimDisk, engine: &mut Option<Engine>, stop: Stop) {
+    if !matches!(stop, Stop::Clean) {
+        disk.power_off();
+    }
+    if let Some(engine) = engine.take() {
+        engine.close();
+    }
+    match stop {
+        Stop::Clean => {}
+        Stop::Kill => disk.kill(),
+        Stop::Power(survivors) => disk.crash_leaving(survivors),
+    }
+}
