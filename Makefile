@@ -8,7 +8,7 @@ VICINAL    := $(TARGET_DIR)/release/vicinal
 IMAGE      ?= vicinal
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-faiss fuzz fuzz-check demo fmt lint deny image deploy-check clean
+.PHONY: help deps build test test-faiss crash fuzz fuzz-check demo fmt lint deny image deploy-check clean
 
 help: ## Lists these commands
 	@echo 'Vicinal: a vector similarity search database server.'
@@ -32,6 +32,11 @@ test-faiss: ## Builds the feature `faiss` with all its C++, lints and tests it
 	@deploy/install-deps.sh --faiss
 	cargo clippy -p vicinal-index --features faiss --all-targets --release --locked -- -D warnings
 	cargo test -p vicinal-index --features faiss --release --locked --no-fail-fast -- conformance engines
+
+crash: deps ## Crashes at every disk call, prints the counts, looks for bugs planted on purpose
+	cargo clippy -p vicinal-engine --features seeded-bugs --all-targets --release --locked -- -D warnings
+	cargo test -p vicinal-engine --features seeded-bugs --release --locked --test it \
+		crash::points crash::seeded -- --nocapture
 
 fuzz: deps ## Looks for stored bytes that break a decoder, FUZZ_SECONDS=60 for each target
 	tests/fuzz/run.sh $(or $(FUZZ_SECONDS),60)

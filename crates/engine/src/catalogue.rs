@@ -166,10 +166,19 @@ impl Catalogue {
             let state = self.state.read();
             (state.encode(), state.applied())
         };
+        #[cfg(feature = "seeded-bugs")]
+        if vicinal_storage::Bug::CatalogueUnsaved.is_on(&*self.disk) {
+            self.purge(applied);
+            return;
+        }
         if let Err(error) = self.manifest.lock().commit(&document) {
             tracing::warn!("the catalogue stays in the log for now: {error}");
             return;
         }
+        self.purge(applied);
+    }
+
+    fn purge(&self, applied: LogPosition) {
         if let Some(maintenance) = self.maintenance.upgrade() {
             maintenance.purge(GroupId::CATALOGUE, applied);
         }

@@ -247,6 +247,7 @@ impl Engine {
             } else if !wait_indexed || is_indexed(shard) {
                 break;
             } else {
+                shard.check_manifest()?; // builds that it cannot name never end
                 shard.request_builds();
             }
             cancel.check()?;

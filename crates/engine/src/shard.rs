@@ -13,6 +13,8 @@ mod locate;
 mod manifest;
 mod open;
 mod requests;
+#[cfg(feature = "seeded-bugs")]
+mod seeded;
 mod space;
 mod state;
 mod view;

@@ -68,10 +68,10 @@ impl Shared {
     fn run(&self, account: &Account, options: &EngineOptions) {
         let catalogue = &account.catalogue;
         let mut is_stopping = self.is_stopping.lock();
-        loop {
-            self.changed.wait_for(&mut is_stopping, PERIOD);
-            if *is_stopping {
-                return;
+        // Looked at before the first wait, too: the end may come before the start.
+        while !*is_stopping {
+            if !self.changed.wait_for(&mut is_stopping, PERIOD).timed_out() {
+                continue;
             }
             MutexGuard::unlocked(&mut is_stopping, || {
                 catalogue.shorten_log(options.log_max_bytes);

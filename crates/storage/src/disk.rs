@@ -77,6 +77,12 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`LockError::Held`] if somebody has it, naming the holder.
     fn lock(&self, dir: &Path) -> Result<DirLock, LockError>;
+
+    /// The bug that a test planted, if any.
+    #[cfg(feature = "seeded-bugs")]
+    fn bug(&self) -> Option<crate::Bug> {
+        None
+    }
 }
 
 /// An open file of a [`Disk`].

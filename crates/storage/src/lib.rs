@@ -46,6 +46,8 @@ mod fields;
 mod identity;
 mod log;
 mod manifest;
+#[cfg(feature = "seeded-bugs")]
+mod seeded;
 mod segment;
 
 pub use disk::{
@@ -59,4 +61,6 @@ pub use log::{
     MOVE_GROUP_BYTES_MAX, RecoveryReport, TornTail, VoteState,
 };
 pub use manifest::{ManifestError, ManifestStore};
+#[cfg(feature = "seeded-bugs")]
+pub use seeded::Bug;
 pub use segment::{SECTIONS_MAX, Section, SectionFile, SectionInfo, SectionWriter, SegmentError};

@@ -225,6 +225,11 @@ impl Log {
     /// sync may be acknowledged. [`LogError::Poisoned`] ever after.
     pub fn sync(&mut self) -> Result<(), LogError> {
         self.check_alive()?;
+        #[cfg(feature = "seeded-bugs")]
+        if self.files.has_bug(crate::Bug::AckBeforeSync) {
+            let written = self.files.write();
+            return self.poisoning(written);
+        }
         let synced = self.files.sync();
         self.poisoning(synced)
     }

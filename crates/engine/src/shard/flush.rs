@@ -101,6 +101,8 @@ impl Shard {
         self.check_manifest()?;
         let mut written = Written::default();
         let files = self.write_files(&batch, &mut written);
+        #[cfg(feature = "seeded-bugs")]
+        self.misorder(batch.at, files.as_ref().map_or(&[], |(_, obsolete)| obsolete));
         let named = files.and_then(|files| {
             self.name_files(&batch, &written)?;
             Ok(files)
@@ -126,7 +128,7 @@ impl Shard {
     }
 
     /// Refuses to write files that no manifest could name.
-    pub(super) fn check_manifest(&self) -> Result<()> {
+    pub(crate) fn check_manifest(&self) -> Result<()> {
         match self.manifest.lock().store.failure() {
             None => Ok(()),
             Some(reason) => Err(Error::unavailable(format!(
@@ -144,6 +146,8 @@ impl Shard {
         body.set_applied(batch.at);
         body.next_segment = SegmentId(batch.view.id.0 + 1).max(body.next_segment);
         written.enter(&mut body);
+        #[cfg(feature = "seeded-bugs")]
+        self.misname(&mut body, &manifest.body);
         manifest.store.commit(&body.encode())?;
         manifest.body = body;
         Ok(())

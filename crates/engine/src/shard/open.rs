@@ -34,7 +34,7 @@ impl Shard {
                 "directory {dir} holds collection {found} instead of {collection}; restore it from a copy"
             )));
         }
-        remove_leftovers(&*disk, &dir, &body)?;
+        remove_leftovers(&*disk, &dir, &body);
         let applied = body.applied();
         let mut manifest = Manifest { store, body };
         let state = open_state(&*disk, &dir, &settings.schema, &mut manifest.body);
@@ -188,17 +188,24 @@ pub(super) fn open_index(
 }
 
 /// Removes files that no manifest names: a crash came between writing them and
-/// naming them, or between naming their successors and removing them.
-fn remove_leftovers(disk: &dyn Disk, dir: &Path, body: &Body) -> Result<()> {
+/// naming them, or between naming their successors and removing them. What cannot
+/// be removed harms nobody and is tried again at the next start.
+fn remove_leftovers(disk: &dyn Disk, dir: &Path, body: &Body) {
+    #[cfg(feature = "seeded-bugs")]
+    if vicinal_storage::Bug::LeftoversKept.is_on(disk) {
+        return;
+    }
     let named = body.file_names();
-    let failed = |error: std::io::Error| {
-        Error::unavailable(format!("leftovers in {} cannot be removed", dir.display()))
-            .caused_by(error)
-    };
-    for name in disk.list(dir).map_err(failed)? {
+    let names = disk.list(dir).unwrap_or_else(|error| {
+        tracing::warn!("leftovers in {} are not looked for: {error}", dir.display());
+        Vec::new()
+    });
+    for name in names {
         if !name.starts_with("MANIFEST") && !named.contains(&name) {
-            disk.remove(&dir.join(name)).map_err(failed)?;
+            let path = dir.join(name);
+            if let Err(error) = disk.remove(&path) {
+                tracing::warn!("leftover {} stays for now: {error}", path.display());
+            }
         }
     }
-    Ok(())
 }

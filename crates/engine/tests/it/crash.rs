@@ -1,190 +1,35 @@
-//! The crash harness: scripts on a simulated disk, ended at every disk call.
+//! The crash harness: lives of a database on a simulated disk, ended at every disk
+//! call in every way, and continued.
+//!
+//! A [`script`] is a list of steps beside which a [`world`] is kept, the model. One
+//! run takes a picture of the disk before each call; [`points`] loses of each
+//! picture what was not synced, opens what is left and holds it against the model.
+//! [`failures`] lets each call fail instead. Bugs planted on purpose (`seeded`, with
+//! the feature `seeded-bugs`) show that both notice.
+//!
+//! `VICINAL_CRASH_SEEDS` is the number of torn disks for each call,
+//! `VICINAL_CRASH_EVERY=1` lets every call fail instead of every fifth.
 
 mod check;
+mod failures;
 mod points;
 mod script;
+#[cfg(feature = "seeded-bugs")]
+mod seeded;
 mod step;
 mod world;
 
-use crate::fixture::{NAME, contents, delete, insert, open, options, range, spec, upsert};
-use std::collections::BTreeMap;
+use crate::fixture::{NAME, contents, engine, insert, open, options, range, spec, upsert};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use vicinal_engine::Engine;
 use vicinal_storage::{Disk, SimDisk};
-use vicinal_types::{Metric, Result};
-
-/// Rows of a segment in the script: a flush every few writes.
-const SEGMENT_ROWS: u64 = 24;
-
-/// A write of the script, and what it makes of the rows.
-#[derive(Clone, Debug)]
-enum Op {
-    Insert(Vec<i64>, i64),
-    Upsert(Vec<i64>, i64),
-    Delete(Vec<i64>),
-}
-
-type Model = BTreeMap<i64, i64>;
-
-impl Op {
-    fn run(&self, engine: &Engine) -> Result<()> {
-        match self {
-            Self::Insert(ids, form) => insert(engine, ids, *form),
-            Self::Upsert(ids, form) => upsert(engine, ids, *form),
-            Self::Delete(ids) => delete(engine, ids),
-        }
-        .map(|_| ())
-    }
-
-    fn apply(&self, model: &mut Model) {
-        match self {
-            Self::Insert(ids, form) => {
-                for id in ids {
-                    model.entry(*id).or_insert(*form);
-                }
-            }
-            Self::Upsert(ids, form) => model.extend(ids.iter().map(|id| (*id, *form))),
-            Self::Delete(ids) => model.retain(|id, _| !ids.contains(id)),
-        }
-    }
-}
-
-/// Inserts, upserts of sealed and growing rows, and deletes of both.
-fn script() -> Vec<Op> {
-    let mut ops = Vec::new();
-    for round in 0..6 {
-        let base = round * 10;
-        ops.push(Op::Insert(range(base..base + 10), 0));
-        ops.push(Op::Upsert(vec![base, base + 3, (base + 9) / 2], round + 1));
-        ops.push(Op::Delete(vec![base + 7, (base + 5) / 2]));
-        ops.push(Op::Insert(vec![base + 7, base], 9));
-    }
-    ops
-}
-
-fn open_with_collection(disk: &SimDisk) -> Result<Engine> {
-    let engine = open(disk)?;
-    if engine.collection("", NAME).is_err() {
-        let mut spec = spec(Metric::L2);
-        spec.segments.max_rows = SEGMENT_ROWS;
-        engine.create_collection("", spec, None)?;
-    }
-    Ok(engine)
-}
-
-/// Runs the script until an error; says what was acknowledged, and the write
-/// that failed.
-fn run(disk: &SimDisk) -> (Model, Option<(Op, String)>) {
-    let mut acknowledged = Model::new();
-    let Ok(engine) = open_with_collection(disk) else {
-        return (acknowledged, None);
-    };
-    let mut failed = None;
-    for op in script() {
-        if let Err(error) = op.run(&engine) {
-            failed = Some((op, error.to_string()));
-            break;
-        }
-        op.apply(&mut acknowledged);
-    }
-    engine.close();
-    (acknowledged, failed)
-}
-
-/// Whether the rows are those acknowledged, with or without the failed write.
-fn is_right(found: &[(i64, i64)], acknowledged: &Model, failed: Option<&(Op, String)>) -> bool {
-    let rows = |model: &Model| model.iter().map(|(id, form)| (*id, *form)).collect::<Vec<_>>();
-    let mut with_failed = acknowledged.clone();
-    if let Some((op, _)) = failed {
-        op.apply(&mut with_failed);
-    }
-    found == rows(acknowledged) || found == rows(&with_failed)
-}
-
-fn calls_of_a_clean_run() -> u64 {
-    let disk = SimDisk::new(1);
-    let (model, failed) = run(&disk);
-    assert!(failed.is_none() && !model.is_empty(), "{failed:?}");
-    disk.calls()
-}
-
-#[test]
-fn a_power_failure_at_every_disk_call_loses_nothing_acknowledged() {
-    let calls = calls_of_a_clean_run();
-    let (mut crashes, mut sealed_before) = (0, 0);
-    for at in 1..=calls {
-        let disk = SimDisk::new(at);
-        disk.crash_at(at);
-        let (acknowledged, failed) = run(&disk);
-        crashes += u64::from(disk.restart());
-        let engine =
-            open_with_collection(&disk).unwrap_or_else(|error| panic!("call {at}: {error}"));
-        let found = contents(&engine);
-        assert!(
-            is_right(&found, &acknowledged, failed.as_ref()),
-            "power failed at call {at}: found {found:?}, acknowledged {acknowledged:?}, failed {failed:?}"
-        );
-        sealed_before += u64::from(engine.describe("", NAME).expect("there").segments.len() > 1);
-        // What was found still takes writes and seals.
-        insert(&engine, &[1_000], 0).expect("a write after the restart");
-        engine.close();
-    }
-    assert!(crashes * 10 > calls * 8, "{crashes} of {calls} runs met their power failure");
-    assert!(sealed_before > 20, "only {sealed_before} restarts found sealed segments");
-}
-
-#[test]
-fn a_log_that_acknowledges_before_its_sync_is_caught() {
-    // The seeded bug: syncs return without doing anything.
-    let lost = (1..=20_u64).filter(|seed| {
-        let disk = SimDisk::new(*seed);
-        disk.ignore_syncs(true);
-        let (acknowledged, failed) = run(&disk);
-        disk.crash();
-        disk.ignore_syncs(false);
-        match open_with_collection(&disk) {
-            // A manifest or segment may be torn as well, which is as good a catch.
-            Ok(engine) if engine.count("", NAME).is_err() => true,
-            Ok(engine) => {
-                let found = contents(&engine);
-                engine.close();
-                !is_right(&found, &acknowledged, failed.as_ref())
-            }
-            Err(_) => true,
-        }
-    });
-    let lost = lost.count();
-    assert!(lost >= 15, "the check caught {lost} of 20 runs without syncs");
-}
-
-#[test]
-fn a_failed_disk_call_is_an_error_and_never_a_loss() {
-    let calls = calls_of_a_clean_run();
-    for at in (1..=calls).step_by(3) {
-        let disk = SimDisk::new(at);
-        disk.fail_call(at);
-        let (acknowledged, failed) = run(&disk);
-        // The fault may come only now, if this run made fewer calls: once.
-        let reopened = (0..2).find_map(|_| {
-            let engine = open_with_collection(&disk).ok()?;
-            engine.count("", NAME).is_ok().then_some(engine)
-        });
-        let engine = reopened.unwrap_or_else(|| panic!("call {at}: it does not open"));
-        let found = contents(&engine);
-        assert!(
-            is_right(&found, &acknowledged, failed.as_ref()),
-            "call {at} failed: found {found:?}, acknowledged {acknowledged:?}, failed {failed:?}"
-        );
-        engine.close();
-    }
-}
+use vicinal_types::Metric;
 
 #[test]
 fn a_flipped_byte_in_a_segment_is_an_error_and_spares_the_others() {
-    let disk = SimDisk::new(9);
-    let engine = open_with_collection(&disk).expect("an empty disk");
+    let (disk, engine) = engine();
     insert(&engine, &range(0..30), 0).expect("an insert");
     crate::fixture::flush(&engine);
     engine

@@ -58,6 +58,8 @@ struct State {
     syncs_waiting: usize,
     ignore_syncs: bool,
     recording: Option<Recording>,
+    #[cfg(feature = "seeded-bugs")]
+    bug: Option<crate::Bug>,
 }
 
 /// What a crash leaves of the bytes and names that were not synced.
@@ -100,10 +102,18 @@ impl SimDisk {
                     syncs_waiting: 0,
                     ignore_syncs: false,
                     recording: None,
+                    #[cfg(feature = "seeded-bugs")]
+                    bug: None,
                 }),
                 released: Condvar::new(),
             }),
         }
+    }
+
+    /// Whoever uses this disk, or a picture of it, has that bug from now on.
+    #[cfg(feature = "seeded-bugs")]
+    pub fn plant(&self, bug: Option<crate::Bug>) {
+        self.shared.state.lock().bug = bug;
     }
 
     /// The power goes and comes back, now. Of the bytes written since the last
@@ -400,6 +410,11 @@ impl Disk for SimDisk {
             state.volume.list(dir)?;
             Ok(state.room())
         })
+    }
+
+    #[cfg(feature = "seeded-bugs")]
+    fn bug(&self) -> Option<crate::Bug> {
+        self.shared.state.lock().bug
     }
 
     fn lock(&self, dir: &Path) -> Result<DirLock, LockError> {

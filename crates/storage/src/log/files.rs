@@ -139,7 +139,12 @@ impl Files {
         file.expect("a log is opened with at least one file")
     }
 
-    fn write(&mut self) -> Result<(), LogError> {
+    #[cfg(feature = "seeded-bugs")]
+    pub(super) fn has_bug(&self, bug: crate::Bug) -> bool {
+        bug.is_on(&*self.disk)
+    }
+
+    pub(super) fn write(&mut self) -> Result<(), LogError> {
         if self.gathered.is_empty() {
             return Ok(());
         }
@@ -162,7 +167,16 @@ impl Files {
         if file.written == synced {
             return Ok(());
         }
-        file.handle.sync().map_err(LogError::io("sync", &file.path))?;
+        let outcome = file.handle.sync();
+        #[cfg(feature = "seeded-bugs")]
+        let outcome = match outcome {
+            Err(_) if crate::Bug::SyncTriedAgain.is_on(&*self.disk) => {
+                self.newest_file().handle.sync()
+            }
+            outcome => outcome,
+        };
+        let file = self.newest_file();
+        outcome.map_err(LogError::io("sync", &file.path))?;
         self.synced = file.written;
         self.syncs += 1;
         Ok(())
@@ -187,7 +201,13 @@ impl Files {
         let number = self.newest + 1;
         let path = self.path(number);
         let handle = self.disk.create_new(&path).map_err(LogError::io("create", &path))?;
-        self.disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))?;
+        #[cfg(feature = "seeded-bugs")]
+        let is_skipped = self.has_bug(crate::Bug::LogNameNotSynced);
+        #[cfg(not(feature = "seeded-bugs"))]
+        let is_skipped = false;
+        if !is_skipped {
+            self.disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))?;
+        }
         let file = LogFile { handle, path, written: 0 };
         self.files.insert(number, file);
         self.newest = number;

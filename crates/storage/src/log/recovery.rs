@@ -83,7 +83,11 @@ pub(super) fn recover(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Recovered, Log
     numbers.sort_unstable();
     let mut files = Files::new(Arc::clone(disk), dir);
     check_numbers(&numbers, &files)?;
-    let mut replay = Replay::default();
+    let mut replay = Replay {
+        #[cfg(feature = "seeded-bugs")]
+        is_unchecked: crate::Bug::TornTailAccepted.is_on(&**disk),
+        ..Replay::default()
+    };
     let mut report = RecoveryReport { files: 0, bytes: 0, records: 0, groups: 0, torn: None };
     for &number in &numbers {
         let path = files.path(number);
@@ -216,9 +220,19 @@ struct Replay {
     /// The largest `synced` in the file that was read last.
     durable: u64,
     records: u64,
+    #[cfg(feature = "seeded-bugs")]
+    is_unchecked: bool,
 }
 
 impl Replay {
+    fn decode<'a>(&self, bytes: &'a [u8], number: u32, offset: usize) -> Seen<'a> {
+        #[cfg(feature = "seeded-bugs")]
+        if self.is_unchecked {
+            return format::decode_unchecked(bytes, number, to_u64(offset));
+        }
+        format::decode(bytes, number, to_u64(offset))
+    }
+
     fn scan(&mut self, bytes: &[u8], number: u32, path: &Path) -> Result<Scan, LogError> {
         match format::decode_file_header(bytes, number) {
             SeenHeader::Good => {}
@@ -238,7 +252,7 @@ impl Replay {
         let mut good_bytes = format::FILE_HEADER_BYTES;
         loop {
             let rest = bytes.get(good_bytes..).unwrap_or_default();
-            let bad = match format::decode(rest, number, to_u64(good_bytes)) {
+            let bad = match self.decode(rest, number, good_bytes) {
                 Seen::Record { record, bytes } => {
                     let narrow = "rotation keeps files below 4 GiB";
                     let slot = Slot {

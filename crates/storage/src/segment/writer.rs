@@ -148,13 +148,25 @@ impl SectionWriter {
         let footer = format::encode_footer(&self.lines, self.file_number, self.offset);
         self.put(&footer)?;
         self.flush()?;
-        self.file.sync().map_err(SegmentError::io("sync", &self.temporary))?;
+        self.sync()?;
         let renamed = self.disk.rename(&self.temporary, &self.path);
         renamed.map_err(SegmentError::io("rename", &self.temporary))?;
         self.is_named = true;
         let dir = parent_of(&self.path);
+        #[cfg(feature = "seeded-bugs")]
+        if crate::Bug::FileNameNotSynced.is_on(&*self.disk) {
+            return Ok(self.offset);
+        }
         self.disk.sync_dir(dir).map_err(SegmentError::io("sync", dir))?;
         Ok(self.offset)
+    }
+
+    fn sync(&mut self) -> Result<(), SegmentError> {
+        #[cfg(feature = "seeded-bugs")]
+        if crate::Bug::ManifestBeforeFile.is_on(&*self.disk) {
+            return Ok(());
+        }
+        self.file.sync().map_err(SegmentError::io("sync", &self.temporary))
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), SegmentError> {

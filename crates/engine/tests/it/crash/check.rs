@@ -3,6 +3,9 @@
 use super::script::Script;
 use super::step::{Change, Step, open};
 use super::world::World;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use vicinal_engine::Engine;
 use vicinal_storage::{SimDisk, Survivors};
 use vicinal_types::{Error, RequestId};
@@ -13,6 +16,8 @@ pub(crate) struct Expected<'a> {
     pub(crate) acknowledged: &'a World,
     /// The step that was under way, and the world after it.
     pub(crate) under_way: Option<(&'a Step, &'a World)>,
+    /// The steps before that, all acknowledged.
+    pub(crate) done: &'a [Step],
 }
 
 impl<'a> Expected<'a> {
@@ -20,12 +25,20 @@ impl<'a> Expected<'a> {
     pub(crate) fn at(script: &'a Script, worlds: &'a [World], counter: u64) -> Self {
         let done = usize::try_from(counter / 2).expect("a number of steps");
         let under_way = (counter % 2 == 1).then(|| (&script.steps[done], &worlds[done + 1]));
-        Self { acknowledged: &worlds[done], under_way }
+        Self { acknowledged: &worlds[done], under_way, done: &script.steps[..done] }
     }
 }
 
-/// Opens what a crash left and holds it against the model.
+/// Opens what a crash left and holds it against the model. A panic is an error
+/// as any other.
 pub(crate) fn check(disk: &SimDisk, expected: &Expected<'_>) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(|| check_all(disk, expected))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map_or("without words", String::as_str);
+        Err(format!("panic: {text}"))
+    })
+}
+
+fn check_all(disk: &SimDisk, expected: &Expected<'_>) -> Result<(), String> {
     let engine = open(disk).map_err(said("it does not open"))?;
     let checked = check_open(&engine, expected);
     // Everything that was shown must survive what comes next.
@@ -40,7 +53,7 @@ pub(crate) fn check(disk: &SimDisk, expected: &Expected<'_>) -> Result<(), Strin
     if again != shown {
         return Err(differs("what was shown is lost by another crash", &again, &[&shown]));
     }
-    Ok(())
+    strays(disk)
 }
 
 fn check_open(engine: &Engine, expected: &Expected<'_>) -> Result<World, String> {
@@ -51,7 +64,77 @@ fn check_open(engine: &Engine, expected: &Expected<'_>) -> Result<World, String>
         return Err(differs("wrong contents", &found, &allowed));
     }
     let found = retry(engine, expected, found)?;
+    repeat(engine, expected, &found)?;
     write_more(engine, found)
+}
+
+/// Inserts with request ids that were acknowledged, the last one and one before:
+/// handed in again they come to the same and change nothing.
+fn repeat(engine: &Engine, expected: &Expected<'_>, found: &World) -> Result<(), String> {
+    let requested = expected.done.iter().rev().filter_map(|step| {
+        let Step::Write { to, change, request: Some(request) } = step else { return None };
+        let Change::Insert(ids, _) = change else { return None };
+        Some((to, change, ids.len() as u64, *request))
+    });
+    for (to, change, count, request) in requested.step_by(3).take(2) {
+        let write = change.write(engine, to).map_err(said("no write"))?;
+        let outcome = engine.write_blocking("", to, write, Some(RequestId([request; 16])));
+        let outcome = outcome.map_err(said("a repeated request is refused"))?;
+        if outcome.inserted != count {
+            return Err(format!("request {request} repeated came to {outcome:?}"));
+        }
+    }
+    let again = World::read(engine).map_err(said("it cannot be read after a repetition"))?;
+    if again == *found { Ok(()) } else { Err(differs("a repetition", &again, &[found])) }
+}
+
+/// Files that no manifest names are gone.
+fn strays(disk: &SimDisk) -> Result<(), String> {
+    let paths = disk.paths();
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut named = BTreeSet::new();
+    for manifest in paths.iter().filter(|path| name(path).starts_with("MANIFEST-")) {
+        let dir = manifest.parent().unwrap_or(Path::new(""));
+        let is_newest = paths.iter().filter(|path| path.parent() == Some(dir));
+        let newest = is_newest.filter(|path| name(path).starts_with("MANIFEST-")).max();
+        if newest != Some(manifest) {
+            continue;
+        }
+        let bytes = disk.contents(manifest).map_err(|error| error.to_string())?;
+        let body = serde_json::from_slice(bytes.get(MANIFEST_HEADER_BYTES..).unwrap_or_default());
+        let body: serde_json::Value = body.map_err(|error| error.to_string())?;
+        files_of(&body, &mut |number| {
+            named.insert(dir.join(format!("{number:08}")));
+        });
+    }
+    let is_stray = |path: &&PathBuf| {
+        path.starts_with("data/groups")
+            && (name(path).ends_with(".tmp")
+                || !name(path).starts_with("MANIFEST-")
+                    && !named.contains(&path.with_extension("")))
+    };
+    match paths.iter().find(is_stray) {
+        Some(path) => Err(format!("no manifest names {}", path.display())),
+        None => Ok(()),
+    }
+}
+
+/// What stands in front of a manifest's document.
+const MANIFEST_HEADER_BYTES: usize = 32;
+
+/// The numbers of the files that a manifest's document names.
+fn files_of(value: &serde_json::Value, found: &mut impl FnMut(u64)) {
+    if let Some(members) = value.as_object() {
+        for (key, member) in members {
+            match member.as_u64() {
+                Some(number) if key == "file" || key.ends_with("_file") => found(number),
+                _ => files_of(member, found),
+            }
+        }
+    }
+    for item in value.as_array().into_iter().flatten() {
+        files_of(item, found);
+    }
 }
 
 /// A write with a request id that was under way is done by handing it in again,
@@ -108,7 +191,7 @@ fn differs(what: &str, found: &World, allowed: &[&World]) -> String {
         if found.aliases != allowed.aliases {
             text += &format!(" aliases {:?}, not {:?};", found.aliases, allowed.aliases);
         }
-        let names: std::collections::BTreeSet<_> =
+        let names: BTreeSet<_> =
             found.collections.keys().chain(allowed.collections.keys()).collect();
         for name in names {
             match (found.collections.get(name), allowed.collections.get(name)) {
@@ -116,8 +199,7 @@ fn differs(what: &str, found: &World, allowed: &[&World]) -> String {
                     if found.extras != allowed.extras {
                         text += &format!(" columns {:?} of {name};", found.extras);
                     }
-                    let ids: std::collections::BTreeSet<_> =
-                        found.rows.keys().chain(allowed.rows.keys()).collect();
+                    let ids: BTreeSet<_> = found.rows.keys().chain(allowed.rows.keys()).collect();
                     let wrong =
                         ids.into_iter().filter(|id| found.rows.get(id) != allowed.rows.get(id));
                     for id in wrong.take(3) {

@@ -31,7 +31,19 @@ pub(crate) struct Played {
 
 impl Script {
     pub(crate) fn all() -> Vec<Self> {
-        vec![log(), seal(), index(), catalogue(), recovery(), requests()]
+        vec![
+            Self::log(),
+            Self::seal(),
+            Self::index(),
+            Self::catalogue(),
+            Self::recovery(),
+            Self::requests(),
+        ]
+    }
+
+    /// The word before the colon of its name.
+    pub(crate) fn word(&self) -> &'static str {
+        self.name.split(':').next().unwrap_or_default()
     }
 
     /// The world after each number of steps.
@@ -99,135 +111,140 @@ fn delete(to: &'static str, ids: &[i64]) -> Step {
     write(to, Change::Delete(ids.to_vec()))
 }
 
-/// The log: many small writes of two collections, one of which is sealed now
-/// and then; files are begun, entries of the other one moved, files removed.
-fn log() -> Script {
-    let mut steps = vec![Step::Create("often"), Step::Create("rarely")];
-    for round in 0..45 {
-        steps.push(insert("often", round * 3..round * 3 + 3, 0));
-        if round % 3 == 1 {
-            steps.push(upsert("often", &[round * 3, round], round));
-            steps.push(delete("often", &[round * 2]));
+impl Script {
+    /// The log: many small writes of two collections, one of which is sealed now
+    /// and then; files are begun, entries of the other one moved, files removed.
+    pub(crate) fn log() -> Self {
+        let mut steps = vec![Step::Create("often"), Step::Create("rarely")];
+        for round in 0..45 {
+            steps.push(insert("often", round * 3..round * 3 + 3, 0));
+            if round % 3 == 1 {
+                steps.push(upsert("often", &[round * 3, round], round));
+                steps.push(delete("often", &[round * 2]));
+            }
+            if round % 12 == 5 {
+                steps.push(insert("rarely", round..round + 1, round));
+            }
+            if round % 9 == 8 {
+                steps.push(Step::Flush("often"));
+            }
         }
-        if round % 12 == 5 {
-            steps.push(insert("rarely", round..round + 1, round));
-        }
-        if round % 9 == 8 {
-            steps.push(Step::Flush("often"));
-        }
+        Self { name: "log: append, rotate, move, purge", steps }
     }
-    Script { name: "log: append, rotate, move, purge", steps }
-}
 
-/// Segments: sealed while rows are replaced and deleted, in files and in memory.
-fn seal() -> Script {
-    let mut steps = vec![Step::Create("points")];
-    for round in 0..10 {
-        let base = round * 16;
-        steps.push(insert("points", base..base + 16, 0));
-        steps.push(upsert("points", &[base, base + 3, (base + 9) / 2], round + 1));
-        steps.push(delete("points", &[base + 7, (base + 5) / 2]));
-        steps.push(insert("points", base + 7..base + 8, 9));
-        if round % 2 == 0 {
-            steps.push(Step::Flush("points"));
+    /// Segments: sealed while rows are replaced and deleted, in files and in memory.
+    pub(crate) fn seal() -> Self {
+        let mut steps = vec![Step::Create("points")];
+        for round in 0..10 {
+            let base = round * 16;
+            steps.push(insert("points", base..base + 16, 0));
+            steps.push(upsert("points", &[base, base + 3, (base + 9) / 2], round + 1));
+            steps.push(delete("points", &[base + 7, (base + 5) / 2]));
+            steps.push(insert("points", base + 7..base + 8, 9));
+            if round % 2 == 0 {
+                steps.push(Step::Flush("points"));
+            }
         }
-    }
-    steps.push(Step::Restart(Stop::Clean));
-    steps.push(delete("points", &range(0..40)));
-    steps.push(Step::Flush("points"));
-    Script { name: "seal: rows, tombstones, manifest", steps }
-}
-
-/// Indexes: built, replaced by others, taken away.
-fn index() -> Script {
-    let mut steps = vec![Step::Create("points")];
-    let kinds = [IndexKind::Hnsw, IndexKind::IvfFlat, IndexKind::Flat, IndexKind::Hnsw];
-    for (round, kind) in (0..).zip(kinds) {
-        let base = round * 24;
-        steps.push(insert("points", base..base + 24, 0));
+        steps.push(Step::Restart(Stop::Clean));
+        steps.push(delete("points", &range(0..40)));
         steps.push(Step::Flush("points"));
-        steps.push(delete("points", &[base + 1, base / 2]));
-        steps.push(upsert("points", &[base + 2], 5));
-        steps.push(Step::Reindex("points", kind));
+        Self { name: "seal: rows, tombstones, manifest", steps }
     }
-    Script { name: "index: build, replace, manifest", steps }
-}
 
-/// The catalogue: collections, columns and aliases come and go.
-fn catalogue() -> Script {
-    let mut steps = vec![Step::Create("stays"), insert("stays", 0..12, 0)];
-    steps.push(Step::SetAlias("alias", "stays"));
-    for round in 0..4 {
-        let base = 100 * (round + 1);
-        steps.push(Step::Create("goes"));
-        steps.push(insert("goes", 0..10, round));
-        steps.push(Step::AddColumn("stays", "first", round * 11));
-        steps.push(insert("stays", base..base + 8, round));
-        steps.push(Step::SetAlias("other", "goes"));
-        steps.push(Step::Flush("stays"));
-        steps.push(Step::AddColumn("stays", "second", 5));
-        steps.push(upsert("stays", &[base, base + 1, 3], round + 20));
-        if round % 2 == 1 {
-            steps.push(Step::Flush("goes"));
-            steps.push(Step::Restart(Stop::Clean));
-        }
-        steps.push(Step::DropColumn("stays", "first"));
-        steps.push(delete("stays", &[base + 2]));
-        steps.push(Step::Drop("goes"));
-        steps.push(Step::DropColumn("stays", "second"));
-    }
-    steps.push(Step::SetAlias("more", "stays"));
-    steps.push(Step::DropAlias("alias"));
-    Script { name: "catalogue: columns, aliases, drop", steps }
-}
-
-/// Restarts after every kind of end, with writes between: the calls of opening.
-fn recovery() -> Script {
-    let ends = [
-        Stop::Kill,
-        Stop::Power(Survivors::Nothing),
-        Stop::Power(Survivors::Torn),
-        Stop::Clean,
-        Stop::Power(Survivors::Everything),
-        Stop::Power(Survivors::Bytes),
-        Stop::Power(Survivors::Names),
-    ];
-    let mut steps = vec![Step::Create("points"), Step::Create("other")];
-    for (round, stop) in (0..).zip(ends) {
-        let base = round * 10;
-        steps.push(insert("points", base..base + 10, round));
-        steps.push(insert("other", round..round + 1, 0));
-        steps.push(delete("points", &[base + 4, base / 2]));
-        if round % 2 == 0 {
+    /// Indexes: built, replaced by others, taken away.
+    pub(crate) fn index() -> Self {
+        let mut steps = vec![Step::Create("points")];
+        let kinds = [IndexKind::Hnsw, IndexKind::IvfFlat, IndexKind::Flat, IndexKind::Hnsw];
+        for (round, kind) in (0..).zip(kinds) {
+            let base = round * 24;
+            steps.push(insert("points", base..base + 24, 0));
             steps.push(Step::Flush("points"));
+            steps.push(delete("points", &[base + 1, base / 2]));
+            steps.push(upsert("points", &[base + 2], 5));
+            steps.push(Step::Reindex("points", kind));
         }
-        steps.push(upsert("points", &[base + 1], round + 30));
-        steps.push(Step::Restart(stop));
+        Self { name: "index: build, replace, manifest", steps }
     }
-    Script { name: "recovery: opening after every end", steps }
-}
 
-/// Writes with request ids, each handed in once more later.
-fn requests() -> Script {
-    let mut steps = vec![Step::Create("points")];
-    let mut requested = Vec::new();
-    for round in 0..12_u8 {
-        let base = i64::from(round) * 8;
-        for (at, change) in (0..).zip([
-            Change::Insert(range(base..base + 8), 0),
-            Change::Delete(vec![base + 2, base / 2]),
-            Change::Upsert(vec![base + 3], i64::from(round)),
-        ]) {
-            requested.push((Some(round * 3 + at + 1), change));
+    /// The catalogue: collections, columns and aliases come and go.
+    pub(crate) fn catalogue() -> Self {
+        let mut steps = vec![Step::Create("stays"), insert("stays", 0..12, 0)];
+        steps.push(Step::SetAlias("alias", "stays"));
+        for round in 0..4 {
+            let base = 100 * (round + 1);
+            steps.push(Step::Create("goes"));
+            steps.push(insert("goes", 0..10, round));
+            steps.push(Step::AddColumn("stays", "first", round * 11));
+            steps.push(insert("stays", base..base + 8, round));
+            steps.push(Step::SetAlias("other", "goes"));
+            steps.push(Step::Flush("stays"));
+            steps.push(Step::AddColumn("stays", "second", 5));
+            steps.push(upsert("stays", &[base, base + 1, 3], round + 20));
+            if round % 2 == 1 {
+                steps.push(Step::Flush("goes"));
+                steps.push(Step::Restart(Stop::Clean));
+            }
+            steps.push(Step::DropColumn("stays", "first"));
+            steps.push(delete("stays", &[base + 2]));
+            steps.push(Step::Drop("goes"));
+            steps.push(Step::DropColumn("stays", "second"));
         }
+        steps.push(Step::SetAlias("more", "stays"));
+        steps.push(Step::DropAlias("alias"));
+        Self { name: "catalogue: columns, aliases, drop", steps }
     }
-    for (at, (request, change)) in requested.into_iter().enumerate() {
-        steps.push(Step::Write { to: "points", change, request });
-        match at % 9 {
-            4 => steps.push(Step::Flush("points")),
-            8 => steps.push(Step::Restart(Stop::Kill)),
-            _ => {}
+
+    /// Restarts after every kind of end, with writes between: the calls of opening.
+    pub(crate) fn recovery() -> Self {
+        let ends = [
+            Stop::Kill,
+            Stop::Power(Survivors::Nothing),
+            Stop::MidWrite,
+            Stop::Clean,
+            Stop::Power(Survivors::Torn),
+            Stop::Power(Survivors::Everything),
+            Stop::Power(Survivors::Bytes),
+            Stop::Power(Survivors::Names),
+            Stop::MidWrite,
+            Stop::MidWrite,
+        ];
+        let mut steps = vec![Step::Create("points"), Step::Create("other")];
+        for (round, stop) in (0..).zip(ends) {
+            let base = round * 10;
+            steps.push(insert("points", base..base + 10, round));
+            steps.push(insert("other", round..round + 1, 0));
+            steps.push(delete("points", &[base + 4, base / 2]));
+            if round % 2 == 0 {
+                steps.push(Step::Flush("points"));
+            }
+            steps.push(upsert("points", &[base + 1], round + 30));
+            steps.push(Step::Restart(stop));
         }
+        Self { name: "recovery: opening after every end", steps }
     }
-    Script { name: "requests: exactly once", steps }
+
+    /// Writes with request ids, each handed in once more later.
+    pub(crate) fn requests() -> Self {
+        let mut steps = vec![Step::Create("points")];
+        let mut requested = Vec::new();
+        for round in 0..12_u8 {
+            let base = i64::from(round) * 8;
+            for (at, change) in (0..).zip([
+                Change::Insert(range(base..base + 8), 0),
+                Change::Delete(vec![base + 2, base / 2]),
+                Change::Upsert(vec![base + 3], i64::from(round)),
+            ]) {
+                requested.push((Some(round * 3 + at + 1), change));
+            }
+        }
+        for (at, (request, change)) in requested.into_iter().enumerate() {
+            steps.push(Step::Write { to: "points", change, request });
+            match at % 9 {
+                4 => steps.push(Step::Flush("points")),
+                8 => steps.push(Step::Restart(Stop::Kill)),
+                _ => {}
+            }
+        }
+        Self { name: "requests: exactly once", steps }
+    }
 }

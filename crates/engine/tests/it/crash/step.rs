@@ -3,12 +3,12 @@
 use super::world::extra_value;
 use crate::fixture::{options, rows, spec};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use vicinal_engine::{ApplyMode, Engine, EngineOptions, Write};
 use vicinal_storage::{SimDisk, Survivors};
 use vicinal_types::{
-    Cancel, Clock as _, Column, ColumnId, IndexKind, IndexSpec, Metric, RequestId, Result,
-    ScalarType, ScalarValue, SystemClock,
+    Cancel, Clock, Column, ColumnId, IndexKind, IndexSpec, Metric, RequestId, Result, ScalarType,
+    ScalarValue, SystemClock,
 };
 
 /// Bytes of a log file in scripts: it rotates every few writes.
@@ -55,6 +55,8 @@ pub(crate) enum Stop {
     /// The process; the machine lives on.
     Kill,
     Power(Survivors),
+    /// The power, while a write without effect goes to the log.
+    MidWrite,
 }
 
 impl Step {
@@ -76,6 +78,7 @@ impl Step {
                 let mut spec = spec(Metric::L2);
                 (*name).clone_into(&mut spec.name);
                 spec.segments.max_rows = 40;
+                spec.segments.max_interval_s = 1_000_000;
                 engine.create_collection("", spec, None).map(|_| ())
             }
             Self::Drop(name) => engine.drop_collection("", name, None),
@@ -123,9 +126,26 @@ impl Change {
     }
 }
 
+/// A second of it is ten milliseconds, so that pauses before another attempt are
+/// short.
+struct FastClock {
+    start: Instant,
+}
+
+impl Clock for FastClock {
+    fn now(&self) -> Instant {
+        self.start + (SystemClock.now() - self.start) * 100
+    }
+
+    fn unix_micros(&self) -> u64 {
+        SystemClock.unix_micros()
+    }
+}
+
 pub(crate) fn open(disk: &SimDisk) -> Result<Engine> {
     Engine::open(EngineOptions {
         log_file_bytes: LOG_FILE_BYTES,
+        clock: Arc::new(FastClock { start: SystemClock.now() }),
         ..options(Arc::new(disk.clone()))
     })
 }
@@ -137,8 +157,16 @@ fn flush(engine: &Engine, name: &str) -> Result<()> {
 }
 
 fn restart(disk: &SimDisk, engine: &mut Option<Engine>, stop: Stop) {
-    if !matches!(stop, Stop::Clean) {
-        disk.power_off();
+    match stop {
+        Stop::Clean => {}
+        Stop::Kill | Stop::Power(_) => disk.power_off(),
+        Stop::MidWrite => {
+            disk.crash_at(1);
+            let engine = engine.as_ref().expect("scripts go on with an engine");
+            let delete = Write::Delete(vicinal_types::Ids::Int(vec![-1]));
+            let outcome = engine.write_blocking("", "points", delete, None);
+            assert!(outcome.is_err(), "the power went before its sync");
+        }
     }
     if let Some(engine) = engine.take() {
         engine.close();
@@ -147,5 +175,6 @@ fn restart(disk: &SimDisk, engine: &mut Option<Engine>, stop: Stop) {
         Stop::Clean => {}
         Stop::Kill => disk.kill(),
         Stop::Power(survivors) => disk.crash_leaving(survivors),
+        Stop::MidWrite => disk.crash(),
     }
 }

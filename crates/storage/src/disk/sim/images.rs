@@ -20,13 +20,18 @@ pub struct DiskImage {
     /// Counts the changes: images of one number hold the same.
     pub state: u64,
     volume: Arc<Volume>,
+    #[cfg(feature = "seeded-bugs")]
+    bug: Option<crate::Bug>,
 }
 
 impl DiskImage {
     /// A disk of its own with this contents, nothing of which has been lost yet.
     #[must_use]
     pub fn disk(&self, seed: u64) -> SimDisk {
-        SimDisk::with_volume(self.volume.fork(), seed)
+        let disk = SimDisk::with_volume(self.volume.fork(), seed);
+        #[cfg(feature = "seeded-bugs")]
+        disk.plant(self.bug);
+        disk
     }
 }
 
@@ -85,6 +90,8 @@ impl State {
             tag: recording.tag.load(Ordering::SeqCst),
             state: recording.state,
             volume: Arc::clone(&volume),
+            #[cfg(feature = "seeded-bugs")]
+            bug: self.bug,
         });
         if !call.is_change() {
             recording.now = Some(volume);

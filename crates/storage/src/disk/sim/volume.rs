@@ -223,7 +223,9 @@ impl Volume {
                 Change::Create { path, inode } => {
                     Change::Create { path: path.clone(), inode: twin(inode) }
                 }
-                other => other.clone(),
+                same @ (Change::Remove { .. }
+                | Change::Rename { .. }
+                | Change::RemoveDir { .. }) => same.clone(),
             };
             Pending { change, dirs: pending.dirs.clone() }
         });
