@@ -30,7 +30,7 @@ pub enum Bug {
     TombstonesForgotten,
     /// The manifest edit of a flush leaves the outcomes of requests out.
     RequestsForgotten,
-    /// A manifest claims to hold everything applied, not what its files hold.
+    /// A manifest claims to hold one log entry more than its files do.
     AppliedTooFar,
     /// Files that no manifest names stay for ever.
     LeftoversKept,

@@ -19,7 +19,8 @@ impl Shard {
             body.requests_file = before.requests_file;
         }
         if bug == Some(Bug::AppliedTooFar) {
-            body.set_applied(self.state.read().applied);
+            let at = body.applied();
+            body.set_applied(LogPosition { index: at.index + 1, ..at });
         }
     }
 
