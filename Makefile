@@ -36,7 +36,7 @@ test-faiss: ## Builds the feature `faiss` with all its C++, lints and tests it
 crash: deps ## Crashes at every disk call, prints the counts, looks for bugs planted on purpose
 	cargo clippy -p vicinal-engine --features seeded-bugs --all-targets --release --locked -- -D warnings
 	cargo test -p vicinal-engine --features seeded-bugs --release --locked --test it \
-		crash::points crash::seeded -- --nocapture
+		-- crash::points crash::seeded --nocapture
 
 fuzz: deps ## Looks for stored bytes that break a decoder, FUZZ_SECONDS=60 for each target
 	tests/fuzz/run.sh $(or $(FUZZ_SECONDS),60)
