@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 seconds=${1:-60}
 shift || true
 targets=("$@")
-((${#targets[@]} > 0)) || targets=(index files engine)
+((${#targets[@]} > 0)) || targets=(index files scalar engine)
 
 host=$(rustc -vV | sed -n 's/^host: //p')
 # Build scripts and macros run in the compiler and are not to count: with --target

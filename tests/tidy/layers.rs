@@ -17,20 +17,27 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("exec", &["types"]),
     ("filter", &["types"]),
     ("index", &["types", "distance"]),
+    ("scalar", &["types", "filter"]),
     ("planner", &["types"]),
     ("cluster", &["types", "storage"]),
-    ("engine", &["types", "distance", "storage", "exec", "filter", "index", "planner", "cluster"]),
+    (
+        "engine",
+        &[
+            "types", "distance", "storage", "exec", "filter", "index", "scalar", "planner",
+            "cluster",
+        ],
+    ),
     (
         "server",
         &[
-            "types", "api", "distance", "storage", "exec", "filter", "index", "planner", "cluster",
-            "engine",
+            "types", "api", "distance", "storage", "exec", "filter", "index", "scalar", "planner",
+            "cluster", "engine",
         ],
     ),
     ("client", &["api", "types"]),
     ("vicinal", &["types", "distance", "storage", "index", "planner", "server", "client"]),
     // Tests of several crates, in folders of tests/.
-    ("fuzz", &["types", "storage", "index", "engine"]),
+    ("fuzz", &["types", "storage", "filter", "index", "scalar", "engine"]),
     ("recall", &["types", "index"]),
 ];
 

@@ -30,6 +30,7 @@ mod bitmap;
 mod cancel;
 mod clock;
 mod collection;
+mod column_index;
 mod error;
 mod ids;
 mod ids_from;
@@ -47,6 +48,7 @@ pub use bitmap::Bitmap;
 pub use cancel::{Cancel, Stopped};
 pub use clock::{Clock, SystemClock, TestClock};
 pub use collection::{CollectionSpec, SegmentLimits, check_object_name};
+pub use column_index::ColumnIndex;
 pub use error::{Error, ErrorKind, Result};
 pub use ids::{
     CollectionId, ColumnId, DatabaseId, GroupId, NodeId, RequestId, RowId, SegmentId, ShardId,

@@ -1,6 +1,6 @@
 //! The columns of a collection.
 
-use crate::{ColumnId, Error, Result, ScalarType, ScalarValue, VectorType, limits};
+use crate::{ColumnId, ColumnIndex, Error, Result, ScalarType, ScalarValue, VectorType, limits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -44,6 +44,10 @@ pub struct Column {
     /// write must bring it. Vector columns have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<ScalarValue>,
+    /// The index of a scalar column; it may change. Vector columns have theirs in
+    /// the collection's [`indexes`](crate::CollectionSpec::indexes).
+    #[serde(default, skip_serializing_if = "ColumnIndex::is_auto")]
+    pub index: ColumnIndex,
 }
 
 /// The columns of a collection; at least one holds vectors.
@@ -64,7 +68,13 @@ struct SchemaFields {
 impl Column {
     /// A vector column.
     pub fn vector(id: ColumnId, name: impl Into<String>, kind: VectorType) -> Self {
-        Self { id, name: name.into(), kind: ColumnType::Vector(kind), default: None }
+        Self {
+            id,
+            name: name.into(),
+            kind: ColumnType::Vector(kind),
+            default: None,
+            index: ColumnIndex::Auto,
+        }
     }
 
     /// A scalar column without a default.
@@ -75,7 +85,7 @@ impl Column {
         nullable: bool,
     ) -> Self {
         let kind = ColumnType::Scalar { scalar, nullable };
-        Self { id, name: name.into(), kind, default: None }
+        Self { id, name: name.into(), kind, default: None, index: ColumnIndex::Auto }
     }
 
     fn check_default(&self) -> Result<()> {
@@ -95,6 +105,23 @@ impl Column {
             return Err(wrong(format!("{default} is stored as {stored}; declare that")));
         }
         Ok(())
+    }
+}
+
+impl Column {
+    fn check_index(&self) -> Result<()> {
+        let name = &self.name;
+        let wrong =
+            |reason: String| Error::invalid(format!("the index of column `{name}`: {reason}"));
+        match self.kind {
+            ColumnType::Scalar { scalar, .. } => {
+                self.index.check(scalar).map_err(|error| wrong(error.to_string()))
+            }
+            ColumnType::Vector(_) if self.index == ColumnIndex::Auto => Ok(()),
+            ColumnType::Vector(_) => {
+                Err(wrong(format!("a vector column cannot have {}", self.index)))
+            }
+        }
     }
 }
 
@@ -129,6 +156,7 @@ impl Schema {
                 return Err(Error::invalid(format!("column number {} is used twice", column.id)));
             }
             column.check_default()?;
+            column.check_index()?;
         }
         let schema = Self { id_type, columns };
         if schema.vectors().next().is_none() {
@@ -273,6 +301,8 @@ mod tests {
         default(small(), ScalarValue::Int(128), "the default of column `n`: 128 is not between");
         default(small(), ScalarValue::Bool(true), "true is no int8");
         default(vector(2, "n"), ScalarValue::Int(1), "vector column `n` cannot have a default");
+        let indexed = Column { index: ColumnIndex::Trigram, ..small() };
+        check(vec![vector(1, "a"), indexed], "the index of column `n`: a column of type int8");
         let float = Column::scalar(ColumnId(2), "n", ScalarType::Float64, false);
         default(float, ScalarValue::Int(1), "1 is stored as 1.0; declare that");
     }

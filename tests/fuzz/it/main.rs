@@ -5,9 +5,10 @@ use std::path::Path;
 /// A target and how many random inputs it takes in about a second.
 type Target = (&'static str, fn(&[u8]), u64);
 
-const TARGETS: [Target; 3] = [
+const TARGETS: [Target; 4] = [
     ("index", vicinal_fuzz::index, 4_000),
     ("files", vicinal_fuzz::files, 4_000),
+    ("scalar", vicinal_fuzz::scalar, 4_000),
     ("engine", vicinal_fuzz::engine, 100),
 ];
 
@@ -39,6 +40,11 @@ fn hostile_indexes_are_an_error_or_can_be_searched() {
 #[test]
 fn hostile_files_are_an_error_or_can_be_used() {
     check_random("files");
+}
+
+#[test]
+fn hostile_scalar_indexes_are_an_error_or_can_be_asked() {
+    check_random("scalar");
 }
 
 #[test]

@@ -11,9 +11,9 @@ use std::time::Duration;
 use vicinal_engine::{Engine, EngineOptions, Search, Write};
 use vicinal_storage::{Disk, SectionFile, SectionWriter, SimDisk};
 use vicinal_types::{
-    ArrayItem, Cancel, Clock, CollectionSpec, Column, ColumnId, ColumnType, ElementType, IdType,
-    Ids, IndexKind, IndexSpec, Metric, RequestId, RowBatch, ScalarType, Schema, SystemClock,
-    VectorInput, VectorType,
+    ArrayItem, Cancel, Clock, CollectionSpec, Column, ColumnId, ColumnIndex, ColumnType,
+    ElementType, IdType, Ids, IndexKind, IndexSpec, Metric, RequestId, RowBatch, ScalarType,
+    Schema, SystemClock, VectorInput, VectorType,
 };
 
 const DIR: &str = "data";
@@ -55,7 +55,7 @@ fn soon() -> Cancel {
     Cancel::new(Arc::new(SystemClock), Some(deadline))
 }
 
-/// A collection with every type of column, an indexed segment with deletions, one
+/// A collection with every type of column and of their indexes, an indexed segment with deletions, one
 /// without, and writes that are in the log only.
 fn fill(engine: &Engine) {
     let vector = VectorType::new(4, ElementType::F32, Metric::Cosine).expect("a right type");
@@ -74,6 +74,13 @@ fn fill(engine: &Engine) {
         name: name.into(),
         kind,
         default: None,
+        index: match name {
+            "word" => ColumnIndex::Trigram,
+            "number" => ColumnIndex::Sorted,
+            "part" => ColumnIndex::Bitmap,
+            "tags" => ColumnIndex::Inverted,
+            _ => ColumnIndex::Auto,
+        },
     });
     let schema = Schema::new(IdType::String, columns.collect()).expect("a right schema");
     let mut spec = CollectionSpec::new(NAME, schema);

@@ -12,7 +12,9 @@ mod edits;
 mod engine;
 mod files;
 mod index;
+mod scalar;
 
 pub use engine::engine;
 pub use files::files;
 pub use index::index;
+pub use scalar::scalar;

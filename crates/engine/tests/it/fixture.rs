@@ -6,9 +6,9 @@ use std::time::Duration;
 use vicinal_engine::{Compaction, Engine, EngineOptions, Search, Write, WriteOutcome};
 use vicinal_storage::{Disk, SimDisk};
 use vicinal_types::{
-    Cancel, Clock, CollectionSpec, Column, ColumnId, ColumnType, ElementType, IdType, Ids,
-    IndexKind, IndexSpec, Metric, Result, RowBatch, ScalarType, Schema, SystemClock, VectorInput,
-    VectorType,
+    Cancel, Clock, CollectionSpec, Column, ColumnId, ColumnIndex, ColumnType, ElementType, IdType,
+    Ids, IndexKind, IndexSpec, Metric, Result, RowBatch, ScalarType, Schema, SystemClock,
+    VectorInput, VectorType,
 };
 
 pub(crate) const DIM: usize = 4;
@@ -53,6 +53,7 @@ pub(crate) fn spec(metric: Metric) -> CollectionSpec {
         name: name.into(),
         kind,
         default: None,
+        index: ColumnIndex::Auto,
     });
     let schema = Schema::new(IdType::Int64, columns.collect()).expect("a right schema");
     let mut spec = CollectionSpec::new(NAME, schema);

@@ -9,8 +9,8 @@ use vicinal_api::v1;
 use vicinal_api::v1::column_values::Values;
 use vicinal_engine::Collection;
 use vicinal_types::{
-    ArrayItem, CollectionId, CollectionSpec, Column, ColumnId, ColumnType, ElementType, Error,
-    ErrorKind, IdType, Metric, ScalarType, Schema, SegmentLimits, VectorType,
+    ArrayItem, CollectionId, CollectionSpec, Column, ColumnId, ColumnIndex, ColumnType,
+    ElementType, Error, ErrorKind, IdType, Metric, ScalarType, Schema, SegmentLimits, VectorType,
 };
 
 const DIM: usize = 4;
@@ -44,6 +44,7 @@ fn collection(id_type: IdType) -> Collection {
         name: name.to_owned(),
         kind,
         default: None,
+        index: ColumnIndex::Auto,
     });
     Collection {
         id: CollectionId(1),
