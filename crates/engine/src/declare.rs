@@ -248,6 +248,18 @@ fn segments_to_reindex(live: &LiveCollection, spec: &CollectionSpec) -> Result<u
         let SegmentView::Sealed(sealed) = segment else {
             return false;
         };
+        let indexed = |column: &Column| {
+            let declared = spec.schema.column(&column.name);
+            let index = declared.map_or(column.index, |declared| declared.index);
+            Column { index, ..column.clone() }
+        };
+        let mut scalars = live.info.spec.schema.scalars();
+        let rows = &sealed.sealed.rows;
+        if scalars.any(|(column, scalar, _)| {
+            !sealed.scalar_indexes.is_as_declared(&indexed(column), scalar, rows)
+        }) {
+            return true;
+        }
         let stays = |name: &str| spec.schema.column(name).is_some();
         let columns = live.info.spec.schema.vectors();
         columns.filter(|(column, _)| stays(&column.name)).any(|(column, kind)| {

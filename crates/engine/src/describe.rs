@@ -9,7 +9,7 @@ use crate::request::{
 };
 use crate::segment::SealedView;
 use crate::shard::{SegmentView, Shard, View, params_of};
-use vicinal_types::{Column, Result, VectorType};
+use vicinal_types::{Column, ColumnIndex, Result, ScalarType, VectorType};
 
 impl Engine {
     /// Says what a collection is and how far its segments and indexes are.
@@ -105,6 +105,10 @@ fn describe_segment(
         SegmentView::Sealed(sealed) => {
             let indexes = live.info.spec.schema.vectors();
             let indexes = indexes.map(|(column, kind)| describe_index(shard, sealed, column, kind));
+            let scalars = live.info.spec.schema.scalars();
+            let scalars = scalars.filter_map(|(column, scalar, _)| {
+                describe_scalar_index(shard, sealed, column, scalar)
+            });
             Some(SegmentDescription {
                 shard: shard.group,
                 segment: sealed.sealed.id,
@@ -112,7 +116,7 @@ fn describe_segment(
                 rows: u64::from(sealed.sealed.rows.len()),
                 deleted_rows: u64::from(sealed.deleted_count),
                 bytes: sealed.file_bytes(),
-                indexes: indexes.collect(),
+                indexes: indexes.chain(scalars).collect(),
             })
         }
     }
@@ -142,6 +146,38 @@ fn describe_index(
     }
 }
 
+/// The index of a scalar column, if it has one or is about to.
+fn describe_scalar_index(
+    shard: &Shard,
+    sealed: &SealedView,
+    column: &Column,
+    scalar: ScalarType,
+) -> Option<SegmentIndexDescription> {
+    let indexes = &sealed.scalar_indexes;
+    let is_building = shard.builds_scalar_indexes(sealed.sealed.id)
+        && !indexes.is_as_declared(column, scalar, &sealed.sealed.rows);
+    let index = sealed.scalar_index(column.id);
+    if index.is_none() && !is_building {
+        return None;
+    }
+    let reason = match column.index {
+        ColumnIndex::Auto => "auto: by its type and values",
+        ColumnIndex::None
+        | ColumnIndex::Bitmap
+        | ColumnIndex::Sorted
+        | ColumnIndex::Inverted
+        | ColumnIndex::Trigram => "named",
+    };
+    Some(SegmentIndexDescription {
+        column: column.name.clone(),
+        index: index.map_or("none".to_owned(), |index| index.kind().to_string()),
+        building: is_building.then(|| (column.index.to_string(), 0.0)),
+        bytes: indexes.bytes(column.id),
+        reason: reason.to_owned(),
+        calibration: Vec::new(),
+    })
+}
+
 fn collection_stats(live: &LiveCollection) -> CollectionStats {
     let mut stats = CollectionStats {
         database: live.info.database.clone(),
@@ -158,7 +194,7 @@ fn collection_stats(live: &LiveCollection) -> CollectionStats {
             SegmentView::Memory(_) => stats.growing_segments += 1,
             SegmentView::Sealed(sealed) => {
                 stats.sealed_segments += 1;
-                stats.indexed_segments += u64::from(shard.missing_indexes(sealed).is_empty());
+                stats.indexed_segments += u64::from(shard.is_indexed(sealed));
                 stats.file_bytes += sealed.file_bytes();
             }
         }
@@ -173,6 +209,6 @@ fn is_fully_indexed(shard: &Shard, view: &View) -> bool {
         SegmentView::Memory(memory) => {
             memory.row_count == memory.deleted_count && !memory.is_frozen
         }
-        SegmentView::Sealed(sealed) => shard.missing_indexes(sealed).is_empty(),
+        SegmentView::Sealed(sealed) => shard.is_indexed(sealed),
     })
 }

@@ -513,7 +513,7 @@ fn fresh_identity(options: &EngineOptions) -> Identity {
 
 fn is_indexed(shard: &Shard) -> bool {
     shard.view().segments.iter().all(|segment| match segment {
-        SegmentView::Sealed(sealed) => shard.missing_indexes(sealed).is_empty(),
+        SegmentView::Sealed(sealed) => shard.is_indexed(sealed),
         SegmentView::Memory(_) => true,
     })
 }

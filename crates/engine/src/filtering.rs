@@ -11,7 +11,7 @@ use crate::segment::{MemoryView, PlacedChunk, Rows, SealedView};
 use crate::shard::{SegmentView, View};
 use arrow_array::{Array as _, ArrayRef};
 use std::sync::Arc;
-use vicinal_filter::{ColumnRef, Columns, EvaluateError, Filter};
+use vicinal_filter::{ColumnRef, Columns, EvaluateError, Filter, Leaf};
 use vicinal_types::{Bitmap, Cancel, Column, ColumnId, ColumnType, Error, Result, Schema};
 
 /// Evaluating one test of one row, roughly: numbers take a nanosecond, strings more.
@@ -115,10 +115,10 @@ impl CompiledFilter {
     pub(crate) fn of_sealed(&self, sealed: &SealedView) -> Result<Arc<Bitmap>, EvaluateError> {
         let (rows, live) = (&sealed.sealed.rows, sealed.live.as_deref());
         let Some((cache, asked)) = &self.cached else {
-            return Ok(Arc::new(self.evaluate(rows, live)?));
+            return Ok(Arc::new(self.evaluate(rows, live, Some(sealed))?));
         };
         let part = Part::Sealed(sealed.sealed.id);
-        let mut passing = cache.get(asked, part, || self.evaluate(rows, None))?;
+        let mut passing = cache.get(asked, part, || self.evaluate(rows, None, Some(sealed)))?;
         if let Some(live) = live {
             Arc::make_mut(&mut passing).intersect(live);
         }
@@ -129,7 +129,7 @@ impl CompiledFilter {
     pub(crate) fn of_memory(&self, memory: &MemoryView) -> Result<Arc<Bitmap>, EvaluateError> {
         let mut all = Bitmap::new(memory.row_count as usize);
         for placed in &memory.chunks {
-            let evaluate = || self.evaluate(&placed.chunk.rows, None);
+            let evaluate = || self.evaluate(&placed.chunk.rows, None, None);
             match &self.cached {
                 Some((cache, asked)) if placed.chunk.len() >= CACHED_CHUNK_ROWS => {
                     let rows = cache.get(asked, part_of(memory, placed), evaluate)?;
@@ -144,7 +144,13 @@ impl CompiledFilter {
         Ok(Arc::new(all))
     }
 
-    fn evaluate(&self, rows: &Rows, within: Option<&Bitmap>) -> Result<Bitmap, EvaluateError> {
+    /// The rows that pass; the indexes of a sealed segment answer what they can.
+    fn evaluate(
+        &self,
+        rows: &Rows,
+        within: Option<&Bitmap>,
+        sealed: Option<&SealedView>,
+    ) -> Result<Bitmap, EvaluateError> {
         let row_count = rows.ids.len();
         let mut columns = Columns::new(row_count);
         for &column in self.filter.columns() {
@@ -158,7 +164,11 @@ impl CompiledFilter {
             };
             columns.insert(column, array)?;
         }
-        self.filter.evaluate(&columns, within, &mut |_leaf| None)
+        let mut answer = |leaf: &Leaf| match leaf.column {
+            ColumnRef::Id => None,
+            ColumnRef::Column(id) => sealed?.scalar_index(id)?.answer(leaf),
+        };
+        self.filter.evaluate(&columns, within, &mut answer)
     }
 
     /// What rows have in a column that they lack.

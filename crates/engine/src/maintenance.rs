@@ -42,6 +42,7 @@ pub(crate) struct Maintenance {
     builders: Workers,
     mergers: Workers,
     growers: Workers,
+    scalar_builders: Workers,
     work: Arc<WorkBudget>,
     pools: Arc<Pools>,
     hot_memory: Arc<HotMemory>,
@@ -50,9 +51,10 @@ pub(crate) struct Maintenance {
 }
 
 impl Maintenance {
-    /// Starts `flush_workers` threads for flushes, and half as many that run index
-    /// builds on the build pool, as many that merge segments there, and one that
-    /// inserts into graphs.
+    /// Starts `flush_workers` threads for flushes, half as many that run index builds on
+    /// the build pool and as many that merge segments there, one that inserts into
+    /// graphs, and one that builds indexes of scalar columns: they take less than a
+    /// second and do not wait for the others.
     ///
     /// # Errors
     /// `Exhausted` if the operating system gives no thread.
@@ -71,6 +73,7 @@ impl Maintenance {
             builders: Workers::new("build", heavy_workers, QUEUE_MAX).map_err(failed)?,
             mergers: Workers::new("merge", heavy_workers, QUEUE_MAX).map_err(failed)?,
             growers: Workers::nice("grow", GROW_NICE, 1, QUEUE_MAX).map_err(failed)?,
+            scalar_builders: Workers::new("scalar", 1, QUEUE_MAX).map_err(failed)?,
             work: WorkBudget::new(Arc::clone(&budget)),
             pools,
             hot_memory,
@@ -109,6 +112,11 @@ impl Maintenance {
         &self.growers
     }
 
+    /// The worker that builds indexes of scalar columns.
+    pub(crate) fn scalar_builders(&self) -> &Workers {
+        &self.scalar_builders
+    }
+
     /// What index builds and merges may take together.
     pub(crate) fn work(&self) -> &Arc<WorkBudget> {
         &self.work
@@ -142,6 +150,7 @@ impl Maintenance {
         self.builders.stop();
         self.mergers.stop();
         self.growers.stop();
+        self.scalar_builders.stop();
     }
 }
 

@@ -236,11 +236,11 @@ pub struct SegmentDescription {
     pub deleted_rows: u64,
     /// Bytes of its files, or in memory.
     pub bytes: u64,
-    /// One for each vector column.
+    /// One for each vector column, and for each scalar column that has one.
     pub indexes: Vec<SegmentIndexDescription>,
 }
 
-/// The index of one vector column in one segment.
+/// The index of one column in one segment.
 #[derive(Clone, Debug)]
 pub struct SegmentIndexDescription {
     /// The column's name.
@@ -251,7 +251,7 @@ pub struct SegmentIndexDescription {
     pub building: Option<(String, f64)>,
     /// Bytes of the index.
     pub bytes: u64,
-    /// Why the planner chose it.
+    /// Why it was chosen.
     pub reason: String,
     /// Recall@10 by effort, measured when it was built.
     pub calibration: Vec<(u32, f32)>,

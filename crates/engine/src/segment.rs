@@ -5,6 +5,7 @@ mod format;
 mod graph;
 mod memory;
 mod rows;
+mod scalar_indexes;
 mod sealed;
 mod tombstones;
 
@@ -13,5 +14,6 @@ pub(crate) use format::{Dropped, Part, dropped, write_segment};
 pub(crate) use graph::{GrowingGraph, Interim};
 pub(crate) use memory::{MemorySegment, MemoryView, PlacedChunk};
 pub(crate) use rows::{Rows, VectorPart, Versions};
+pub(crate) use scalar_indexes::ScalarIndexes;
 pub(crate) use sealed::{BuiltIndex, Sealed, SealedView};
 pub(crate) use tombstones::{Tombstone, read_tombstones, write_tombstones};

@@ -13,6 +13,7 @@ mod locate;
 mod manifest;
 mod open;
 mod requests;
+mod scalar_indexes;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
 mod space;
@@ -111,6 +112,8 @@ pub(crate) struct Shard {
     /// Merges that are queued or run, and files that merges replaced. Ranks: leaves.
     merges: Mutex<compact::Merges>,
     retired: Mutex<Vec<space::Retired>>,
+    /// Segments whose scalar indexes are. Rank: a leaf.
+    scalar_builds: Mutex<scalar_indexes::ScalarBuilds>,
     /// Set when the shard is dropped or the node stops: builds end early.
     cancel: Cancel,
 }

@@ -2,7 +2,9 @@
 
 use crate::request::Change;
 use serde::{Deserialize, Serialize};
-use vicinal_types::{CollectionSpec, Column, ColumnId, ColumnType, Error, Result, Schema};
+use vicinal_types::{
+    CollectionSpec, Column, ColumnId, ColumnIndex, ColumnType, Error, Result, Schema,
+};
 
 /// What becomes of columns that a declaration does not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +58,12 @@ pub(crate) fn declared_schema(
             },
         }
     }
+    let indexed = schema.columns().iter().map(|column| {
+        let declared = to.schema.column(&column.name);
+        let index = declared.map_or(column.index, |declared| declared.index);
+        Column { index, ..column.clone() }
+    });
+    schema = Schema::new(schema.id_type(), indexed.collect())?;
     let is_new = |column: &&Column| from.schema.column(&column.name).is_none();
     for (id, column) in (next.0..).zip(to.schema.columns().iter().filter(is_new)) {
         schema = with_column(&schema, Column { id: ColumnId(id), ..column.clone() })?;
@@ -128,6 +136,12 @@ pub(crate) fn changes(from: &CollectionSpec, to: &CollectionSpec) -> Vec<Change>
             compare(field_of(column), none(), kind_of(column));
         }
     }
+    for (column, ..) in from.schema.scalars() {
+        if let Some(declared) = to.schema.column(&column.name) {
+            let field = format!("columns.{}.index", column.name);
+            compare(field, column.index.to_string(), declared.index.to_string());
+        }
+    }
     let (a, b) = (from.segments, to.segments);
     for (field, from, to) in [
         ("max_rows", a.max_rows, b.max_rows),
@@ -166,7 +180,9 @@ fn kind_of(column: &Column) -> String {
             let nullable = if nullable { ", nullable" } else { "" };
             let default = column.default.as_ref();
             let default = default.map_or_else(String::new, |value| format!(", default {value}"));
-            format!("{scalar}{nullable}{default}")
+            let is_named = column.index != ColumnIndex::Auto;
+            let index = if is_named { format!(", index {}", column.index) } else { String::new() };
+            format!("{scalar}{nullable}{default}{index}")
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A sealed segment: a mapped file of rows that never changes, the indexes over
 //! it, and which of its rows are deleted.
 
-use super::{Interim, Rows, format};
+use super::{Interim, Rows, ScalarIndexes, format};
 use crate::columns::{IdRef, id_is};
 use crate::hot::{HotIndex, HotMemory};
 use arc_swap::{ArcSwapOption, Guard};
@@ -12,6 +12,7 @@ use std::ops::{Deref, RangeInclusive};
 use std::path::Path;
 use std::sync::Arc;
 use vicinal_index::Index;
+use vicinal_scalar::ScalarIndex;
 use vicinal_storage::{Disk, SectionFile};
 use vicinal_types::{Bitmap, Clock, ColumnId, Error, Result, Schema, SegmentId};
 
@@ -114,6 +115,8 @@ pub(crate) struct SealedView {
     pub(crate) sealed: Arc<Sealed>,
     /// At most one for each vector column; a column without is scanned.
     pub(crate) indexes: Vec<Arc<BuiltIndex>>,
+    /// Those of scalar columns; a column without is read.
+    pub(crate) scalar_indexes: Arc<ScalarIndexes>,
     /// The rows that are not deleted, if any is.
     pub(crate) live: Option<Arc<Bitmap>>,
     pub(crate) deleted_count: u32,
@@ -195,7 +198,8 @@ impl SealedView {
 
     /// Bytes of its rows' file and its indexes'.
     pub(crate) fn file_bytes(&self) -> u64 {
-        self.sealed.file_bytes + self.indexes.iter().map(|index| index.file_bytes).sum::<u64>()
+        let vectors = self.indexes.iter().map(|index| index.file_bytes).sum::<u64>();
+        self.sealed.file_bytes + vectors + self.scalar_indexes.file_bytes
     }
 
     /// Deletes a live row.
@@ -213,6 +217,11 @@ impl SealedView {
     /// Bytes of copies of its indexes in faster memory.
     pub(crate) fn copied_bytes(&self) -> u64 {
         self.indexes.iter().map(|index| index.copied_bytes()).sum()
+    }
+
+    /// The index of a scalar column, if it has one.
+    pub(crate) fn scalar_index(&self, column: ColumnId) -> Option<&ScalarIndex> {
+        self.scalar_indexes.index(column)
     }
 
     /// The index over a vector column, if it is built.

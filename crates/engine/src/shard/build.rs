@@ -73,6 +73,11 @@ impl Shard {
         wanted.collect()
     }
 
+    /// Whether a segment has all indexes that it should have.
+    pub(crate) fn is_indexed(&self, view: &SealedView) -> bool {
+        self.missing_indexes(view).is_empty() && self.has_scalar_indexes(view)
+    }
+
     /// What is queued or being built for a column of a segment.
     pub(crate) fn build_of(&self, segment: SegmentId, column: ColumnId) -> Option<Arc<Build>> {
         let build = self.builds.lock().get(&(segment, column)).cloned();
@@ -87,6 +92,7 @@ impl Shard {
 
     /// Queues the builds of all missing indexes that are not queued yet.
     pub(crate) fn request_builds(self: &Arc<Self>) {
+        self.request_scalar_indexes();
         let Some(maintenance) = self.maintenance.upgrade() else {
             return;
         };

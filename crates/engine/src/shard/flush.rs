@@ -225,6 +225,7 @@ impl Shard {
             let mut view = SealedView {
                 sealed: Arc::new(sealed),
                 indexes: Vec::new(),
+                scalar_indexes: Arc::default(),
                 live: None,
                 deleted_count: 0,
                 interim: None,
@@ -287,8 +288,14 @@ impl Written {
             }
         }
         if let Some((id, file, rows)) = self.segment {
-            let entry = SegmentEntry { id, file, rows, tombstones: None, indexes: Vec::new() };
-            body.segments.push(entry);
+            body.segments.push(SegmentEntry {
+                id,
+                file,
+                rows,
+                tombstones: None,
+                indexes: Vec::new(),
+                scalar_indexes: None,
+            });
         }
         if self.requests.is_some() {
             body.requests_file = self.requests;

@@ -41,6 +41,9 @@ pub(super) struct SegmentEntry {
     pub(super) rows: u32,
     pub(super) tombstones: Option<TombstonesEntry>,
     pub(super) indexes: Vec<IndexEntry>,
+    /// The file of its scalar columns' indexes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) scalar_indexes: Option<u64>,
 }
 
 /// The tombstones of a segment.
@@ -64,6 +67,7 @@ pub(super) struct IndexEntry {
 pub(super) enum FileKind {
     Rows,
     Index,
+    ScalarIndexes,
     Tombstones,
     Requests,
 }
@@ -136,7 +140,9 @@ impl Body {
             let tombstones =
                 entry.tombstones.iter().map(|t| file_name(FileKind::Tombstones, t.file));
             let indexes = entry.indexes.iter().map(|index| file_name(FileKind::Index, index.file));
-            rows.chain(tombstones).chain(indexes).collect::<Vec<_>>()
+            let scalars = entry.scalar_indexes.iter();
+            let scalars = scalars.map(|file| file_name(FileKind::ScalarIndexes, *file));
+            rows.chain(tombstones).chain(indexes).chain(scalars).collect::<Vec<_>>()
         };
         let requests = self.requests_file.map(|file| file_name(FileKind::Requests, file));
         self.segments.iter().flat_map(of_segment).chain(requests).collect()
@@ -169,6 +175,7 @@ pub(super) fn file_name(kind: FileKind, file: u64) -> String {
     let ending = match kind {
         FileKind::Rows => "rows",
         FileKind::Index => "index",
+        FileKind::ScalarIndexes => "scalars",
         FileKind::Tombstones => "tombstones",
         FileKind::Requests => "requests",
     };
@@ -194,6 +201,15 @@ mod tests {
         assert_eq!(body.segments[0].indexes[0].calibration(), [(10, 0.95)]);
         let names = ["00000001.rows", "00000003.tombstones", "00000002.index", "00000004.requests"];
         assert_eq!(body.file_names(), names);
+    }
+
+    /// Manifests from before scalar indexes say nothing of them.
+    #[test]
+    fn a_file_of_scalar_indexes_is_named_if_there_is_one() {
+        let with = GOLDEN.replace("950000]]}]}]", "950000]]}],\"scalar_indexes\":6}]");
+        let body = Body::decode(with.as_bytes(), Path::new("dir")).expect("version 1");
+        assert_eq!(String::from_utf8(body.encode()).expect("JSON"), with);
+        assert!(body.file_names().contains(&"00000006.scalars".to_owned()));
     }
 
     #[test]

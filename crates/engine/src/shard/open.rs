@@ -4,7 +4,7 @@ use super::manifest::{Body, FileKind, Manifest, SegmentEntry, file_path};
 use super::requests::RequestWindow;
 use super::state::{SealedState, State};
 use super::{Shard, ShardOptions, build};
-use crate::segment::{BuiltIndex, Sealed, SealedView, VectorPart, read_tombstones};
+use crate::segment::{BuiltIndex, ScalarIndexes, Sealed, SealedView, VectorPart, read_tombstones};
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use std::path::Path;
@@ -59,6 +59,7 @@ impl Shard {
             builds: Mutex::new(build::Builds::default()),
             merges: Mutex::default(),
             retired: Mutex::default(),
+            scalar_builds: Mutex::default(),
             cancel,
         };
         Ok((Arc::new(shard), applied))
@@ -116,9 +117,11 @@ fn open_segment(
         None => Vec::new(),
     };
     let indexes = open_indexes(disk, dir, &sealed, entry);
+    let scalar_indexes = open_scalar_indexes(disk, dir, &sealed, schema, entry);
     let mut view = SealedView {
         sealed: Arc::new(sealed),
         indexes,
+        scalar_indexes,
         live: None,
         deleted_count: 0,
         interim: None,
@@ -163,6 +166,25 @@ fn open_indexes(
         }
     });
     indexes
+}
+
+/// The indexes of a segment's scalar columns. A damaged file is no loss: the columns are
+/// read until it is rebuilt.
+fn open_scalar_indexes(
+    disk: &dyn Disk,
+    dir: &Path,
+    sealed: &Sealed,
+    schema: &vicinal_types::Schema,
+    entry: &mut SegmentEntry,
+) -> Arc<ScalarIndexes> {
+    let Some(file) = entry.scalar_indexes else { return Arc::default() };
+    let path = file_path(dir, FileKind::ScalarIndexes, file);
+    let opened = ScalarIndexes::open(disk, &path, file, &sealed.rows, schema);
+    Arc::new(opened.unwrap_or_else(|error| {
+        tracing::warn!("the scalar indexes in {} are rebuilt: {error}", path.display());
+        entry.scalar_indexes = None;
+        ScalarIndexes::default()
+    }))
 }
 
 /// Opens an index file over the vectors it was built for.

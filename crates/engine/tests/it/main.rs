@@ -12,4 +12,5 @@ mod fixture;
 mod growing;
 mod life;
 mod retries;
+mod scalar_indexes;
 mod search;

@@ -85,6 +85,7 @@ impl Shard {
             let mut view = SealedView {
                 sealed: Arc::new(sealed),
                 indexes: indexes.into_iter().map(|(_, index)| index).collect(),
+                scalar_indexes: Arc::default(),
                 live: None,
                 deleted_count: 0,
                 interim: None,
@@ -141,6 +142,7 @@ fn entry(output: &Output, tombstones: Option<TombstonesEntry>) -> SegmentEntry {
         rows: output.sealed.rows.len(),
         tombstones,
         indexes: output.indexes.iter().map(index).collect(),
+        scalar_indexes: None,
     }
 }
 
@@ -159,6 +161,7 @@ fn paths(dir: &Path, entry: &SegmentEntry) -> Vec<PathBuf> {
     let rows = std::iter::once((FileKind::Rows, entry.file));
     let tombstones = entry.tombstones.iter().map(|of| (FileKind::Tombstones, of.file));
     let indexes = entry.indexes.iter().map(|index| (FileKind::Index, index.file));
-    let files = rows.chain(tombstones).chain(indexes);
+    let scalars = entry.scalar_indexes.iter().map(|file| (FileKind::ScalarIndexes, *file));
+    let files = rows.chain(tombstones).chain(indexes).chain(scalars);
     files.map(|(kind, file)| file_path(dir, kind, file)).collect()
 }
