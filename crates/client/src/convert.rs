@@ -5,7 +5,7 @@ mod indexes;
 pub(crate) use indexes::{index, index_back};
 use vicinal_api::v1 as proto;
 use vicinal_types::{
-    ElementType, IdType, Ids, Metric, Nearer, ScalarType, ScalarValue, SegmentLimits,
+    ColumnIndex, ElementType, IdType, Ids, Metric, Nearer, ScalarType, ScalarValue, SegmentLimits,
 };
 
 pub(crate) fn metric(metric: Metric) -> proto::Metric {
@@ -94,6 +94,29 @@ pub(crate) fn scalar_type_back(column: &proto::ScalarColumn) -> Option<ScalarTyp
         proto::ScalarType::Json => Some(ScalarType::Json),
     };
     single.and_then(|single| if column.is_array { single.array() } else { Some(single) })
+}
+
+pub(crate) fn column_index(index: ColumnIndex) -> proto::ColumnIndex {
+    match index {
+        ColumnIndex::Auto => proto::ColumnIndex::Auto,
+        ColumnIndex::None => proto::ColumnIndex::None,
+        ColumnIndex::Bitmap => proto::ColumnIndex::Bitmap,
+        ColumnIndex::Sorted => proto::ColumnIndex::Sorted,
+        ColumnIndex::Inverted => proto::ColumnIndex::Inverted,
+        ColumnIndex::Trigram => proto::ColumnIndex::Trigram,
+    }
+}
+
+/// The index that a message declares; none if it names none that is known.
+pub(crate) fn column_index_back(column: &proto::ScalarColumn) -> Option<ColumnIndex> {
+    match proto::ColumnIndex::try_from(column.index).ok()? {
+        proto::ColumnIndex::Unspecified | proto::ColumnIndex::Auto => Some(ColumnIndex::Auto),
+        proto::ColumnIndex::None => Some(ColumnIndex::None),
+        proto::ColumnIndex::Bitmap => Some(ColumnIndex::Bitmap),
+        proto::ColumnIndex::Sorted => Some(ColumnIndex::Sorted),
+        proto::ColumnIndex::Inverted => Some(ColumnIndex::Inverted),
+        proto::ColumnIndex::Trigram => Some(ColumnIndex::Trigram),
+    }
 }
 
 pub(crate) fn value(value: ScalarValue) -> proto::Value {

@@ -59,12 +59,14 @@ pub use retry::Retry;
 pub use rows::{Columns, Rows, Scalars, Value, Vectors};
 pub use scroll::Scroll;
 pub use search::{Found, Hits, Many, One, Search};
-pub use spec::{CollectionSpec, ColumnSpec, default_value, index_spec, scalar_type, vector_type};
+pub use spec::{
+    CollectionSpec, ColumnSpec, column_index, default_value, index_spec, scalar_type, vector_type,
+};
 pub use tonic::Code;
 pub use vicinal_api::v1 as proto;
 pub use vicinal_types::{
-    ArrayItem, Effort, ElementType, IdType, Ids, IndexCodes, IndexEngine, IndexKind, IndexLayout,
-    IndexObjective, IndexSpec, Metric, Nearer, RowId, ScalarType, ScalarValue, SegmentLimits,
-    VectorType,
+    ArrayItem, ColumnIndex, Effort, ElementType, IdType, Ids, IndexCodes, IndexEngine, IndexKind,
+    IndexLayout, IndexObjective, IndexSpec, Metric, Nearer, RowId, ScalarType, ScalarValue,
+    SegmentLimits, VectorType,
 };
 pub use writer::{OnExisting, Writer, WriterOptions, Written};

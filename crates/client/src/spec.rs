@@ -3,7 +3,9 @@
 use crate::convert;
 use crate::error::{Error, Result};
 use vicinal_api::v1 as proto;
-use vicinal_types::{IdType, IndexSpec, ScalarType, ScalarValue, SegmentLimits, VectorType};
+use vicinal_types::{
+    ColumnIndex, IdType, IndexSpec, ScalarType, ScalarValue, SegmentLimits, VectorType,
+};
 
 /// A collection as it shall be: built column by column.
 ///
@@ -130,6 +132,7 @@ impl ColumnSpec {
             nullable: false,
             is_array: scalar.item().is_some(),
             default_value: None,
+            index: proto::ColumnIndex::Unspecified.into(),
         };
         Self { message }
     }
@@ -145,6 +148,13 @@ impl ColumnSpec {
     #[must_use]
     pub fn with_default(mut self, value: ScalarValue) -> Self {
         self.message.default_value = Some(convert::value(value));
+        self
+    }
+
+    /// The column's index; without it [`ColumnIndex::Auto`].
+    #[must_use]
+    pub fn with_index(mut self, index: ColumnIndex) -> Self {
+        self.message.index = convert::column_index(index).into();
         self
     }
 
@@ -178,6 +188,12 @@ pub fn scalar_type(column: &proto::ScalarColumn) -> Option<ScalarType> {
 /// The default of a scalar column as a description of its collection has it.
 pub fn default_value(column: &proto::ScalarColumn) -> Option<ScalarValue> {
     column.default_value.as_ref().and_then(convert::value_back)
+}
+
+/// The declared index of a scalar column as a description of its collection has it;
+/// none if this client does not know it.
+pub fn column_index(column: &proto::ScalarColumn) -> Option<ColumnIndex> {
+    convert::column_index_back(column)
 }
 
 /// The index parameters of a vector column as a description of its collection

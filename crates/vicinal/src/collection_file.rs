@@ -4,8 +4,8 @@ use crate::failure::Failure;
 use serde::Deserialize;
 use std::path::Path;
 use vicinal_client::{
-    CollectionSpec, ColumnSpec, ElementType, IdType, IndexSpec, Metric, ScalarType, ScalarValue,
-    SegmentLimits, VectorType,
+    CollectionSpec, ColumnIndex, ColumnSpec, ElementType, IdType, IndexSpec, Metric, ScalarType,
+    ScalarValue, SegmentLimits, VectorType,
 };
 
 /// A declared collection; configs/collection.yaml shows every key.
@@ -48,6 +48,8 @@ struct ColumnEntry {
     nullable: bool,
     #[serde(default)]
     default: Option<ScalarValue>,
+    #[serde(default)]
+    index: ColumnIndex,
 }
 
 fn int64() -> IdType {
@@ -92,7 +94,13 @@ impl CollectionFile {
             };
         }
         for column in &self.columns {
+            column.index.check(column.scalar).map_err(|error| {
+                Failure::new(format!("columns.{}: index: {error}", column.name))
+            })?;
             let mut declared = ColumnSpec::new(&column.name, column.scalar);
+            if column.index != ColumnIndex::Auto {
+                declared = declared.with_index(column.index);
+            }
             if column.nullable {
                 declared = declared.nullable();
             }
@@ -157,6 +165,24 @@ vectors:
         check(format!("{WORDS}    index: {{ m: many }}\n"), "line 6", "u32");
         check(format!("{WORDS}segments: {{ max_rose: 1 }}\n"), "line 6", "max_rose");
         check("collection: words\n".into(), "line 1", "vectors");
+    }
+
+    #[test]
+    fn a_column_names_an_index_that_it_can_have() {
+        let columns = |entry: &str| {
+            let text = format!("{WORDS}columns:\n  - {{ name: c, {entry} }}\n");
+            CollectionFile::parse(&text).map(|file| file.spec())
+        };
+        let words = columns("type: string, index: trigram").expect("it parses").expect("right");
+        let kind = VectorType::new(384, ElementType::F32, Metric::Cosine).expect("right");
+        let column = ColumnSpec::new("c", ScalarType::String).with_index(ColumnIndex::Trigram);
+        let expected = CollectionSpec::new("words").vector("vector", kind).scalar_column(column);
+        assert_eq!(words, expected);
+        let wrong = columns("type: int8, index: trigram").expect("it parses").expect_err("wrong");
+        let expected = "columns.c: index: a column of type int8 cannot have index trigram; use";
+        assert!(wrong.to_string().contains(expected), "{wrong}");
+        let wrong = columns("type: int8, index: btree").expect_err("there is none");
+        assert!(wrong.contains("there is no column index \"btree\""), "{wrong}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use vicinal_api::v1;
 use vicinal_api::v1::value::Kind;
-use vicinal_types::{Column, ColumnId, Error, Result, ScalarType, ScalarValue};
+use vicinal_types::{Column, ColumnId, ColumnIndex, Error, Result, ScalarType, ScalarValue};
 
 /// Parses a column that a collection is to get; the catalogue numbers it.
 pub(crate) fn new_column_in(column: Option<v1::ScalarColumn>) -> Result<Column> {
@@ -23,7 +23,31 @@ pub(super) fn scalar_column_in(id: ColumnId, column: v1::ScalarColumn) -> Result
             Some(scalar.value(value).map_err(|error| wrong(error.to_string()))?)
         }
     };
-    Ok(Column { default, ..Column::scalar(id, name, scalar, column.nullable) })
+    let index = index_in(column.index)?;
+    Ok(Column { default, index, ..Column::scalar(id, name, scalar, column.nullable) })
+}
+
+fn index_in(number: i32) -> Result<ColumnIndex> {
+    match v1::ColumnIndex::try_from(number) {
+        Ok(v1::ColumnIndex::Unspecified | v1::ColumnIndex::Auto) => Ok(ColumnIndex::Auto),
+        Ok(v1::ColumnIndex::None) => Ok(ColumnIndex::None),
+        Ok(v1::ColumnIndex::Bitmap) => Ok(ColumnIndex::Bitmap),
+        Ok(v1::ColumnIndex::Sorted) => Ok(ColumnIndex::Sorted),
+        Ok(v1::ColumnIndex::Inverted) => Ok(ColumnIndex::Inverted),
+        Ok(v1::ColumnIndex::Trigram) => Ok(ColumnIndex::Trigram),
+        Err(_) => Err(Error::invalid(format!("{number} is no ColumnIndex; use 0 to 6"))),
+    }
+}
+
+fn index_out(index: ColumnIndex) -> v1::ColumnIndex {
+    match index {
+        ColumnIndex::Auto => v1::ColumnIndex::Auto,
+        ColumnIndex::None => v1::ColumnIndex::None,
+        ColumnIndex::Bitmap => v1::ColumnIndex::Bitmap,
+        ColumnIndex::Sorted => v1::ColumnIndex::Sorted,
+        ColumnIndex::Inverted => v1::ColumnIndex::Inverted,
+        ColumnIndex::Trigram => v1::ColumnIndex::Trigram,
+    }
 }
 
 /// The declaration of a scalar column.
@@ -40,6 +64,7 @@ pub(super) fn scalar_column_out(
         nullable,
         is_array,
         default_value: column.default.clone().map(value_out),
+        index: index_out(column.index).into(),
     }
 }
 

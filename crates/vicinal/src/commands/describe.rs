@@ -8,7 +8,9 @@ use vicinal_client::proto::{
     CollectionSpec, DescribeCollectionResponse, IdType, ScalarColumn, SegmentDescription,
     SegmentIndex, SegmentState, VectorColumn,
 };
-use vicinal_client::{ScalarType, default_value, index_spec, scalar_type, vector_type};
+use vicinal_client::{
+    ColumnIndex, ScalarType, column_index, default_value, index_spec, scalar_type, vector_type,
+};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -47,6 +49,11 @@ fn scalar_name(column: &ScalarColumn) -> &'static str {
     scalar_type(column).map_or("unknown", ScalarType::name)
 }
 
+/// The index that was declared for a scalar column.
+fn declared_index(column: &ScalarColumn) -> &'static str {
+    column_index(column).map_or("unknown", ColumnIndex::name)
+}
+
 fn state(segment: &SegmentDescription) -> String {
     match segment.state() {
         SegmentState::Unspecified => "unknown",
@@ -79,6 +86,7 @@ fn print_json(described: &DescribeCollectionResponse) -> Result<(), Failure> {
             "type": scalar_name(column),
             "nullable": column.nullable,
             "default": default_value(column),
+            "index": declared_index(column),
         })
     });
     let indexes = |segment: &SegmentDescription| {
@@ -151,7 +159,8 @@ fn print_columns(spec: &CollectionSpec) -> Result<(), Failure> {
         let nullable = if column.nullable { ", nullable" } else { "" };
         let default = default_value(column);
         let default = default.map_or_else(String::new, |value| format!(", default {value}"));
-        grid.row([column.name.clone(), format!("{kind}{nullable}{default}"), String::new()]);
+        let kind = format!("{kind}{nullable}{default}");
+        grid.row([column.name.clone(), kind, declared_index(column).to_owned()]);
     }
     grid.print()
 }

@@ -18,7 +18,7 @@ columns:
   - { name: int64, type: int64 }
   - { name: float32, type: float32, nullable: true }
   - { name: float64, type: float64, default: 0.1 }
-  - { name: string, type: string, nullable: true, default: none }
+  - { name: string, type: string, nullable: true, default: none, index: trigram }
   - { name: timestamp, type: timestamp, nullable: true }
   - { name: json, type: json, nullable: true }
   - { name: bools, type: array<bool>, nullable: true }
@@ -137,6 +137,8 @@ async fn every_type_is_the_same_growing_sealed_and_after_a_kill() {
     check(&server).await;
     let described = server.run(&["describe", "-c", "things"]);
     assert!(described.contains("array<int16>, default [1, -2]"), "{described}");
+    // As declared, and in the segment that is there.
+    assert_eq!(described.matches("trigram").count(), 2, "{described}");
     assert!(desk.apply(&server, DECLARED, &[]).is_empty(), "it is as declared");
     server.stop();
 }

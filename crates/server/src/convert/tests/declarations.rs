@@ -42,8 +42,11 @@ fn columns_of_every_type_come_back_with_their_defaults() {
         };
         let column = Column::scalar(ColumnId::default(), "c", scalar, true);
         let column = Column { default: Some(value), ..column };
-        let message = scalar_column_out((&column, scalar, true));
-        assert_eq!(new_column_in(Some(message)).expect("what we say we understand"), column);
+        for index in ColumnIndex::ALL.into_iter().filter(|index| index.takes(scalar)) {
+            let column = Column { index, ..column.clone() };
+            let message = scalar_column_out((&column, scalar, true));
+            assert_eq!(new_column_in(Some(message)).expect("what we say we understand"), column);
+        }
     }
     let wrong = |column: v1::ScalarColumn, expected| refused(new_column_in(Some(column)), expected);
     let kind = |scalar: v1::ScalarType| v1::ScalarColumn {
@@ -52,6 +55,7 @@ fn columns_of_every_type_come_back_with_their_defaults() {
         ..Default::default()
     };
     refused(new_column_in(None), "set `column`");
+    wrong(v1::ScalarColumn { index: 7, ..kind(v1::ScalarType::Int8) }, "7 is no ColumnIndex");
     wrong(kind(v1::ScalarType::Unspecified), "column `c` names no type");
     let json = v1::ScalarColumn { is_array: true, ..kind(v1::ScalarType::Json) };
     wrong(json, "cannot hold arrays of json");
