@@ -76,7 +76,9 @@ fn every_index_finds_what_passes_at_every_selectivity() {
 
 #[test]
 fn a_batch_answers_each_query_as_it_would_be_alone_under_a_filter() {
-    for (name, index) in kinds() {
+    // One that is scanned, one that is scanned over codes, one that is walked.
+    let is_taken = |name: &str| ["flat None", "flat Sq8", "hnsw Inlined"].contains(&name);
+    for (name, index) in kinds().into_iter().filter(|(name, _)| is_taken(name)) {
         let (_, engine, _) = collection(index);
         for most in [-1, 30, 600_000] {
             let condition = Some(filter("shuffled < {most}", &[("most", most)]));

@@ -3,6 +3,7 @@
 mod columns;
 mod damage;
 mod errors;
+mod filters;
 mod flow;
 mod kill;
 mod kinds;

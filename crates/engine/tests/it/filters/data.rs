@@ -3,12 +3,13 @@
 use crate::fixture;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 use vicinal_engine::{Engine, RowFilter, Search, SearchAnswer, Write, WriteOutcome};
 use vicinal_filter::{Expression, Value};
 use vicinal_types::{
-    Cancel, CollectionSpec, Column, ColumnId, ElementType, IdType, Ids, IndexCodes, IndexEngine,
-    IndexKind, IndexLayout, IndexSpec, Metric, RequestId, Result, RowBatch, ScalarType,
-    ScalarValue, Schema, VectorInput, VectorType,
+    Cancel, Clock, CollectionSpec, Column, ColumnId, ElementType, IdType, Ids, IndexCodes,
+    IndexEngine, IndexKind, IndexLayout, IndexSpec, Metric, RequestId, Result, RowBatch,
+    ScalarType, ScalarValue, Schema, SystemClock, VectorInput, VectorType,
 };
 
 pub(super) use fixture::NAME;
@@ -166,7 +167,12 @@ pub(super) fn delete_where(
     engine.write_blocking("", NAME, Write::DeleteWhere(filter), request)
 }
 
-pub(super) use fixture::flush;
+/// Seals and indexes; building all kinds takes its time where others run, too.
+pub(super) fn flush(engine: &Engine) {
+    let deadline = SystemClock.now() + Duration::from_secs(600);
+    let cancel = Cancel::new(Arc::new(SystemClock), Some(deadline));
+    engine.flush("", NAME, true, &cancel).expect("a flush");
+}
 
 /// A column with a default, and one that is null.
 pub(super) fn add_columns(engine: &Engine) {

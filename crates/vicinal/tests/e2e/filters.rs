@@ -1,0 +1,91 @@
+//! Filters from the command line, over real data.
+
+use crate::process::{Server, Setup, write_file};
+use std::path::Path;
+
+const WORDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/wordnet10k.parquet");
+
+/// Rows of the file.
+const ROWS: u64 = 10_000;
+
+fn count(server: &Server, filter: &[&str]) -> u64 {
+    let arguments = [&["count", "-c", "words"], filter].concat();
+    server.run(&arguments).trim().parse().expect("a number")
+}
+
+#[test]
+fn filters_select_what_is_counted_found_and_deleted() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let setup = Setup::new(directory.path());
+    let server = setup.start();
+    server.run(&["import", "-c", "words", "--metric", "cosine", WORDS]);
+    assert_eq!(count(&server, &[]), ROWS);
+    let short = ["--filter", "length(word) < {n}", "--param", "n=6"];
+    let short_count = count(&server, &short);
+    assert!((1..ROWS).contains(&short_count), "{short_count}");
+    assert_eq!(count(&server, &["--filter", "not length(word) < 6"]), ROWS - short_count);
+
+    let search = ["search", "-c", "words", "--id", "42", "-k", "20", "--columns", "word", "--json"];
+    let found = server.run(&[&search[..], &short[..]].concat());
+    let words = found.lines().map(|line| {
+        let hit: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        hit["word"].as_str().expect("a word").to_owned()
+    });
+    let words: Vec<_> = words.collect();
+    assert_eq!(words.len(), 20);
+    assert!(words.iter().all(|word| word.chars().count() < 6), "{words:?}");
+
+    let line = server.fails(&["count", "-c", "words", "--filter", "wrod = 'lake'"]);
+    assert!(line.contains("line 1, column 1") && line.contains("did you mean `word`?"), "{line}");
+    let line = server.fails(&["count", "-c", "words", "--filter", "word = {w}", "--param", "w"]);
+    assert!(line.contains("`w` is not of the form NAME=VALUE"), "{line}");
+
+    let deleted = server.run(&[&["delete", "-c", "words", "--json"], &short[..]].concat());
+    assert_eq!(deleted.trim(), format!("{{\"deleted\":{short_count}}}"));
+    assert_eq!((count(&server, &[]), count(&server, &short)), (ROWS - short_count, 0));
+    server.kill();
+    let server = setup.start();
+    assert_eq!((count(&server, &[]), count(&server, &short)), (ROWS - short_count, 0));
+    server.stop();
+}
+
+/// A .npy file of f32 in two dimensions.
+fn npy(path: &Path, rows: u64) {
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 2), }}");
+    let header = format!("{header:<117}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(u16::try_from(header.len()).expect("short").to_le_bytes());
+    bytes.extend(header.bytes());
+    bytes.extend((0..rows).flat_map(|row| [row as f32, 1.0]).flat_map(f32::to_le_bytes));
+    write_file(path, bytes);
+}
+
+#[test]
+fn vectors_of_one_file_join_columns_of_another_and_are_measured_under_filters() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Setup::new(directory.path()).start();
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    let (vectors, few, filters) = (file("v.npy"), file("few.npy"), file("filters.txt"));
+    npy(vectors.as_ref(), ROWS);
+    npy(few.as_ref(), 50);
+    let import = ["import", "-c", "words", "--metric", "l2", "--columns", WORDS];
+    let line = server.fails(&[&import[..], &[&few]].concat());
+    assert!(line.contains("it has 10000 rows, the file of vectors has 50"), "{line}");
+    server.run(&[&import[..], &["--wait-indexed", &vectors]].concat());
+    assert_eq!(count(&server, &["--filter", "word is not null"]), ROWS);
+
+    write_file(filters.as_ref(), "# comment\nrare id % 100 = 7\n\nnone false\n");
+    let plot = file("plot.svg");
+    let bench = ["bench", "filtered", "-c", "words", "--query", &few, "--filters", &filters];
+    let load = ["--clients", "2", "--seconds", "0.2", "--rounds", "1", "--json", "--plot", &plot];
+    let printed = server.run(&[&bench[..], &load[..]].concat());
+    let lines: Vec<serde_json::Value> =
+        printed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let named = |name: &str| lines.iter().find(|line| line["name"] == name).expect("measured");
+    assert_eq!((named("unfiltered")["ratio"].as_f64(), lines.len()), (Some(1.0), 3));
+    assert!(named("rare")["recall"].as_f64().expect("a number") > 0.9, "{printed}");
+    assert!(named("rare")["selectivity"].as_f64().expect("a number") < 0.011);
+    assert_eq!(named("none")["passing_rows"], 0);
+    assert!(std::fs::read_to_string(&plot).expect("drawn").contains("rare ("));
+    server.stop();
+}
