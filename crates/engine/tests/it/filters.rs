@@ -44,6 +44,7 @@ fn every_index_finds_what_passes_at_every_selectivity() {
     const QUERIES: i64 = 12;
     for (name, index) in kinds() {
         let (_, engine, rows) = collection(index);
+        let (mut all_hits, mut all_wanted) = (0, 0);
         for (column, per_mille) in data::selectivities() {
             let most = data::quantile(&rows, column, per_mille);
             let passes = |row: &Row| row.value(column) < most;
@@ -65,11 +66,13 @@ fn every_index_finds_what_passes_at_every_selectivity() {
                 hits += answer.results[0].scores.iter().filter(|s| **s <= farthest).count();
                 wanted += expected.len();
             }
-            assert!(
-                hits * 10 >= wanted * 9,
-                "{name}, {column} at {per_mille} of 1,000: {hits} of {wanted}"
-            );
+            // The promise is of the mean; so few queries are off by some of their hits.
+            let at = format!("{name}, {column} at {per_mille} of 1,000");
+            assert!(hits * 20 >= wanted * 17, "{at}: {hits} of {wanted}");
+            all_hits += hits;
+            all_wanted += wanted;
         }
+        assert!(all_hits * 20 >= all_wanted * 19, "{name}: {all_hits} of {all_wanted}");
         engine.close();
     }
 }

@@ -372,7 +372,7 @@ async fn unknown_names_are_not_found() {
         filter: None,
         database: "other".to_owned(),
         collection: "docs".to_owned(),
-        options: None,
+        ..Default::default()
     };
     refused(rows.count(request).await, Code::NotFound, "`docs` in database `other`");
     docs.unchanged().await;
