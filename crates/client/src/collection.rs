@@ -1,5 +1,6 @@
 //! One collection's rows and state, and the catalogue around it.
 
+use crate::aggregate::Aggregate;
 use crate::connect::Client;
 use crate::convert;
 use crate::error::Result;
@@ -312,6 +313,12 @@ impl Collection {
             })
             .await?;
         Ok(answer.rows)
+    }
+
+    /// Computes figures of groups of rows: counts, least and greatest values, sums and
+    /// means.
+    pub fn aggregate(&self) -> Aggregate {
+        Aggregate::new(self.clone())
     }
 
     /// Walks over all rows, page by page.

@@ -41,6 +41,7 @@ mod connect;
 mod error;
 mod retry;
 
+mod aggregate;
 mod collection;
 mod filter;
 mod rows;
@@ -51,6 +52,7 @@ mod writer;
 
 mod convert;
 
+pub use aggregate::{Aggregate, Group, Groups};
 pub use collection::{Apply, Collection, FlushUntil};
 pub use connect::{Client, ClientBuilder};
 pub use error::{Error, Result};

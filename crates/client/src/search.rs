@@ -28,7 +28,16 @@ pub struct Search<Queries> {
     params: proto::SearchParams,
     options: proto::ReadOptions,
     filter: Option<Filter>,
+    bounds: Bounds,
     queries: PhantomData<Queries>,
+}
+
+/// Which of the nearest rows are wanted, beside how many.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bounds {
+    radius: Option<f32>,
+    inner_radius: Option<f32>,
+    offset: u32,
 }
 
 /// The rows found for one query, nearest first.
@@ -65,6 +74,7 @@ impl<Queries> Search<Queries> {
             params: proto::SearchParams::default(),
             options: proto::ReadOptions::default(),
             filter: None,
+            bounds: Bounds::default(),
             queries: PhantomData,
         }
     }
@@ -95,6 +105,29 @@ impl<Queries> Search<Queries> {
     #[must_use]
     pub fn filter(mut self, filter: impl Into<Filter>) -> Self {
         self.filter = Some(filter.into());
+        self
+    }
+
+    /// Lets only rows be found whose score is nearer than this: below it, or above it
+    /// under inner product and cosine.
+    #[must_use]
+    pub fn radius(mut self, radius: f32) -> Self {
+        self.bounds.radius = Some(radius);
+        self
+    }
+
+    /// Lets only rows be found whose score is this or farther; nearer ones do not
+    /// count among the `k`.
+    #[must_use]
+    pub fn inner_radius(mut self, inner_radius: f32) -> Self {
+        self.bounds.inner_radius = Some(inner_radius);
+        self
+    }
+
+    /// Passes over the nearest rows, so many; with `k` at most 16,384. Default: 0.
+    #[must_use]
+    pub fn offset(mut self, offset: u32) -> Self {
+        self.bounds.offset = offset;
         self
     }
 
@@ -156,6 +189,9 @@ impl Search<One> {
             params: Some(self.params),
             options: Some(self.options),
             filter: self.filter.map(Filter::into_message),
+            radius: self.bounds.radius,
+            inner_radius: self.bounds.inner_radius,
+            offset: self.bounds.offset,
         };
         let answer = client
             .call(message, |request| {
@@ -193,6 +229,9 @@ impl Search<Many> {
             params: Some(self.params),
             options: Some(self.options),
             filter: self.filter.map(Filter::into_message),
+            radius: self.bounds.radius,
+            inner_radius: self.bounds.inner_radius,
+            offset: self.bounds.offset,
         };
         let answer = client
             .call(message, |request| {

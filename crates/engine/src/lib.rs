@@ -42,6 +42,7 @@
 //! # Ok::<(), vicinal_types::Error>(())
 //! ```
 
+mod aggregate;
 mod catalogue;
 mod columns;
 mod command;
@@ -66,6 +67,7 @@ mod ticker;
 mod validate;
 mod vectors;
 
+pub use aggregate::{Aggregate, Aggregated, Figure, Function, Group, GroupBy, GroupOrder};
 pub use engine::Engine;
 pub use memory::{MemoryOptions, Pressure};
 pub use options::{Compaction, EngineOptions};

@@ -72,6 +72,12 @@ pub struct Search {
     pub queries: VectorInput,
     /// Rows wanted for each.
     pub k: usize,
+    /// Nearest rows that are passed over first.
+    pub offset: usize,
+    /// Where scores end, itself excluded: rows this far are too far; none: nowhere.
+    pub radius: Option<f32>,
+    /// Where scores begin, itself included: rows nearer are too near; none: nowhere.
+    pub inner_radius: Option<f32>,
     /// How hard to try.
     pub effort: Effort,
     /// Names of columns wanted with each hit; `*` all scalars, `**` everything.
@@ -324,6 +330,9 @@ impl Search {
             vector_column: String::new(),
             queries,
             k,
+            offset: 0,
+            radius: None,
+            inner_radius: None,
             effort: Effort::DEFAULT,
             columns: Vec::new(),
             partial_ok: false,

@@ -1,6 +1,7 @@
 //! Finding the nearest rows: plan every segment, search them, merge.
 
 mod memory;
+mod range;
 mod together;
 
 use crate::catalogue::LiveCollection;
@@ -10,14 +11,14 @@ use crate::filtering::{CompiledFilter, Passing};
 use crate::quotas::QuotaBook;
 use crate::request::{Done, QueryHits, Search, SearchAnswer, SearchReport};
 use crate::scratches::{Candidate, Scratches, Worker};
-use crate::segment::SealedView;
+use crate::segment::{MemoryView, SealedView};
 use crate::shard::{CALIBRATION_K, CALIBRATION_SAMPLES, SegmentView, View};
 use crate::vectors;
 use rayon::prelude::*;
 use std::ops::Deref;
 use std::sync::{Arc, mpsc};
 use vicinal_distance::{Comparer, kernels};
-use vicinal_index::{Index, Neighbor, Search as IndexSearch, SearchError, Work, scan};
+use vicinal_index::{Index, KeyRange, Neighbor, SearchError, Work, scan};
 use vicinal_planner::{
     Calibration, EffortUnit, Indexed, SearchPlan, choose_filtered, estimate_nanos,
 };
@@ -43,6 +44,10 @@ struct Asked {
     filter: Option<CompiledFilter>,
     column: ColumnId,
     kind: VectorType,
+    /// Rows of each query, those included that the answer begins behind.
+    k: usize,
+    /// Which keys they may have.
+    keys: KeyRange,
     /// Query vectors in stored form, one after another.
     queries: bytes::Bytes,
     scratches: Arc<Scratches>,
@@ -165,9 +170,23 @@ impl Engine {
         let filter = search.filter.as_ref();
         let filter = filter.map(|filter| self.compile(&live, filter)).transpose()?;
         let (queries, column) = (encoded.bytes, column.id);
+        let (k, keys) = (search.k + search.offset, range::keys_of(&search, kind.metric())?);
         let scratches = Arc::clone(self.scratches());
         let quotas = Arc::clone(self.quotas());
-        Ok(Asked { live, view, search, filter, column, kind, queries, scratches, quotas, cancel })
+        Ok(Asked {
+            live,
+            view,
+            search,
+            filter,
+            column,
+            kind,
+            k,
+            keys,
+            queries,
+            scratches,
+            quotas,
+            cancel,
+        })
     }
 }
 
@@ -176,6 +195,12 @@ fn query_count(column: &str, kind: VectorType, search: &Search) -> Result<usize>
     let (k, k_max) = (search.k, limits::K_MAX);
     if k == 0 || k > k_max {
         return Err(Error::invalid(format!("k {k} is not between 1 and {k_max}")));
+    }
+    let offset = search.offset;
+    if offset > k_max - k {
+        return Err(Error::invalid(format!(
+            "offset {offset} and k {k} are together more than the limit of {k_max}"
+        )));
     }
     let (len, unit) = match &search.queries {
         VectorInput::Packed { element, bytes } => (bytes.len(), element.row_bytes(kind.dim())),
@@ -197,10 +222,11 @@ fn query_count(column: &str, kind: VectorType, search: &Search) -> Result<usize>
             "{count} queries are more than the limit of {max}; split them"
         )));
     }
+    let k = k + offset;
     let (hits, hits_max) = (count * k, limits::HITS_MAX);
     if hits > hits_max {
         return Err(Error::invalid(format!(
-            "{count} queries for {k} rows each want {hits} rows, the limit is {hits_max}; split them"
+            "{count} queries for {k} rows each, offset included, want {hits} rows, the limit is {hits_max}; split them"
         )));
     }
     Ok(count)
@@ -244,27 +270,40 @@ impl Asked {
     }
 
     fn plan(&self, segment: &SegmentView, passing: u64) -> SearchPlan {
-        let is_skipped = passing == 0 && self.filter.is_some();
-        let scan = if is_skipped { SearchPlan::Skip } else { SearchPlan::Scan };
-        let choose = |indexed: Indexed<'_>| {
-            choose_filtered(self.search.effort, self.search.k, &indexed, passing, self.kind).plan
+        let indexed = match (self.memory_of(segment), segment) {
+            (Some(memory), _) => Some(memory_indexed(memory)),
+            (None, SegmentView::Sealed(sealed)) => self.file_indexed(sealed),
+            (None, SegmentView::Memory(_)) => None,
         };
-        if self.memory_of(segment).is_some() {
-            let (rows, unit) = (segment.live_count(), EffortUnit::Candidates);
-            return choose(Indexed { rows, unit, calibration: None });
+        match indexed {
+            Some(indexed) => self.choose(&indexed, passing, self.first_k(indexed.unit)),
+            None if passing == 0 && self.filter.is_some() => SearchPlan::Skip,
+            None => SearchPlan::Scan,
         }
-        let SegmentView::Sealed(sealed) = segment else {
-            return scan;
-        };
-        let Some(built) = sealed.index(self.column) else {
-            return scan;
-        };
+    }
+
+    /// How `k` rows of a segment with an index are found.
+    fn choose(&self, indexed: &Indexed<'_>, passing: u64, k: usize) -> SearchPlan {
+        if indexed.unit == EffortUnit::Nothing && self.keys.least > f32::NEG_INFINITY {
+            // Exact as well, and rows that are too near take no room.
+            return SearchPlan::Scan;
+        }
+        choose_filtered(self.search.effort, k, indexed, passing, self.kind).plan
+    }
+
+    /// What the planner looks at of a sealed segment with an index.
+    fn file_indexed<'a>(&self, sealed: &'a SealedView) -> Option<Indexed<'a>> {
+        let built = sealed.index(self.column)?;
         let points = &built.calibration;
         let calibration = Calibration { k: CALIBRATION_K, samples: CALIBRATION_SAMPLES, points };
         let unit = EffortUnit::of(&built.index().params());
-        let rows = sealed.live_count();
-        choose(Indexed { rows, unit, calibration: Some(calibration) })
+        Some(Indexed { rows: sealed.live_count(), unit, calibration: Some(calibration) })
     }
+}
+
+/// What the planner looks at of a segment in memory with a graph.
+fn memory_indexed(memory: &MemoryView) -> Indexed<'static> {
+    Indexed { rows: memory.live_count(), unit: EffortUnit::Candidates, calibration: None }
 }
 
 impl Prepared {
@@ -348,13 +387,14 @@ impl Prepared {
         Ok((self.hits(wish, &candidates), distances))
     }
 
-    /// Leaves the `k` nearest, in order: ties go to the older segment and the lower
-    /// row, as within a segment.
+    /// Leaves the `k` nearest behind the offset, in order: ties go to the older segment
+    /// and the lower row, as within a segment.
     fn keep_nearest(&self, candidates: &mut Vec<Candidate>) {
         candidates.sort_unstable_by(|a, b| {
             a.key.total_cmp(&b.key).then((a.segment, a.row).cmp(&(b.segment, b.row)))
         });
-        candidates.truncate(self.search.k);
+        candidates.truncate(self.k);
+        candidates.drain(..self.search.offset.min(candidates.len()));
     }
 
     /// Adds the nearest rows of a segment to the candidates; the distances computed.
@@ -383,37 +423,29 @@ impl Prepared {
         &self,
         query: &[u8],
         sealed: &SealedView,
-        (Part { plan, passing }, k): (&Part, usize),
+        (part, k): (&Part, usize),
         worker: &mut Worker,
     ) -> Result<u64, Stopped> {
         if let Some(interim) = self.interim(sealed) {
-            return self.search_interim(query, interim, (*plan, k), worker);
+            return self.search_interim(query, interim, (part.plan, k), worker);
         }
-        let Worker { scratch, top, found, .. } = worker;
-        let Some(part) = sealed.sealed.rows.vectors(self.column) else { return Ok(0) };
-        let vectors = &part.vectors;
-        let allowed = passing.rows.as_deref();
-        if let (SearchPlan::Index { effort, .. }, Some(built)) = (plan, sealed.index(self.column)) {
-            let search = IndexSearch { allowed, ..IndexSearch::new(k, *effort) };
-            match built.index().search(vectors, query, &search, scratch, &self.cancel) {
-                Ok(nearest) => {
-                    found.extend_from_slice(&nearest.neighbors);
-                    scratch.give_back(nearest.neighbors);
-                    return Ok(nearest.work.distances);
-                }
-                Err(error) => go_on_without(error, sealed, &built.index())?,
-            }
+        let Some(column) = sealed.sealed.rows.vectors(self.column) else { return Ok(0) };
+        if let Some(nearest) = self.search_index(query, sealed, (part, k), worker)? {
+            worker.found.extend_from_slice(&nearest.neighbors);
+            worker.scratch.give_back(nearest.neighbors);
+            return Ok(nearest.work.distances);
         }
-        let mut work = Work::default();
-        top.reset(k);
-        scan(vectors, query, allowed, 0, top, &mut work, &self.cancel)?;
+        let (mut work, allowed) = (Work::default(), part.passing.rows.as_deref());
+        let Worker { top, found, .. } = worker;
+        top.reset_among(k, self.keys);
+        scan(&column.vectors, query, allowed, 0, top, &mut work, &self.cancel)?;
         top.drain_into(found);
         Ok(work.distances)
     }
 
     /// How many rows a segment is asked for.
     fn k_of(&self, part: &Part) -> usize {
-        self.search.k.min(usize::try_from(part.passing.count).unwrap_or(usize::MAX))
+        self.k.min(usize::try_from(part.passing.count).unwrap_or(usize::MAX))
     }
 
     fn hits(&self, wish: &Wish<'_>, candidates: &[Candidate]) -> QueryHits {

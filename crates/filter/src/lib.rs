@@ -117,5 +117,6 @@ pub use eval::{Columns, EvaluateError};
 pub use filter::Filter;
 pub use pattern::{Like, Regex};
 pub use plan::{ColumnRef, Leaf, Set, Test};
+pub use time::TimeUnit;
 pub use tree::{Expression, Node, NodeKind, Operator};
 pub use value::{Parameters, Value};

@@ -3,7 +3,7 @@
 use crate::json::Path;
 use crate::number;
 use crate::plan::ColumnRef;
-use crate::time::Unit;
+use crate::time::TimeUnit;
 use crate::value::Value;
 use vicinal_types::ScalarType;
 
@@ -17,7 +17,7 @@ pub(crate) enum Operand {
     Arithmetic(Arithmetic, Kind, Box<[Operand; 2]>),
     /// Characters of a string, items of an array or of a JSON array.
     Length(Box<Operand>),
-    Truncate(Unit, Box<Operand>),
+    Truncate(TimeUnit, Box<Operand>),
     Json(ColumnRef, Path),
 }
 

@@ -37,20 +37,28 @@ const SHORT: [(&str, &str); 10] = [
 
 /// What `date_trunc` cuts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
+pub enum TimeUnit {
+    /// A second.
     Second,
+    /// A minute.
     Minute,
+    /// An hour.
     Hour,
+    /// A day.
     Day,
+    /// A week, from Monday on.
     Week,
+    /// A month.
     Month,
+    /// Three months.
     Quarter,
+    /// A year.
     Year,
 }
 
-impl Unit {
+impl TimeUnit {
     /// All units by name.
-    pub(crate) const ALL: [(&str, Self); 8] = [
+    pub const ALL: [(&str, Self); 8] = [
         ("second", Self::Second),
         ("minute", Self::Minute),
         ("hour", Self::Hour),
@@ -63,7 +71,7 @@ impl Unit {
 
     /// The last moment up to `micros` at which a unit began; weeks begin on Monday.
     /// None if 64 bits do not hold it.
-    pub(crate) fn truncate(self, micros: i64) -> Option<i64> {
+    pub fn truncate(self, micros: i64) -> Option<i64> {
         let day = micros.div_euclid(DAY);
         match self {
             Self::Second => floor(micros, SECOND),

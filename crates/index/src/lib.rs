@@ -62,7 +62,7 @@ pub use graph::Graph;
 pub use hnsw::{GrowingHnsw, Hnsw, HnswParams};
 pub use index::{Found, Index, IndexParams, Progress, Search, Section, section};
 pub use ivf::Ivf;
-pub use neighbors::{Neighbor, TopK, Work};
+pub use neighbors::{KeyRange, Neighbor, TopK, Work};
 pub use paged::Paged;
 pub use scan::{scan, scan_many};
 pub use scratch::{Scratch, ScratchCounters, ScratchOptions, ScratchStats};

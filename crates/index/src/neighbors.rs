@@ -38,10 +38,20 @@ impl AddAssign for Work {
     }
 }
 
+/// The keys that a search wants.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KeyRange {
+    /// No key below it.
+    pub least: f32,
+    /// No key above it.
+    pub most: f32,
+}
+
 /// The `k` nearest rows seen so far; of equally near ones the lower row.
 #[derive(Clone, Debug, Default)]
 pub struct TopK {
     k: usize,
+    keys: KeyRange,
     heap: BinaryHeap<Ranked>,
 }
 
@@ -96,25 +106,49 @@ impl Ranked {
     }
 }
 
+impl KeyRange {
+    /// Every key.
+    pub const ALL: Self = Self { least: f32::NEG_INFINITY, most: f32::INFINITY };
+
+    /// Whether the key is one of them.
+    #[inline]
+    pub fn contains(&self, key: f32) -> bool {
+        key >= self.least && key <= self.most
+    }
+}
+
+impl Default for KeyRange {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
 impl TopK {
     /// Room for `k` rows.
     pub fn new(k: usize) -> Self {
-        Self { k, heap: BinaryHeap::new() }
+        Self::among(k, KeyRange::ALL)
     }
 
-    /// Keeps the row if it is among the `k` nearest.
+    /// Room for `k` rows of these keys.
+    pub fn among(k: usize, keys: KeyRange) -> Self {
+        Self { k, keys, heap: BinaryHeap::new() }
+    }
+
+    /// Keeps the row if its key is wanted and it is among the `k` nearest of those.
     #[inline]
     pub fn push(&mut self, key: f32, row: u32) {
-        self.push_ranked(Ranked::new(key, row));
+        if self.keys.contains(key) {
+            self.push_ranked(Ranked::new(key, row));
+        }
     }
 
-    /// The key above which a row has no chance: infinity until `k` rows are
-    /// there.
+    /// The key above which a row has no chance: the greatest that is wanted until
+    /// `k` rows are there.
     #[inline]
     pub fn threshold(&self) -> f32 {
         match self.heap.peek() {
             Some(worst) if self.heap.len() >= self.k => worst.key(),
-            Some(_) | None => f32::INFINITY,
+            Some(_) | None => self.keys.most,
         }
     }
 
@@ -157,8 +191,15 @@ impl TopK {
 
     /// Empties the list and gives it room for `k` rows, keeping its memory.
     pub fn reset(&mut self, k: usize) {
+        self.reset_among(k, KeyRange::ALL);
+    }
+
+    /// Empties the list and gives it room for `k` rows of these keys, keeping its
+    /// memory.
+    pub fn reset_among(&mut self, k: usize, keys: KeyRange) {
         self.heap.clear();
         self.k = k;
+        self.keys = keys;
     }
 
     /// Appends the rows kept to `out`, nearest first, and is empty then; keeps its
@@ -203,6 +244,18 @@ mod tests {
         assert_eq!(top.threshold(), 1.0);
         let rows: Vec<_> = top.into_sorted().iter().map(|neighbor| neighbor.row).collect();
         assert_eq!(rows, [1, 3]);
+    }
+
+    #[test]
+    fn keys_out_of_range_take_no_room() {
+        let mut top = TopK::among(2, KeyRange { least: 1.0, most: 3.0 });
+        assert_eq!(top.threshold(), 3.0);
+        for (row, key) in (0..).zip([0.5, 3.5, 3.0, 1.0, 2.0, 0.0]) {
+            top.push(key, row);
+        }
+        assert_eq!(top.threshold(), 2.0);
+        let rows: Vec<_> = top.into_sorted().iter().map(|neighbor| neighbor.row).collect();
+        assert_eq!(rows, [3, 4]);
     }
 
     #[test]

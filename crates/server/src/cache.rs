@@ -19,6 +19,10 @@ pub(crate) struct CacheKey {
     vector_column: String,
     query: Query,
     k: usize,
+    offset: usize,
+    /// By their bits.
+    radius: Option<u32>,
+    inner_radius: Option<u32>,
     effort: EffortKey,
     columns: Vec<String>,
     filter: Option<String>,
@@ -56,6 +60,9 @@ impl CacheKey {
                 }
             },
             k: search.k,
+            offset: search.offset,
+            radius: search.radius.map(f32::to_bits),
+            inner_radius: search.inner_radius.map(f32::to_bits),
             effort: match search.effort {
                 Effort::Exact => EffortKey::Exact,
                 Effort::Candidates(candidates) => EffortKey::Candidates(candidates),
@@ -124,6 +131,9 @@ mod tests {
             vector_column: "v".to_owned(),
             queries: VectorInput::Floats(vec![query]),
             k,
+            offset: 0,
+            radius: None,
+            inner_radius: None,
             effort: Effort::DEFAULT,
             columns: vec!["word".to_owned()],
             partial_ok: false,

@@ -4,6 +4,7 @@
 //! anything is allocated for them, so that behind the door no byte string has a
 //! wrong length. What the values mean is the engine's business.
 
+mod aggregate;
 mod collections;
 mod filter;
 mod indexes;
@@ -17,6 +18,7 @@ mod vectors;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use aggregate::{aggregate_in, aggregated_out};
 pub(crate) use collections::{
     aliases_out, applied_out, description_out, spec_in, stats_out, summaries_out,
 };

@@ -70,6 +70,16 @@ pub const HITS_MAX: usize = 1_048_576;
 /// Rows fetched by one get or scroll page.
 pub const FETCH_ROWS_MAX: usize = 16_384;
 
+/// Groups of an aggregation, those that its limit leaves out included: all of them are
+/// in memory until the last row was seen.
+pub const GROUPS_MAX: usize = 65_536;
+
+/// Figures of each group.
+pub const FIGURES_MAX: usize = 32;
+
+/// Bytes of the texts that groups have as keys or figures: [`GROUPS_MAX`] words.
+pub const GROUP_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Bytes of a filter's text: programs write long ones, and longer lists go into
 /// parameters.
 pub const FILTER_BYTES_MAX: usize = 256 * 1024;

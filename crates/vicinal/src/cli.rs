@@ -1,8 +1,8 @@
 //! The commands and their help.
 
 use crate::commands::{
-    apply, bench, count, delete, demo, describe, drop, flush, get, import, list, search, serve,
-    stats,
+    aggregate, apply, bench, count, delete, demo, describe, drop, flush, get, import, list, search,
+    serve, stats,
 };
 use crate::failure::Failure;
 
@@ -52,6 +52,10 @@ enum Command {
     #[command(after_help = count::EXAMPLES)]
     Count(count::Args),
 
+    /// Count rows by value, and compute figures of each group.
+    #[command(after_help = aggregate::EXAMPLES)]
+    Aggregate(aggregate::Args),
+
     /// Delete rows by id or by a filter.
     #[command(after_help = delete::EXAMPLES)]
     Delete(delete::Args),
@@ -91,6 +95,7 @@ impl Cli {
             Command::Search(args) => search::run(&args),
             Command::Get(args) => get::run(&args),
             Command::Count(args) => count::run(&args),
+            Command::Aggregate(args) => aggregate::run(&args),
             Command::Delete(args) => delete::run(&args),
             Command::Describe(args) => describe::run(&args),
             Command::List(args) => list::run(&args),

@@ -1,5 +1,6 @@
 //! One file a command: its flags and what it does.
 
+pub(crate) mod aggregate;
 pub(crate) mod apply;
 pub(crate) mod bench;
 pub(crate) mod count;

@@ -1,6 +1,6 @@
 //! Searching segments in memory: by their graph, and what that lacks by a scan.
 
-use super::{Asked, Prepared};
+use super::{Asked, Prepared, memory_indexed};
 use crate::scratches::Worker;
 use crate::segment::{Interim, MemoryView, SealedView};
 use crate::shard::SegmentView;
@@ -42,16 +42,23 @@ impl Prepared {
         let Worker { scratch, top, found, .. } = worker;
         let mut work = Work::default();
         let mut scanned_from = 0;
-        if let (SearchPlan::Index { effort, .. }, Some(graph)) = (plan, memory.graph(self.column)) {
+        if let Some(graph) = memory.graph(self.column) {
             let visible = graph.inserted().min(memory.row_count);
-            let search = IndexSearch { allowed, ..IndexSearch::new(k, effort) };
-            let nearest = graph.search(memory, visible, query, &search, scratch, &self.cancel)?;
-            found.extend_from_slice(&nearest.neighbors);
-            work.distances += nearest.work.distances;
-            scratch.give_back(nearest.neighbors);
-            scanned_from = visible;
+            let indexed = memory_indexed(memory);
+            let passing = || allowed.map_or(indexed.rows, |rows| rows.count() as u64);
+            let replan = |wanted| self.choose(&indexed, passing(), wanted);
+            let nearest = self.widen(indexed.unit, (plan, k), replan, |wanted, effort| {
+                let search = IndexSearch { allowed, ..IndexSearch::new(wanted, effort) };
+                graph.search(memory, visible, query, &search, scratch, &self.cancel).map(Some)
+            })?;
+            if let Some(nearest) = nearest {
+                found.extend_from_slice(&nearest.neighbors);
+                work.distances += nearest.work.distances;
+                scratch.give_back(nearest.neighbors);
+                scanned_from = visible;
+            }
         }
-        top.reset(k);
+        top.reset_among(k, self.keys);
         for (vectors, first_row) in memory.blocks_from(self.column, scanned_from) {
             scan(vectors.as_ref(), query, allowed, first_row, top, &mut work, &self.cancel)?;
         }

@@ -5,7 +5,9 @@ use crate::request::QueryHits;
 use crate::scratches::Candidate;
 use crate::segment::{PlacedChunk, SealedView};
 use crate::shard::SegmentView;
-use vicinal_index::{Found, Index, Search as IndexSearch, TopK, Vectors, Work, scan_many};
+use vicinal_index::{
+    Found, Index, KeyRange, Search as IndexSearch, TopK, Vectors, Work, scan_many,
+};
 use vicinal_planner::SearchPlan;
 use vicinal_types::{Bitmap, Stopped};
 
@@ -67,7 +69,8 @@ impl Prepared {
             return Ok(Vec::new());
         }
         let segment = &self.view.segments[at];
-        if self.memory_of(segment).is_some() && part.plan != SearchPlan::Scan {
+        let is_walk = self.memory_of(segment).is_some() || self.keys != KeyRange::ALL;
+        if is_walk && part.plan != SearchPlan::Scan {
             return self.search_one_by_one(queries, at, k);
         }
         match segment {
@@ -82,7 +85,7 @@ impl Prepared {
         }
     }
 
-    /// A walk has nothing to share with another.
+    /// A walk has nothing to share with another, nor has an index asked again and again.
     fn search_one_by_one(
         &self,
         queries: &[u8],
@@ -143,7 +146,7 @@ impl Prepared {
         allowed: Option<&Bitmap>,
         k: usize,
     ) -> Result<Vec<Found>, Stopped> {
-        let mut tops = vec![TopK::new(k); queries.len() / self.kind.row_bytes()];
+        let mut tops = vec![TopK::among(k, self.keys); queries.len() / self.kind.row_bytes()];
         let mut work = Work::default();
         for (vectors, first_row) in parts {
             scan_many(vectors, queries, allowed, first_row, &mut tops, &mut work, &self.cancel)?;

@@ -1,7 +1,9 @@
 //! Filters in searches, counts, walks and deletes: against a brute-force oracle.
 
+mod aggregates;
 mod data;
 mod deletes;
+mod ranges;
 
 use crate::fixture::open;
 use data::{DIM, NAME, Row, filter, found, kinds, row, search, spec, write};

@@ -5,7 +5,7 @@ use crate::error::{FilterError, suggestion};
 use crate::json::Path;
 use crate::operand::{Arithmetic, Kind, Operand};
 use crate::plan::ColumnRef;
-use crate::time::Unit;
+use crate::time::TimeUnit;
 use crate::tree::{Node, NodeKind, Operator};
 use crate::value::Value;
 use vicinal_types::{ColumnType, IdType, ScalarType, Schema};
@@ -205,8 +205,8 @@ impl<'a> Checker<'a> {
 
     fn date_trunc(&mut self, unit: &'a Node, node: &'a Node) -> Result<Operand, FilterError> {
         let name = self.text(unit, "the unit")?;
-        let units = || Unit::ALL.iter().map(|(name, _)| *name);
-        let found = Unit::ALL.iter().find(|(own, _)| own.eq_ignore_ascii_case(&name));
+        let units = || TimeUnit::ALL.iter().map(|(name, _)| *name);
+        let found = TimeUnit::ALL.iter().find(|(own, _)| own.eq_ignore_ascii_case(&name));
         let Some((_, found)) = found else {
             let near = suggestion(&name, units());
             let all: Vec<_> = units().collect();

@@ -7,7 +7,7 @@ use crate::json::{Found, Items, Path};
 use crate::number::{self, Comparison};
 use crate::operand::{Arithmetic, Kind, Operand, int_inside};
 use crate::plan::{ColumnRef, Condition, Constants, Test};
-use crate::time::Unit;
+use crate::time::TimeUnit;
 use crate::value::Value;
 use arrow_array::Array;
 use arrow_buffer::NullBuffer;
@@ -36,7 +36,7 @@ pub(super) enum Source<'a> {
     Column(Values<'a>, Option<&'a NullBuffer>),
     Arithmetic(Arithmetic, Kind, Box<[Source<'a>; 2]>),
     Length(Box<Source<'a>>),
-    Truncate(Unit, Box<Source<'a>>),
+    Truncate(TimeUnit, Box<Source<'a>>),
     Json(Texts<'a>, Option<&'a NullBuffer>, &'a Path),
 }
 

@@ -62,21 +62,21 @@ fn intervals_are_read_and_printed() {
 
 #[test]
 fn truncation_finds_the_start_of_the_unit() {
-    let check = |unit: Unit, from: &str, to: &str| {
+    let check = |unit: TimeUnit, from: &str, to: &str| {
         let from = parse_timestamp(from).expect("a timestamp");
         assert_eq!(unit.truncate(from).and_then(print_timestamp).as_deref(), Some(to), "{unit:?}");
     };
     let moment = "1969-11-13T14:15:16.17";
-    check(Unit::Second, moment, "1969-11-13T14:15:16Z");
-    check(Unit::Minute, moment, "1969-11-13T14:15:00Z");
-    check(Unit::Hour, moment, "1969-11-13T14:00:00Z");
-    check(Unit::Day, moment, "1969-11-13T00:00:00Z");
-    check(Unit::Week, moment, "1969-11-10T00:00:00Z");
-    check(Unit::Month, moment, "1969-11-01T00:00:00Z");
-    check(Unit::Quarter, moment, "1969-10-01T00:00:00Z");
-    check(Unit::Year, moment, "1969-01-01T00:00:00Z");
-    check(Unit::Week, "2024-12-30", "2024-12-30T00:00:00Z");
-    for (_, unit) in Unit::ALL {
+    check(TimeUnit::Second, moment, "1969-11-13T14:15:16Z");
+    check(TimeUnit::Minute, moment, "1969-11-13T14:15:00Z");
+    check(TimeUnit::Hour, moment, "1969-11-13T14:00:00Z");
+    check(TimeUnit::Day, moment, "1969-11-13T00:00:00Z");
+    check(TimeUnit::Week, moment, "1969-11-10T00:00:00Z");
+    check(TimeUnit::Month, moment, "1969-11-01T00:00:00Z");
+    check(TimeUnit::Quarter, moment, "1969-10-01T00:00:00Z");
+    check(TimeUnit::Year, moment, "1969-01-01T00:00:00Z");
+    check(TimeUnit::Week, "2024-12-30", "2024-12-30T00:00:00Z");
+    for (_, unit) in TimeUnit::ALL {
         assert_eq!(unit.truncate(i64::MIN), None, "{unit:?}");
         assert!(unit.truncate(i64::MAX).is_some(), "{unit:?}");
     }

@@ -136,7 +136,8 @@ fn single_in(kind: Option<Kind>) -> Result<ScalarValue, &'static str> {
     }
 }
 
-fn value_out(value: ScalarValue) -> v1::Value {
+/// Turns one value into its message.
+pub(super) fn value_out(value: ScalarValue) -> v1::Value {
     let kind = match value {
         ScalarValue::Bool(value) => Kind::BoolValue(value),
         ScalarValue::Int(value) => Kind::IntValue(value),

@@ -27,6 +27,9 @@ pub(crate) fn search_in(collection: &Collection, request: v1::SearchRequest) -> 
         params: request.params.unwrap_or_default(),
         partial_ok: request.options.is_some_and(|options| options.partial_ok),
         filter: request.filter,
+        radius: request.radius,
+        inner_radius: request.inner_radius,
+        offset: request.offset,
     };
     wanted.parse(target, queries)
 }
@@ -66,6 +69,9 @@ pub(crate) fn batch_in(
         params: request.params.unwrap_or_default(),
         partial_ok: request.options.is_some_and(|options| options.partial_ok),
         filter: request.filter,
+        radius: request.radius,
+        inner_radius: request.inner_radius,
+        offset: request.offset,
     };
     wanted.parse(target, input)
 }
@@ -82,6 +88,9 @@ struct Wanted {
     params: v1::SearchParams,
     partial_ok: bool,
     filter: Option<v1::Filter>,
+    radius: Option<f32>,
+    inner_radius: Option<f32>,
+    offset: u32,
 }
 
 impl Wanted {
@@ -100,6 +109,9 @@ impl Wanted {
             vector_column: target.column.to_owned(),
             queries,
             k,
+            offset: self.offset as usize,
+            radius: self.radius,
+            inner_radius: self.inner_radius,
             effort: effort.check()?,
             columns: columns_in(self.columns)?,
             partial_ok: self.partial_ok,

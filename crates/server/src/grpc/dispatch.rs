@@ -19,7 +19,7 @@ use vicinal_api::v1::search_server::SearchServer;
 pub(crate) struct Rpc(&'static str);
 
 /// Paths and names of the RPCs; a test holds it against the descriptors.
-const RPCS: [(&str, &str); 20] = [
+const RPCS: [(&str, &str); 21] = [
     ("/vicinal.v1.Search/Search", "Search.Search"),
     ("/vicinal.v1.Search/SearchBatch", "Search.SearchBatch"),
     ("/vicinal.v1.Rows/Insert", "Rows.Insert"),
@@ -28,6 +28,7 @@ const RPCS: [(&str, &str); 20] = [
     ("/vicinal.v1.Rows/Get", "Rows.Get"),
     ("/vicinal.v1.Rows/Count", "Rows.Count"),
     ("/vicinal.v1.Rows/Scroll", "Rows.Scroll"),
+    ("/vicinal.v1.Rows/Aggregate", "Rows.Aggregate"),
     ("/vicinal.v1.Rows/Flush", "Rows.Flush"),
     ("/vicinal.v1.Collections/CreateCollection", "Collections.CreateCollection"),
     ("/vicinal.v1.Collections/ApplyCollection", "Collections.ApplyCollection"),

@@ -4,6 +4,7 @@ use super::{Api, write_error};
 use crate::convert;
 use crate::gate::Call;
 use crate::status::status;
+use std::mem::take;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use vicinal_api::v1;
@@ -159,6 +160,26 @@ impl Api {
         self.0.fits(v1::ScrollResponse { rows, next: page.next.unwrap_or_default() })
     }
 
+    async fn aggregate_rows(
+        &self,
+        request: Request<v1::AggregateRequest>,
+    ) -> Result<v1::AggregateResponse> {
+        let (call, mut request) = Call::open(request)?;
+        let options = request.options.as_ref();
+        convert::consistency_in(options)?;
+        let cancel = self.0.cancel(&call, options.map_or(0, |options| options.timeout_ms));
+        call.collection(&self.0.engine, &request.database, &request.collection)?;
+        let (database, name) = (take(&mut request.database), take(&mut request.collection));
+        let asked = convert::aggregate_in(request)?;
+        let answer = self
+            .0
+            .blocking(&call, &cancel, move |engine, cancel| {
+                engine.aggregate(&database, &name, &asked, cancel)
+            })
+            .await?;
+        self.0.fits(convert::aggregated_out(answer))
+    }
+
     async fn flush_rows(&self, request: Request<v1::FlushRequest>) -> Result<v1::FlushResponse> {
         let (call, request) = Call::open(request)?;
         let cancel = self.0.cancel(&call, 0);
@@ -216,6 +237,13 @@ impl Rows for Api {
         request: Request<v1::ScrollRequest>,
     ) -> Result<Response<v1::ScrollResponse>, Status> {
         self.scroll_rows(request).await.map(Response::new).map_err(|error| status(&error))
+    }
+
+    async fn aggregate(
+        &self,
+        request: Request<v1::AggregateRequest>,
+    ) -> Result<Response<v1::AggregateResponse>, Status> {
+        self.aggregate_rows(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn flush(

@@ -1,5 +1,6 @@
 //! The real server on free ports, over real connections.
 
+mod aggregates;
 mod catalogue;
 mod door;
 mod filters;

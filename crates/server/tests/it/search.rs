@@ -94,6 +94,32 @@ async fn a_batch_answers_its_queries_in_order() {
 }
 
 #[tokio::test]
+async fn scores_may_have_bounds_and_an_answer_an_offset() {
+    let server = TestServer::with_docs().await;
+    server.insert(0..100).await;
+    let bounded = v1::SearchRequest {
+        radius: Some(16.0),
+        inner_radius: Some(4.0),
+        offset: 1,
+        ..nearest(0.0, 50)
+    };
+    let hits = find(&server, bounded.clone()).await.hits.expect("hits");
+    assert_eq!((ints(hits.ids), hits.scores), (vec![3], vec![9.0]), "2 is passed over, 4 is out");
+    let v1::SearchRequest { collection, vector, k, radius, inner_radius, offset, .. } = bounded;
+    let batch = v1::SearchBatchRequest {
+        collection,
+        vectors: vector,
+        k,
+        radius,
+        inner_radius,
+        offset,
+        ..Default::default()
+    };
+    let answer = server.search().search_batch(batch).await.expect("answers").into_inner();
+    assert_eq!(ints(answer.results[0].ids.clone()), [3]);
+}
+
+#[tokio::test]
 async fn a_cached_answer_is_said_to_be_one_and_a_write_ends_it() {
     let server = TestServer::start_with(|config| config.cache.result_bytes = 1 << 20).await;
     server.create("docs").await;

@@ -17,7 +17,9 @@ Examples:
   vicinal search -c points --vector 0.1,0.2,-0.3 --min-recall 0.99
   vicinal search -c sift --file queries.npy --row 7 --effort 64 --json
   vicinal search -c words --id 42 --exact --columns word,gloss
-  vicinal search -c words --id 42 --filter relations>={n} --param n=5";
+  vicinal search -c words --id 42 --filter relations>={n} --param n=5
+  vicinal search -c words --id 42 -k 100 --radius 0.6 --inner-radius 0.9
+  vicinal search -c words --id 42 -k 10 --offset 10";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -34,6 +36,13 @@ pub(crate) struct Args {
     /// Rows wanted.
     #[arg(short, long, default_value_t = 10)]
     k: u32,
+
+    /// Nearest rows to pass over first.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    offset: u32,
+
+    #[command(flatten)]
+    bounds: Bounds,
 
     #[command(flatten)]
     filter: FilterArgs,
@@ -69,6 +78,18 @@ struct Query {
     /// The vector in a row of this .npy file.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+}
+
+/// Which scores are wanted.
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct Bounds {
+    /// Only rows whose score is below this, or above it under ip and cosine.
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    radius: Option<f32>,
+
+    /// Only rows whose score is at least this, or at most under ip and cosine.
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    inner_radius: Option<f32>,
 }
 
 /// How hard to try: at most one of the three.
@@ -108,10 +129,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             .search(vector)
             .vector_column(&args.vector_column)
             .k(args.k)
+            .offset(args.offset)
             .effort(args.how.effort())
             .columns(columns);
         if let Some(filter) = args.filter.filter()? {
             search = search.filter(filter);
+        }
+        if let Some(radius) = args.bounds.radius {
+            search = search.radius(radius);
+        }
+        if let Some(inner_radius) = args.bounds.inner_radius {
+            search = search.inner_radius(inner_radius);
         }
         let found = search.send().await?;
         if args.json { print_json(&found) } else { print_table(&found) }
@@ -170,7 +198,9 @@ fn print_json(found: &Found<Hits>) -> Result<(), Failure> {
 fn print_table(found: &Found<Hits>) -> Result<(), Failure> {
     let rows = &found.hits.rows;
     if rows.is_empty() {
-        output::note("nothing found: the collection has no rows, or none that passes the filter");
+        output::note(
+            "nothing found: no row passes the filter and is within the bounds, or there are none",
+        );
         return Ok(());
     }
     let names: Vec<_> = rows.column_names().map(String::from).collect();

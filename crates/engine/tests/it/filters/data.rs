@@ -19,7 +19,7 @@ pub(super) const DIM: usize = 8;
 pub(super) struct Row {
     pub(super) id: i64,
     vector: [f32; DIM],
-    word: Option<String>,
+    pub(super) word: Option<String>,
 }
 
 /// Evenly spread bits of a number and a salt.
