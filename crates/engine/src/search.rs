@@ -11,7 +11,7 @@ use crate::filtering::{CompiledFilter, Passing};
 use crate::quotas::QuotaBook;
 use crate::request::{Done, QueryHits, Search, SearchAnswer, SearchReport};
 use crate::scratches::{Candidate, Scratches, Worker};
-use crate::segment::{MemoryView, SealedView};
+use crate::segment::SealedView;
 use crate::shard::{CALIBRATION_K, CALIBRATION_SAMPLES, SegmentView, View};
 use crate::vectors;
 use rayon::prelude::*;
@@ -271,7 +271,7 @@ impl Asked {
 
     fn plan(&self, segment: &SegmentView, passing: u64) -> SearchPlan {
         let indexed = match (self.memory_of(segment), segment) {
-            (Some(memory), _) => Some(memory_indexed(memory)),
+            (Some(_), _) => Some(memory_indexed(segment.live_count())),
             (None, SegmentView::Sealed(sealed)) => self.file_indexed(sealed),
             (None, SegmentView::Memory(_)) => None,
         };
@@ -301,9 +301,10 @@ impl Asked {
     }
 }
 
-/// What the planner looks at of a segment in memory with a graph.
-fn memory_indexed(memory: &MemoryView) -> Indexed<'static> {
-    Indexed { rows: memory.live_count(), unit: EffortUnit::Candidates, calibration: None }
+/// What the planner looks at of a segment in memory with a graph, of so many rows that
+/// live.
+fn memory_indexed(rows: u64) -> Indexed<'static> {
+    Indexed { rows, unit: EffortUnit::Candidates, calibration: None }
 }
 
 impl Prepared {

@@ -172,6 +172,13 @@ impl proto::rows_server::Rows for Scripted {
         Err(Status::unimplemented("no test counts"))
     }
 
+    async fn aggregate(
+        &self,
+        _: Request<proto::AggregateRequest>,
+    ) -> Answer<proto::AggregateResponse> {
+        Err(Status::unimplemented("no test aggregates"))
+    }
+
     async fn flush(&self, _: Request<proto::FlushRequest>) -> Answer<proto::FlushResponse> {
         Err(Status::unimplemented("no test flushes"))
     }

@@ -5,7 +5,7 @@ use crate::scratches::Worker;
 use crate::segment::{Interim, MemoryView, SealedView};
 use crate::shard::SegmentView;
 use vicinal_index::{Neighbor, Search as IndexSearch, Work, scan};
-use vicinal_planner::SearchPlan;
+use vicinal_planner::{EffortUnit, SearchPlan};
 use vicinal_types::{Bitmap, Stopped};
 
 impl Asked {
@@ -44,13 +44,18 @@ impl Prepared {
         let mut scanned_from = 0;
         if let Some(graph) = memory.graph(self.column) {
             let visible = graph.inserted().min(memory.row_count);
-            let indexed = memory_indexed(memory);
-            let passing = || allowed.map_or(indexed.rows, |rows| rows.count() as u64);
-            let replan = |wanted| self.choose(&indexed, passing(), wanted);
-            let nearest = self.widen(indexed.unit, (plan, k), replan, |wanted, effort| {
-                let search = IndexSearch { allowed, ..IndexSearch::new(wanted, effort) };
-                graph.search(memory, visible, query, &search, scratch, &self.cancel).map(Some)
-            })?;
+            let passing = || allowed.map_or(memory.row_count.into(), |rows| rows.count() as u64);
+            // Without a filter those that pass are those that live.
+            let rows = || match &self.filter {
+                None => passing(),
+                Some(_) => memory.live_count(),
+            };
+            let replan = |wanted| self.choose(&memory_indexed(rows()), passing(), wanted);
+            let nearest =
+                self.widen(EffortUnit::Candidates, (plan, k), replan, |wanted, effort| {
+                    let search = IndexSearch { allowed, ..IndexSearch::new(wanted, effort) };
+                    graph.search(memory, visible, query, &search, scratch, &self.cancel).map(Some)
+                })?;
             if let Some(nearest) = nearest {
                 found.extend_from_slice(&nearest.neighbors);
                 work.distances += nearest.work.distances;

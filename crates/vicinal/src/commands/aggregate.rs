@@ -165,10 +165,7 @@ fn print_table(args: &Args, found: &Groups) -> Result<(), Failure> {
 }
 
 fn cell(value: &Value<'_>) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        value => value.to_string(),
-    }
+    if matches!(value, Value::Null) { "null".to_owned() } else { value.to_string() }
 }
 
 #[cfg(test)]
