@@ -32,6 +32,10 @@ pub enum Bug {
     RequestsForgotten,
     /// A manifest claims to hold one log entry more than its files do.
     AppliedTooFar,
+    /// A merge copies deleted rows and not their tombstones.
+    MergeDropsTombstones,
+    /// A merge names its segment beside those that it was made of.
+    MergeKeepsOld,
     /// Files that no manifest names stay for ever.
     LeftoversKept,
     /// The catalogue's log is purged without its document.
@@ -40,7 +44,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::AckBeforeSync,
         Self::SyncTriedAgain,
         Self::LogNameNotSynced,
@@ -53,6 +57,8 @@ impl Bug {
         Self::TombstonesForgotten,
         Self::RequestsForgotten,
         Self::AppliedTooFar,
+        Self::MergeDropsTombstones,
+        Self::MergeKeepsOld,
         Self::LeftoversKept,
         Self::CatalogueUnsaved,
     ];

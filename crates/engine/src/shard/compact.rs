@@ -272,6 +272,8 @@ impl Shard {
             Some((sealed.view.clone(), sealed.tombstones_up_to(state.durable).to_vec()))
         });
         let inputs: Vec<_> = inputs.collect::<Option<_>>()?;
+        #[cfg(feature = "seeded-bugs")]
+        let inputs = self.without_tombstones(inputs);
         drop(state);
         Some(inputs.into_iter().map(|(view, deleted)| Input::new(view, &deleted)).collect())
     }

@@ -1,9 +1,11 @@
 //! Bugs of a flush on purpose, see [`Bug`].
 
 use super::Shard;
-use super::manifest::Body;
+use super::manifest::{Body, SegmentEntry};
+use crate::segment::{SealedView, Tombstone};
 use std::path::PathBuf;
 use vicinal_storage::{Bug, LogPosition};
+use vicinal_types::SegmentId;
 
 impl Shard {
     /// A manifest that says too little or too much.
@@ -21,6 +23,38 @@ impl Shard {
         if bug == Some(Bug::AppliedTooFar) {
             let at = body.applied();
             body.set_applied(LogPosition { index: at.index + 1, ..at });
+        }
+    }
+
+    /// A merge that takes deleted rows for live ones.
+    pub(super) fn without_tombstones(
+        &self,
+        mut inputs: Vec<(SealedView, Vec<Tombstone>)>,
+    ) -> Vec<(SealedView, Vec<Tombstone>)> {
+        if self.disk.bug() == Some(Bug::MergeDropsTombstones) {
+            inputs.iter_mut().for_each(|(_, deleted)| deleted.clear());
+        }
+        inputs
+    }
+
+    /// And forgets that they are deleted.
+    pub(super) fn miscarry(&self, mut carried: Vec<Tombstone>) -> Vec<Tombstone> {
+        if self.disk.bug() == Some(Bug::MergeDropsTombstones) {
+            carried.clear();
+        }
+        carried
+    }
+
+    /// A merge whose inputs stay named.
+    pub(super) fn misreplace(
+        &self,
+        body: &mut Body,
+        mut old: Vec<SegmentEntry>,
+        is_input: impl Fn(SegmentId) -> bool,
+    ) {
+        if self.disk.bug() == Some(Bug::MergeKeepsOld) {
+            old.retain(|entry| is_input(entry.id));
+            body.segments.extend(old);
         }
     }
 

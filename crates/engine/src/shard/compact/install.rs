@@ -33,6 +33,8 @@ impl Shard {
         };
         let carried: Vec<_> =
             carried.into_iter().filter(|tombstone| tombstone.version.index <= durable).collect();
+        #[cfg(feature = "seeded-bugs")]
+        let carried = self.miscarry(carried);
         let tombstones = self.write_carried(&carried, files)?;
         let entry = output.as_ref().map(|output| entry(output, tombstones));
         let obsolete = self.name_merge(inputs, entry)?;
@@ -67,7 +69,11 @@ impl Shard {
         let is_input = |id: SegmentId| inputs.iter().any(|input| input.id() == id);
         let replaced = body.segments.iter().filter(|entry| is_input(entry.id));
         let obsolete = replaced.flat_map(|entry| paths(&self.dir, entry)).collect();
+        #[cfg(feature = "seeded-bugs")]
+        let old = body.segments.clone();
         replace(&mut body, is_input, entry);
+        #[cfg(feature = "seeded-bugs")]
+        self.misreplace(&mut body, old, is_input);
         manifest.store.commit(&body.encode())?;
         manifest.body = body;
         Ok(obsolete)
@@ -77,6 +83,8 @@ impl Shard {
     fn show_merge(&self, inputs: &[Input], output: Option<Output>) -> Vec<SealedState> {
         let mut state = self.state.write();
         let tombstones = carry(&state, inputs).expect("only merges take segments away, in turn");
+        #[cfg(feature = "seeded-bugs")]
+        let tombstones = self.miscarry(tombstones);
         let is_input = |of: &SealedState| inputs.iter().any(|i| i.id() == of.view.sealed.id);
         let place = state.sealed.iter().position(is_input).unwrap_or(state.sealed.len());
         let all = std::mem::take(&mut state.sealed);

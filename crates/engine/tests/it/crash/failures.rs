@@ -146,6 +146,11 @@ fn a_failed_call_of_indexing_loses_nothing() {
 }
 
 #[test]
+fn a_failed_call_of_merging_loses_nothing() {
+    println!("{}", passes(&Script::compaction()));
+}
+
+#[test]
 fn a_failed_call_of_the_catalogue_loses_nothing() {
     println!("{}", passes(&Script::catalogue()));
 }

@@ -99,6 +99,11 @@ fn a_crash_at_any_call_of_indexing_loses_nothing() {
 }
 
 #[test]
+fn a_crash_at_any_call_of_merging_loses_nothing() {
+    println!("{}", passes(&Script::compaction()));
+}
+
+#[test]
 fn a_crash_at_any_call_of_the_catalogue_loses_nothing() {
     println!("{}", passes(&Script::catalogue()));
 }

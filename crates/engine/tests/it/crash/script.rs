@@ -35,6 +35,7 @@ impl Script {
             Self::log(),
             Self::seal(),
             Self::index(),
+            Self::compaction(),
             Self::catalogue(),
             Self::recovery(),
             Self::requests(),
@@ -164,6 +165,29 @@ impl Script {
             steps.push(Step::Reindex("points", kind));
         }
         Self { name: "index: build, replace, manifest", steps }
+    }
+
+    /// Merges: of small segments, of those with many deleted rows, of all but nothing.
+    pub(crate) fn compaction() -> Self {
+        let mut steps = vec![Step::Create("points")];
+        for round in 0..3 {
+            let base = round * 60;
+            for part in 0..4 {
+                let first = base + part * 15;
+                steps.push(insert("points", first..first + 15, round));
+                steps.push(delete("points", &[first + 1, base / 2]));
+                steps.push(Step::Flush("points"));
+            }
+            steps.push(upsert("points", &[base + 3, base + 18], round + 40));
+            steps.push(Step::Compact("points"));
+            steps.push(delete("points", &range(base + 5..base + 45)));
+            steps.push(insert("points", base + 10..base + 20, 7));
+            steps.push(Step::Compact("points"));
+        }
+        steps.push(Step::Restart(Stop::Kill));
+        steps.push(delete("points", &range(0..200)));
+        steps.push(Step::Compact("points"));
+        Self { name: "compaction: merge, replace, remove", steps }
     }
 
     /// The catalogue: collections, columns and aliases come and go.

@@ -43,6 +43,7 @@ fn every_seeded_bug_is_caught() {
         Script::seal(),
         Script::requests(),
         Script::log(),
+        Script::compaction(),
         Script::recovery(),
         Script::catalogue(),
         Script::index(),

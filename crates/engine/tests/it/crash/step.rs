@@ -4,7 +4,7 @@ use super::world::extra_value;
 use crate::fixture::{options, rows, spec};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use vicinal_engine::{ApplyMode, Engine, EngineOptions, Write};
+use vicinal_engine::{ApplyMode, Compaction, Engine, EngineOptions, Write};
 use vicinal_storage::{SimDisk, Survivors};
 use vicinal_types::{
     Cancel, Clock, Column, ColumnId, IndexKind, IndexSpec, Metric, RequestId, Result, ScalarType,
@@ -35,6 +35,8 @@ pub(crate) enum Step {
     },
     /// Seals, builds indexes, and waits for both.
     Flush(&'static str),
+    /// Merges segments until none is worth its work.
+    Compact(&'static str),
     /// Another kind of index for all segments.
     Reindex(&'static str, IndexKind),
     Restart(Stop),
@@ -62,7 +64,7 @@ pub(crate) enum Stop {
 impl Step {
     /// Whether the model is another afterwards.
     pub(crate) fn changes_the_world(&self) -> bool {
-        !matches!(self, Self::Flush(_) | Self::Reindex(..) | Self::Restart(_))
+        !matches!(self, Self::Flush(_) | Self::Compact(_) | Self::Reindex(..) | Self::Restart(_))
     }
 
     /// Does the step; a restart leaves no engine if it fails.
@@ -95,6 +97,7 @@ impl Step {
                 engine.write_blocking("", to, change.write(engine, to)?, request).map(|_| ())
             }
             Self::Flush(name) => flush(engine, name),
+            Self::Compact(name) => engine.compact("", name, &a_minute()).map(|_| ()),
             Self::Reindex(name, kind) => {
                 let mut spec = engine.collection("", name)?.spec.clone();
                 spec.indexes.insert("v".into(), IndexSpec { kind: *kind, ..IndexSpec::default() });
@@ -145,15 +148,19 @@ impl Clock for FastClock {
 pub(crate) fn open(disk: &SimDisk) -> Result<Engine> {
     Engine::open(EngineOptions {
         log_file_bytes: LOG_FILE_BYTES,
+        compaction: Compaction::OnRequest,
         clock: Arc::new(FastClock { start: SystemClock.now() }),
         ..options(Arc::new(disk.clone()))
     })
 }
 
 fn flush(engine: &Engine, name: &str) -> Result<()> {
+    engine.flush("", name, true, &a_minute()).map(|_| ())
+}
+
+fn a_minute() -> Cancel {
     let timeout = SystemClock.now() + Duration::from_secs(60);
-    let cancel = Cancel::new(Arc::new(SystemClock), Some(timeout));
-    engine.flush("", name, true, &cancel).map(|_| ())
+    Cancel::new(Arc::new(SystemClock), Some(timeout))
 }
 
 fn restart(disk: &SimDisk, engine: &mut Option<Engine>, stop: Stop) {

@@ -66,7 +66,7 @@ impl World {
                 self.aliases.remove(*alias);
             }
             Step::Write { to, change, .. } => self.collection(to).apply(change),
-            Step::Flush(_) | Step::Reindex(..) | Step::Restart(_) => {}
+            Step::Flush(_) | Step::Compact(_) | Step::Reindex(..) | Step::Restart(_) => {}
         }
     }
 
