@@ -66,6 +66,7 @@ mod shard;
 mod ticker;
 mod validate;
 mod vectors;
+mod verify;
 
 pub use aggregate::{Aggregate, Aggregated, Figure, Function, Group, GroupBy, GroupOrder};
 pub use engine::Engine;
@@ -77,3 +78,4 @@ pub use request::{
     SegmentIndexDescription, SegmentState, Stats, Summary, Write, WriteOutcome,
 };
 pub use shard::Space;
+pub use verify::{FileRole, Verification, VerifiedFile, verify};

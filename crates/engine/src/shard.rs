@@ -18,11 +18,13 @@ mod scalar_indexes;
 mod seeded;
 mod space;
 mod state;
+mod verify;
 mod view;
 
 pub(crate) use build::{CALIBRATION_K, CALIBRATION_SAMPLES, params_of};
 pub use space::Space;
 pub(crate) use state::State;
+pub(crate) use verify::ShardFiles;
 pub(crate) use view::{SegmentView, View};
 
 use crate::maintenance::Maintenance;

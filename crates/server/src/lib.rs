@@ -40,3 +40,4 @@ pub use config::{
     MetricsConfig, SearchConfig, ServerConfig, StorageConfig,
 };
 pub use server::{Running, Server, StartError, run};
+pub use vicinal_engine::{FileRole, Verification, VerifiedFile, verify};

@@ -97,8 +97,19 @@ impl Identity {
             replaced.map_err(|error| failed("replace")(error.into_source()))?;
             return Ok(fresh);
         }
-        let bytes = read_file(disk, &path).map_err(failed("read"))?;
+        let found = Self::read(disk, dir)?;
         disk.sync_dir(parent_of(&path)).map_err(failed("sync the directory of"))?;
+        Ok(found)
+    }
+
+    /// Reads the identity of a directory and changes nothing.
+    ///
+    /// # Errors
+    /// As [`Identity::load_or_create`], and [`IdentityError::Io`] if there is none.
+    pub fn read(disk: &dyn Disk, dir: &Path) -> Result<Self, IdentityError> {
+        let path = dir.join(IDENTITY_FILE);
+        let failed = |source| IdentityError::Io { action: "read", path: path.clone(), source };
+        let bytes = read_file(disk, &path).map_err(failed)?;
         match format::decode(&bytes) {
             Seen::Identity(identity) => Ok(identity),
             Seen::UnknownVersion { found } => {

@@ -57,10 +57,10 @@ pub use disk::{
 };
 pub use identity::{IDENTITY_FILE, Identity, IdentityError};
 pub use log::{
-    Log, LogEntry, LogError, LogOptions, LogPosition, LogStats, MOVE_FILES_BEHIND,
+    Log, LogEntry, LogError, LogInspection, LogOptions, LogPosition, LogStats, MOVE_FILES_BEHIND,
     MOVE_GROUP_BYTES_MAX, RecoveryReport, TornTail, VoteState,
 };
-pub use manifest::{ManifestError, ManifestStore};
+pub use manifest::{InspectedManifest, ManifestError, ManifestStore};
 #[cfg(feature = "seeded-bugs")]
 pub use seeded::Bug;
 pub use segment::{SECTIONS_MAX, Section, SectionFile, SectionInfo, SectionWriter, SegmentError};

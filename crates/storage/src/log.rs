@@ -25,6 +25,7 @@ mod error;
 mod files;
 mod format;
 mod group;
+mod inspect;
 mod purge;
 mod read;
 mod recovery;
@@ -33,6 +34,7 @@ mod recovery;
 mod tests;
 
 pub use error::LogError;
+pub use inspect::LogInspection;
 pub use recovery::{RecoveryReport, TornTail};
 
 use crate::disk::Disk;
@@ -41,6 +43,7 @@ use cache::Cache;
 use files::Files;
 use format::{Kind, Record, State};
 use group::{GroupLog, Slot};
+use recovery::TornEnd;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -163,7 +166,7 @@ impl Log {
             });
         }
         disk.create_dir_all(dir).map_err(LogError::io("create", dir))?;
-        let recovered = recovery::recover(&disk, dir)?;
+        let recovered = recovery::recover(&disk, dir, TornEnd::Cut)?;
         let mut log = Self {
             cache: Cache::new(options.cache_bytes),
             options,

@@ -107,6 +107,15 @@ impl From<ManifestError> for Error {
     }
 }
 
+/// A manifest file as [`ManifestStore::inspect`] found it.
+#[derive(Debug)]
+pub struct InspectedManifest {
+    /// The file.
+    pub path: PathBuf,
+    /// Its body, or what is wrong with it.
+    pub body: Result<Vec<u8>, ManifestError>,
+}
+
 /// The manifests of one group. One owner; calls block.
 #[derive(Debug)]
 pub struct ManifestStore {
@@ -148,6 +157,26 @@ impl ManifestStore {
         store.disk.sync_dir(dir).map_err(ManifestError::io("sync", dir))?;
         store.remove_old()?;
         Ok((store, Some(body)))
+    }
+
+    /// Reads all manifests in a directory, oldest first, and changes nothing.
+    ///
+    /// # Errors
+    /// [`ManifestError::Io`] if the directory cannot be listed.
+    pub fn inspect(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+    ) -> Result<Vec<InspectedManifest>, ManifestError> {
+        let names = disk.list(dir).map_err(ManifestError::io("list", dir))?;
+        let mut sequences: Vec<u64> =
+            names.iter().filter_map(|n| format::parse_file_name(n)).collect();
+        sequences.sort_unstable();
+        let store = Self { disk, dir: dir.to_owned(), sequences, poisoned: None };
+        let inspected = |sequence: &u64| InspectedManifest {
+            path: store.path(*sequence),
+            body: store.read(*sequence),
+        };
+        Ok(store.sequences.iter().map(inspected).collect())
     }
 
     /// Puts a new body in force and returns its sequence. Old or new is in force

@@ -2,7 +2,7 @@
 
 use crate::commands::{
     aggregate, apply, bench, count, delete, demo, describe, drop, flush, get, import, list, search,
-    serve, stats,
+    serve, stats, verify,
 };
 use crate::failure::Failure;
 
@@ -80,6 +80,10 @@ enum Command {
     #[command(after_help = stats::EXAMPLES)]
     Stats(stats::Args),
 
+    /// Check every checksum and invariant of a data directory that no server uses.
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::Args),
+
     /// Measure an index in process, or a server under load.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
@@ -102,6 +106,7 @@ impl Cli {
             Command::Drop(args) => drop::run(&args),
             Command::Flush(args) => flush::run(&args),
             Command::Stats(args) => stats::run(&args),
+            Command::Verify(args) => verify::run(&args),
             Command::Bench(args) => bench::run(&args),
         }
     }

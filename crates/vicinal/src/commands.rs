@@ -15,3 +15,4 @@ pub(crate) mod list;
 pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod stats;
+pub(crate) mod verify;

@@ -143,7 +143,7 @@ impl State {
     ///
     /// # Errors
     /// `Corrupt` for what no program writes, `Invalid` for a newer version.
-    pub(super) fn decode(bytes: &[u8], dir: &Path) -> Result<Self> {
+    pub(crate) fn decode(bytes: &[u8], dir: &Path) -> Result<Self> {
         let state: Self = serde_json::from_slice(bytes).map_err(|error| {
             Error::corrupt(format!("the catalogue in {} cannot be read", dir.display()))
                 .caused_by(error)
@@ -161,7 +161,7 @@ impl State {
         serde_json::to_vec(self).expect("names, numbers and lists are always JSON")
     }
 
-    pub(super) fn applied(&self) -> LogPosition {
+    pub(crate) fn applied(&self) -> LogPosition {
         LogPosition { index: self.applied_index, term: self.applied_term }
     }
 
@@ -170,7 +170,7 @@ impl State {
         (self.applied_index, self.applied_term) = (position.index, position.term);
     }
 
-    pub(super) fn collections(&self) -> impl Iterator<Item = (CollectionId, &Entry)> {
+    pub(crate) fn collections(&self) -> impl Iterator<Item = (CollectionId, &Entry)> {
         self.collections.iter().map(|(id, entry)| (*id, entry))
     }
 
@@ -186,7 +186,7 @@ impl State {
     }
 
     /// Applies a command; the outcome is the same on every replica.
-    pub(super) fn apply(
+    pub(crate) fn apply(
         &mut self,
         position: LogPosition,
         request: Option<RequestId>,

@@ -4,7 +4,7 @@
 //! A [`script`] is a list of steps beside which a [`world`] is kept, the model. One
 //! run takes a picture of the disk before each call; [`points`] loses of each
 //! picture what was not synced, opens what is left and holds it against the model.
-//! [`failures`] lets each call fail instead. Bugs planted on purpose (`seeded`, with
+//! [`failures`] lets each call fail instead, [`flips`] turns bits of what was durable. Bugs planted on purpose (`seeded`, with
 //! the feature `seeded-bugs`) show that both notice.
 //!
 //! `VICINAL_CRASH_SEEDS` is the number of torn disks for each call,
@@ -12,6 +12,7 @@
 
 mod check;
 mod failures;
+mod flips;
 mod points;
 mod script;
 #[cfg(feature = "seeded-bugs")]

@@ -76,8 +76,20 @@ pub(super) struct Recovered {
     pub(super) report: RecoveryReport,
 }
 
-/// Reads all files, cuts a torn tail off, and refuses damage.
-pub(super) fn recover(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Recovered, LogError> {
+/// What is done with a torn end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TornEnd {
+    Cut,
+    /// Nothing on disk changes.
+    Leave,
+}
+
+/// Reads all files, cuts a torn tail off if asked to, and refuses damage.
+pub(super) fn recover(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    torn_end: TornEnd,
+) -> Result<Recovered, LogError> {
     let names = disk.list(dir).map_err(LogError::io("list", dir))?;
     let mut numbers: Vec<u32> = names.iter().filter_map(|n| format::parse_file_name(n)).collect();
     numbers.sort_unstable();
@@ -102,7 +114,9 @@ pub(super) fn recover(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Recovered, Log
                 return Err(damaged(&path, 0, reason));
             }
             good = scan.good_bytes;
-            cut(&**disk, dir, &path, good)?;
+            if torn_end == TornEnd::Cut {
+                cut(&**disk, dir, &path, good)?;
+            }
             report.torn = Some(TornTail {
                 path,
                 offset: to_u64(good),

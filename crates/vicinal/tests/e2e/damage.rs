@@ -1,7 +1,7 @@
 //! Data directories that are in use, damaged, full or not directories: what
 //! serves on, what is refused, and which file is named.
 
-use crate::process::{Ended, Server, Setup, names, write_file};
+use crate::process::{Ended, Server, Setup, names, vicinal, write_file};
 use std::path::{Path, PathBuf};
 use vicinal_client::{
     Client, Code, CollectionSpec, ElementType, Error, FlushUntil, Ids, Metric, Rows, SegmentLimits,
@@ -363,4 +363,37 @@ async fn a_directory_that_cannot_be_used_is_refused_in_one_line() {
     // Below /proc nobody can make a directory, root included.
     Setup::new(Path::new("/proc")).refused().says(&["/proc/data"]);
     drop(directory);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verify_names_the_damaged_file_and_fails() {
+    let (_directory, setup) = setup();
+    let data = setup.data().display().to_string();
+    let verify = |more: &[&str]| {
+        let output = vicinal(["verify", "--data-dir", data.as_str()].iter().chain(more)).output();
+        let output = output.expect("a command");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    };
+    let (is_sound, _, error) = verify(&[]);
+    assert!(!is_sound && error.contains("is no data directory"), "{error}");
+    filled(&setup).await;
+    let (is_sound, table, error) = verify(&[]);
+    assert!(is_sound, "{table}{error}");
+    assert!(table.contains("FILE") && table.contains("groups/1/MANIFEST-"), "{table}");
+    let server = setup.start();
+    let (is_sound, _, error) = verify(&[]);
+    assert!(!is_sound && error.contains("is in use by process"), "{error}");
+    server.stop();
+    let group = setup.data().join(FIRST_GROUP);
+    for path in [file(&group, ".rows"), file(&group, ".tombstones"), manifest(&group)] {
+        flip(&path, 20);
+        let (is_sound, lines, error) = verify(&["--json"]);
+        assert!(!is_sound && error.contains("are damaged"), "{error}");
+        let damaged = lines.lines().filter(|line| !line.contains("\"problem\":null"));
+        let damaged: Vec<_> = damaged.collect();
+        assert!(damaged.iter().any(|line| line.contains(&name(&path))), "{damaged:?}");
+        flip(&path, 20);
+    }
+    assert!(verify(&[]).0, "what was turned twice is as it was");
 }

@@ -5,9 +5,10 @@ use super::step::{Change, Step, open};
 use super::world::World;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use vicinal_engine::Engine;
-use vicinal_storage::{SimDisk, Survivors};
+use std::path::Path;
+use std::sync::Arc;
+use vicinal_engine::{Engine, FileRole, VerifiedFile, verify};
+use vicinal_storage::{Disk, SimDisk, Survivors};
 use vicinal_types::{Error, RequestId};
 
 /// What a run had come to when it ended.
@@ -50,10 +51,11 @@ fn check_all(disk: &SimDisk, expected: &Expected<'_>) -> Result<(), String> {
     let engine = open(disk).map_err(said("it does not open twice"))?;
     let again = World::read(&engine).map_err(said("it cannot be read twice"))?;
     engine.close();
+    drop(engine);
     if again != shown {
         return Err(differs("what was shown is lost by another crash", &again, &[&shown]));
     }
-    strays(disk)
+    is_sound(disk)
 }
 
 fn check_open(engine: &Engine, expected: &Expected<'_>) -> Result<World, String> {
@@ -88,52 +90,14 @@ fn repeat(engine: &Engine, expected: &Expected<'_>, found: &World) -> Result<(),
     if again == *found { Ok(()) } else { Err(differs("a repetition", &again, &[found])) }
 }
 
-/// Files that no manifest names are gone.
-fn strays(disk: &SimDisk) -> Result<(), String> {
-    let paths = disk.paths();
-    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut named = BTreeSet::new();
-    for manifest in paths.iter().filter(|path| name(path).starts_with("MANIFEST-")) {
-        let dir = manifest.parent().unwrap_or(Path::new(""));
-        let is_newest = paths.iter().filter(|path| path.parent() == Some(dir));
-        let newest = is_newest.filter(|path| name(path).starts_with("MANIFEST-")).max();
-        if newest != Some(manifest) {
-            continue;
-        }
-        let bytes = disk.contents(manifest).map_err(|error| error.to_string())?;
-        let body = serde_json::from_slice(bytes.get(MANIFEST_HEADER_BYTES..).unwrap_or_default());
-        let body: serde_json::Value = body.map_err(|error| error.to_string())?;
-        files_of(&body, &mut |number| {
-            named.insert(dir.join(format!("{number:08}")));
-        });
-    }
-    let is_stray = |path: &&PathBuf| {
-        path.starts_with("data/groups")
-            && (name(path).ends_with(".tmp")
-                || !name(path).starts_with("MANIFEST-")
-                    && !named.contains(&path.with_extension("")))
-    };
-    match paths.iter().find(is_stray) {
-        Some(path) => Err(format!("no manifest names {}", path.display())),
+/// Every checksum and invariant holds, and files that no manifest names are gone.
+fn is_sound(disk: &SimDisk) -> Result<(), String> {
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let found = verify(&disk, Path::new("data")).map_err(said("it cannot be verified"))?;
+    let is_bad = |file: &&VerifiedFile| file.problem.is_some() || file.kind == FileRole::Leftover;
+    match found.files.iter().find(is_bad) {
+        Some(file) => Err(format!("{:?} {}: {:?}", file.kind, file.path.display(), file.problem)),
         None => Ok(()),
-    }
-}
-
-/// What stands in front of a manifest's document.
-const MANIFEST_HEADER_BYTES: usize = 32;
-
-/// The numbers of the files that a manifest's document names.
-fn files_of(value: &serde_json::Value, found: &mut impl FnMut(u64)) {
-    if let Some(members) = value.as_object() {
-        for (key, member) in members {
-            match member.as_u64() {
-                Some(number) if key == "file" || key.ends_with("_file") => found(number),
-                _ => files_of(member, found),
-            }
-        }
-    }
-    for item in value.as_array().into_iter().flatten() {
-        files_of(item, found);
     }
 }
 

@@ -107,7 +107,7 @@ impl Collection {
         }
     }
 
-    fn read(engine: &Engine, name: &str) -> Result<Self> {
+    pub(crate) fn read(engine: &Engine, name: &str) -> Result<Self> {
         let info = engine.collection("", name)?;
         let schema = &info.spec.schema;
         let mut found = Self::default();

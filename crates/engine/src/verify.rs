@@ -1,0 +1,285 @@
+//! Looking at a data directory without a server: every checksum, and what files say
+//! of each other. Nothing is changed.
+
+use crate::catalogue::{CatalogueCommand, State};
+use crate::command::{decode_text, format};
+use crate::shard::ShardFiles;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use vicinal_storage::{
+    Disk, IDENTITY_FILE, Identity, LogEntry, LogInspection, LogPosition, ManifestStore,
+};
+use vicinal_types::{CollectionId, Error, GroupId, Result};
+
+/// What was found in a data directory.
+#[derive(Clone, Debug, Default)]
+pub struct Verification {
+    /// Every file that was looked at.
+    pub files: Vec<VerifiedFile>,
+}
+
+/// A file of a data directory.
+#[derive(Clone, Debug)]
+pub struct VerifiedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: FileRole,
+    /// Its bytes; none if it cannot be opened.
+    pub bytes: Option<u64>,
+    /// What is wrong with it.
+    pub problem: Option<String>,
+    /// What is worth knowing, though nothing is wrong.
+    pub note: Option<String>,
+}
+
+/// What a file of a data directory holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileRole {
+    /// Whose directory it is.
+    Identity,
+    /// Writes that no segment holds yet.
+    Log,
+    /// What is in force of a group.
+    Manifest,
+    /// The rows of a segment.
+    Rows,
+    /// An index over a segment.
+    Index,
+    /// Deletions from a segment.
+    Tombstones,
+    /// Outcomes of recent requests.
+    Requests,
+    /// What nobody names: a crash left it, the next start removes it.
+    Leftover,
+}
+
+impl FileRole {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Log => "log",
+            Self::Manifest => "manifest",
+            Self::Rows => "rows",
+            Self::Index => "index",
+            Self::Tombstones => "tombstones",
+            Self::Requests => "requests",
+            Self::Leftover => "leftover",
+        }
+    }
+}
+
+impl Verification {
+    /// Whether nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.files.iter().all(|file| file.problem.is_none())
+    }
+}
+
+/// Checks all files of a data directory that no server uses.
+///
+/// # Errors
+/// `Unavailable` if there is no such directory, or a server uses it. Damage is no
+/// error here: the report says it.
+pub fn verify(disk: &Arc<dyn Disk>, directory: &Path) -> Result<Verification> {
+    let has_identity = disk.exists(&directory.join(IDENTITY_FILE));
+    if !has_identity.map_err(|error| unlisted(directory, &error))? {
+        let directory = directory.display();
+        return Err(Error::invalid(format!(
+            "{directory} is no data directory: it has no file {IDENTITY_FILE}; name the one in storage.directory"
+        )));
+    }
+    let _lock = disk.lock(directory)?;
+    let mut look = Look { disk: Arc::clone(disk), files: Vec::new() };
+    let identity = Identity::read(&**disk, directory).err().map(|error| error.to_string());
+    look.file(directory.join(IDENTITY_FILE), FileRole::Identity, identity);
+    let log = look.log(&directory.join("log"))?;
+    let groups = directory.join("groups");
+    let own = groups.join(GroupId::CATALOGUE.to_string());
+    if let Some(state) = look.catalogue(&own, log.as_ref())? {
+        for (id, entry) in state.collections() {
+            let dir = groups.join(entry.group.to_string());
+            let files = ShardFiles {
+                group: entry.group,
+                collection: id,
+                dir: &dir,
+                schema: &entry.spec.schema,
+                log: log.as_ref(),
+            };
+            files.verify(&mut look)?;
+        }
+        let known: Vec<_> = state.collections().map(|(_, entry)| entry.group).collect();
+        look.strays(&groups, &known)?;
+    }
+    Ok(Verification { files: look.files })
+}
+
+fn unlisted(directory: &Path, error: &std::io::Error) -> Error {
+    Error::unavailable(format!("{} cannot be read: {error}", directory.display()))
+}
+
+/// Files looked at so far.
+pub(crate) struct Look {
+    pub(crate) disk: Arc<dyn Disk>,
+    files: Vec<VerifiedFile>,
+}
+
+impl Look {
+    /// Enters a file.
+    pub(crate) fn file(&mut self, path: PathBuf, kind: FileRole, problem: Option<String>) {
+        let bytes = self.disk.open(&path).and_then(|file| file.bytes_len()).ok();
+        self.files.push(VerifiedFile { path, kind, bytes, problem, note: None });
+    }
+
+    /// Adds to what is wrong with a file, which may not be there.
+    pub(crate) fn problem(&mut self, path: &Path, kind: FileRole, problem: String) {
+        match self.files.iter_mut().find(|file| file.path == path) {
+            Some(VerifiedFile { problem: Some(text), .. }) => {
+                text.push_str("; ");
+                text.push_str(&problem);
+            }
+            Some(file) => file.problem = Some(problem),
+            None => self.file(path.to_owned(), kind, Some(problem)),
+        }
+    }
+
+    /// The names in a directory; none if it is missing.
+    pub(crate) fn names(&self, dir: &Path) -> Result<Vec<String>> {
+        let exists = self.disk.exists(dir).map_err(|error| unlisted(dir, &error))?;
+        if !exists {
+            return Ok(Vec::new());
+        }
+        self.disk.list(dir).map_err(|error| unlisted(dir, &error))
+    }
+
+    fn log(&mut self, dir: &Path) -> Result<Option<LogInspection>> {
+        for name in self.names(dir)? {
+            self.file(dir.join(name), FileRole::Log, None);
+        }
+        match LogInspection::open(&self.disk, dir) {
+            Ok(log) => {
+                if let Some(torn) = &log.report().torn
+                    && let Some(file) = self.files.iter_mut().find(|file| file.path == torn.path)
+                {
+                    let (bytes, offset) = (torn.bytes, torn.offset);
+                    file.note = Some(format!(
+                        "ends in a torn write, {bytes} bytes from byte {offset} on, which were never acknowledged"
+                    ));
+                }
+                Ok(Some(log))
+            }
+            Err(error) => {
+                let text = error.to_string();
+                let named = self.files.iter().find(|file| {
+                    file.kind == FileRole::Log && text.contains(&file.path.display().to_string())
+                });
+                let path = named.map_or_else(|| dir.to_owned(), |file| file.path.clone());
+                self.problem(&path, FileRole::Log, text);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Enters the manifests of a directory; the newest with its body, if it is good.
+    pub(crate) fn manifests(&mut self, dir: &Path) -> Result<Option<(PathBuf, Vec<u8>)>> {
+        if self.names(dir)?.is_empty() {
+            return Ok(None);
+        }
+        let mut newest = None;
+        for manifest in ManifestStore::inspect(Arc::clone(&self.disk), dir)? {
+            let problem = manifest.body.as_ref().err().map(ToString::to_string);
+            self.file(manifest.path.clone(), FileRole::Manifest, problem);
+            newest = Some(manifest);
+        }
+        Ok(newest.and_then(|manifest| Some((manifest.path, manifest.body.ok()?))))
+    }
+
+    /// The catalogue as a server would have it after a start; none if what is wrong
+    /// with it leaves nobody to say what the other files should be.
+    fn catalogue(&mut self, dir: &Path, log: Option<&LogInspection>) -> Result<Option<State>> {
+        let mut state = State::default();
+        let mut named = dir.to_owned();
+        let is_empty = self.names(dir)?.is_empty();
+        if let Some((path, body)) = self.manifests(dir)? {
+            match State::decode(&body, dir) {
+                Ok(decoded) => state = decoded,
+                Err(error) => {
+                    self.problem(&path, FileRole::Manifest, error.to_string());
+                    return Ok(None);
+                }
+            }
+            named = path;
+        } else if !is_empty {
+            return Ok(None);
+        }
+        let Some(log) = log else { return Ok(None) };
+        if let Err(error) = tail(log, GroupId::CATALOGUE, state.applied(), |entry| {
+            let position = LogPosition { index: entry.index, term: entry.term };
+            let (envelope, parts) = format::decode(&entry.data).map_err(|e| e.to_string())?;
+            let text = decode_text(&parts).map_err(|e| e.to_string())?;
+            let change: CatalogueCommand =
+                serde_json::from_slice(text).map_err(|e| e.to_string())?;
+            // What was refused when it was applied is refused again.
+            drop(state.apply(position, envelope.request, change));
+            Ok(())
+        }) {
+            self.problem(&named, FileRole::Manifest, error);
+            return Ok(None);
+        }
+        Ok(Some(state))
+    }
+
+    /// Directories of groups that no collection has.
+    fn strays(&mut self, groups: &Path, known: &[GroupId]) -> Result<()> {
+        for name in self.names(groups)? {
+            let number = name.parse().ok().map(GroupId);
+            let is_known =
+                number.is_some_and(|group| group == GroupId::CATALOGUE || known.contains(&group));
+            if !is_known {
+                for file in self.names(&groups.join(&name))? {
+                    self.file(groups.join(&name).join(file), FileRole::Leftover, None);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shows each command that the log holds behind a position; says if some are in
+/// neither.
+pub(crate) fn tail(
+    log: &LogInspection,
+    group: GroupId,
+    applied: LogPosition,
+    mut command: impl FnMut(&LogEntry) -> Result<(), String>,
+) -> Result<(), String> {
+    let purged = log.purged(group).index;
+    if purged > applied.index {
+        return Err(format!(
+            "it holds writes up to entry {}, but the log of group {group} was purged up to entry {purged}: those between are lost",
+            applied.index
+        ));
+    }
+    for entry in log.entries_after(group, applied.index) {
+        let entry = entry.map_err(|error| error.to_string())?;
+        // The others are raft's own.
+        if entry.kind == 0 && !entry.data.is_empty() {
+            let index = entry.index;
+            command(&entry)
+                .map_err(|error| format!("log entry {index} of group {group}: {error}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a log entry is a command of a collection's shard.
+pub(crate) fn check_command(entry: &LogEntry, collection: CollectionId) -> Result<(), String> {
+    let (envelope, _) = format::decode(&entry.data).map_err(|error| error.to_string())?;
+    let found = envelope.collection;
+    if found == collection {
+        Ok(())
+    } else {
+        Err(format!("it is of collection {found} instead of {collection}"))
+    }
+}
