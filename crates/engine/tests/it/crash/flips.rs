@@ -132,7 +132,7 @@ fn what_files_say_of_each_other_is_verified() {
         .files
         .into_iter()
         .filter(|file| file.kind == FileRole::Manifest && file.path.starts_with("data/groups/1"));
-    let newest = manifests.last().expect("a manifest").path;
+    let newest = manifests.max_by(|a, b| a.path.cmp(&b.path)).expect("a manifest").path;
     disk.remove(&newest).expect("a file");
     let found = verified(&disk);
     let says = |word: &str| {
