@@ -46,6 +46,8 @@ pub enum FileRole {
     Rows,
     /// An index over a segment.
     Index,
+    /// Indexes over the scalar columns of a segment.
+    ScalarIndexes,
     /// Deletions from a segment.
     Tombstones,
     /// Outcomes of recent requests.
@@ -63,6 +65,7 @@ impl FileRole {
             Self::Manifest => "manifest",
             Self::Rows => "rows",
             Self::Index => "index",
+            Self::ScalarIndexes => "scalars",
             Self::Tombstones => "tombstones",
             Self::Requests => "requests",
             Self::Leftover => "leftover",

@@ -4,7 +4,7 @@ use super::manifest::{Body, FileKind, SegmentEntry, file_path};
 use super::open::open_index;
 use super::requests::RequestWindow;
 use crate::columns::id_ref;
-use crate::segment::{Sealed, read_tombstones};
+use crate::segment::{ScalarIndexes, Sealed, read_tombstones};
 use crate::verify::{FileRole, Look, check_command, tail};
 use std::path::Path;
 use vicinal_storage::{LogInspection, SectionFile};
@@ -153,6 +153,15 @@ impl ShardFiles<'_> {
                 opened.map(drop).map_err(|error| error.to_string())
             });
             look.file(path, FileRole::Index, checked.err());
+        }
+        if let Some(file) = entry.scalar_indexes {
+            let path = file_path(self.dir, FileKind::ScalarIndexes, file);
+            let checked = check_sections(look, &path, file).and_then(|()| {
+                let rows = &sealed.rows;
+                let opened = ScalarIndexes::open(&*look.disk, &path, file, rows, self.schema);
+                opened.map(drop).map_err(|error| error.to_string())
+            });
+            look.file(path, FileRole::ScalarIndexes, checked.err());
         }
     }
 }

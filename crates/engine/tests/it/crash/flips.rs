@@ -99,6 +99,7 @@ fn every_kind_of_file_is_verified() {
         FileRole::Manifest,
         FileRole::Rows,
         FileRole::Index,
+        FileRole::ScalarIndexes,
         FileRole::Tombstones,
         FileRole::Requests,
     ] {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use vicinal_engine::{ApplyMode, Compaction, Engine, EngineOptions, Write};
 use vicinal_storage::{SimDisk, Survivors};
 use vicinal_types::{
-    Cancel, Clock, Column, ColumnId, IndexKind, IndexSpec, Metric, RequestId, Result, ScalarType,
-    ScalarValue, SystemClock,
+    Cancel, Clock, Column, ColumnId, ColumnIndex, IndexKind, IndexSpec, Metric, RequestId, Result,
+    ScalarType, ScalarValue, Schema, SystemClock,
 };
 
 /// Bytes of a log file in scripts: it rotates every few writes.
@@ -37,7 +37,7 @@ pub(crate) enum Step {
     Flush(&'static str),
     /// Merges segments until none is worth its work.
     Compact(&'static str),
-    /// Another kind of index for all segments.
+    /// Another kind of index for all segments, and one of a scalar column.
     Reindex(&'static str, IndexKind),
     Restart(Stop),
 }
@@ -101,6 +101,13 @@ impl Step {
             Self::Reindex(name, kind) => {
                 let mut spec = engine.collection("", name)?.spec.clone();
                 spec.indexes.insert("v".into(), IndexSpec { kind: *kind, ..IndexSpec::default() });
+                let sorted = spec.schema.columns().iter().cloned().map(|mut column| {
+                    if column.name == "number" {
+                        column.index = ColumnIndex::Sorted;
+                    }
+                    column
+                });
+                spec.schema = Schema::new(spec.schema.id_type(), sorted.collect())?;
                 engine.apply_collection("", spec, ApplyMode::default(), None)?;
                 flush(engine, name)
             }
