@@ -55,11 +55,15 @@ pub struct GroupStart {
     /// The last position whose effects the state machine holds durably; entries
     /// up to it are not applied again. (0, 0) for a new group.
     pub applied: LogPosition,
+    /// Where the group's history begins: behind what it was restored with. A log
+    /// that does not know the group takes this for what was purged. (0, 0) for a
+    /// group that began empty.
+    pub begins_at: LogPosition,
 }
 
 impl GroupStart {
     /// A group whose state machine holds nothing yet.
     pub fn empty(group: GroupId) -> Self {
-        Self { group, applied: LogPosition { index: 0, term: 0 } }
+        Self { group, applied: LogPosition::default(), begins_at: LogPosition::default() }
     }
 }

@@ -12,22 +12,25 @@ pub(crate) use names::{LiveCollection, Names, database_name};
 pub(crate) use schemas::{ColumnDrops, changes};
 #[cfg(test)]
 pub(crate) use schemas::{with_column, without_column};
-pub(crate) use state::{CatalogueCommand, CatalogueOutcome, State};
+pub(crate) use state::{CatalogueCommand, CatalogueOutcome, Restored, State};
 
 use crate::command::{decode_text, format};
 use crate::machine::Machine;
 use crate::maintenance::Maintenance;
 use crate::request::Collection;
-use crate::shard::{Settings, Shard, ShardOptions};
+use crate::shard::{Settings, Shard, ShardOptions, install};
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
+use state::Entry;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use vicinal_cluster::{Committed, GroupStart};
 use vicinal_storage::{Disk, LogPosition, ManifestStore};
-use vicinal_types::{Clock, CollectionSpec, ColumnId, ErrorKind, GroupId, IndexSpec, Result};
+use vicinal_types::{
+    Clock, CollectionId, CollectionSpec, ColumnId, ErrorKind, GroupId, IndexSpec, Result,
+};
 
 /// A shard, or why it could not be opened.
 pub(crate) type OpenedShard = Result<Arc<Shard>, (ErrorKind, String)>;
@@ -211,7 +214,7 @@ impl Catalogue {
         for (id, entry) in state.collections() {
             let settings = settings_of(&entry.spec);
             let shard = shards.entry(entry.group).or_insert_with(|| {
-                self.open_shard(entry.group, id, &entry.spec).inspect_err(|(_, reason)| {
+                self.open_shard(id, entry).inspect_err(|(_, reason)| {
                     tracing::error!(
                         collection = entry.spec.name,
                         "the collection cannot be opened: {reason}"
@@ -247,29 +250,70 @@ impl Catalogue {
         state.collections().map(|(_, entry)| entry.group).collect()
     }
 
-    fn open_shard(
-        &self,
-        group: GroupId,
-        collection: vicinal_types::CollectionId,
-        spec: &CollectionSpec,
-    ) -> OpenedShard {
+    fn open_shard(&self, collection: CollectionId, entry: &Entry) -> OpenedShard {
+        let (group, dir) = (entry.group, self.dir.join(entry.group.to_string()));
+        let mut start = GroupStart::empty(group);
+        if let Some(restored) = &entry.restored {
+            start.begins_at = restored.applied();
+            let staged = self.staging_dir().join(&restored.staged);
+            install(&self.disk, &staged, &dir, collection)
+                .map_err(|error| (error.kind(), error.to_string()))?;
+        }
         let options = ShardOptions {
             group,
             collection,
-            settings: settings_of(spec),
+            settings: settings_of(&entry.spec),
             disk: Arc::clone(&self.disk),
-            dir: self.dir.join(group.to_string()),
+            dir,
             clock: Arc::clone(&self.clock),
             maintenance: Weak::clone(&self.maintenance),
         };
         let opened = Shard::open(options).map_err(|error| (error.kind(), error.to_string()));
         let (shard, applied) = opened?;
+        start.applied = applied;
         let maintenance = self.maintenance.upgrade();
         let node = maintenance.as_ref().and_then(|maintenance| maintenance.node());
         if let Some(node) = node {
-            node.add_group(GroupStart { group, applied }, Machine::Shard(Arc::clone(&shard)));
+            node.add_group(start, Machine::Shard(Arc::clone(&shard)));
         }
         Ok(shard)
+    }
+
+    /// Where files wait until a command makes a collection of them.
+    pub(crate) fn staging_dir(&self) -> PathBuf {
+        self.dir.with_file_name("staging")
+    }
+
+    /// Removes staged files that no collection waits for: the node stopped before
+    /// they were whole, or before they were moved away entirely.
+    ///
+    /// # Errors
+    /// `Unavailable` if they cannot be removed.
+    pub(crate) fn remove_stray_stages(&self) -> Result<()> {
+        let dir = self.staging_dir();
+        let (state, shards) = (self.state.read(), self.shards.read());
+        let is_missing = |entry: &Entry| !matches!(shards.get(&entry.group), Some(Ok(_)));
+        let waiting: Vec<&str> = state
+            .collections()
+            .filter(|(_, entry)| is_missing(entry))
+            .filter_map(|(_, entry)| Some(entry.restored.as_ref()?.staged.as_str()))
+            .collect();
+        let remove = || {
+            if !self.disk.exists(&dir)? {
+                return Ok(());
+            }
+            for name in self.disk.list(&dir)? {
+                if !waiting.contains(&name.as_str()) {
+                    self.disk.remove_dir_all(&dir.join(name))?;
+                }
+            }
+            self.disk.sync_dir(&dir)
+        };
+        remove().map_err(|error: std::io::Error| {
+            let dir = dir.display();
+            vicinal_types::Error::unavailable(format!("leftovers in {dir} cannot be removed"))
+                .caused_by(error)
+        })
     }
 
     fn close(&self, group: GroupId, shard: OpenedShard) {

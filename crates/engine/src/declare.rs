@@ -195,7 +195,7 @@ impl Engine {
         }
     }
 
-    fn change(
+    pub(crate) fn change(
         &self,
         command: CatalogueCommand,
         request: Option<RequestId>,
@@ -230,7 +230,7 @@ impl Engine {
 }
 
 /// Refuses indexes of engines that this build does not have.
-fn check_engines(spec: &CollectionSpec) -> Result<()> {
+pub(crate) fn check_engines(spec: &CollectionSpec) -> Result<()> {
     let is_missing =
         |index: &IndexSpec| index.engine == IndexEngine::Faiss && !cfg!(feature = "faiss");
     match spec.indexes.iter().find(|(_, index)| is_missing(index)) {

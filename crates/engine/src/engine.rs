@@ -27,7 +27,7 @@ use vicinal_types::{Cancel, Error, GroupId, NodeId, RequestId, Result, limits};
 const CATCH_UP_MAX: Duration = Duration::from_secs(3_600);
 
 /// Between two looks while somebody waits for a flush.
-const FLUSH_POLL: Duration = Duration::from_millis(5);
+pub(crate) const FLUSH_POLL: Duration = Duration::from_millis(5);
 
 /// One node's database; clones are handles of the same.
 #[derive(Clone)]
@@ -289,6 +289,14 @@ impl Engine {
         Ok(self.live(database, collection)?.shard()?.view().number)
     }
 
+    pub(crate) fn options(&self) -> &EngineOptions {
+        &self.inner.options
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inner.is_closed.load(Ordering::Acquire)
+    }
+
     pub(crate) fn live(&self, database: &str, name: &str) -> Result<Arc<LiveCollection>> {
         Ok(Arc::clone(self.inner.catalogue.names().get(database, name)?))
     }
@@ -479,7 +487,8 @@ fn start_node(options: &EngineOptions, node: NodeId) -> Result<Node<Machine>> {
 
 /// Applies what the log holds: first the catalogue, which opens the shards.
 fn replay(node: &Node<Machine>, catalogue: &Arc<Catalogue>) -> Result<()> {
-    let start = GroupStart { group: GroupId::CATALOGUE, applied: catalogue.durable() };
+    let start =
+        GroupStart { applied: catalogue.durable(), ..GroupStart::empty(GroupId::CATALOGUE) };
     node.add_group(start, Machine::Catalogue(Arc::clone(catalogue)));
     node.wait_caught_up(GroupId::CATALOGUE, CATCH_UP_MAX)?;
     catalogue.replayed();
@@ -490,6 +499,7 @@ fn replay(node: &Node<Machine>, catalogue: &Arc<Catalogue>) -> Result<()> {
     for group in catalogue.stray_groups()? {
         catalogue.remove_group_dir(group);
     }
+    catalogue.remove_stray_stages()?;
     for shard in catalogue.shards() {
         node.wait_caught_up(shard.group, CATCH_UP_MAX)?;
         shard.request_flush();

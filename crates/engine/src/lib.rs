@@ -63,6 +63,7 @@ mod scratches;
 mod search;
 mod segment;
 mod shard;
+mod snapshot;
 mod ticker;
 mod validate;
 mod vectors;
@@ -78,4 +79,5 @@ pub use request::{
     SegmentIndexDescription, SegmentState, Stats, Summary, Write, WriteOutcome,
 };
 pub use shard::Space;
+pub use snapshot::{Pinned, PinnedFile, RestoreAs, SnapshotCollection, StagedFile, Staging};
 pub use verify::{FileRole, Verification, VerifiedFile, verify};

@@ -9,9 +9,11 @@ mod build;
 mod compact;
 mod flush;
 mod grow;
+mod install;
 mod locate;
 mod manifest;
 mod open;
+mod pin;
 mod requests;
 mod scalar_indexes;
 #[cfg(feature = "seeded-bugs")]
@@ -23,6 +25,7 @@ mod view;
 
 pub(crate) use build::{CALIBRATION_K, CALIBRATION_SAMPLES, params_of};
 pub use space::Space;
+pub(crate) use install::{check_staged, install, staged_names};
 pub(crate) use state::State;
 pub(crate) use verify::ShardFiles;
 pub(crate) use view::{SegmentView, View};

@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use vicinal_storage::{Log, LogEntry, LogError, LogPosition};
+use vicinal_storage::{Log, LogEntry, LogError, LogPosition, VoteState};
 use vicinal_types::{Clock, GroupId};
 
 /// What a round waits at most for callers to come back, see [`Returning`].
@@ -167,6 +167,9 @@ impl<S: StateMachine> LogThread<S> {
             commit_bytes_max: self.options.commit_bytes_max as u64,
             applied: start.applied,
         };
+        if let Err(error) = self.begin(&start) {
+            self.fail(&error.to_string());
+        }
         let log = Rc::clone(&self.log);
         let last = log.borrow().last_index(start.group);
         let made = catch_unwind(AssertUnwindSafe(|| Replica::new(&options, log)));
@@ -184,6 +187,22 @@ impl<S: StateMachine> LogThread<S> {
         };
         tracing::error!(group = %start.group, reason, "a group did not start");
         shared.stop(reason);
+    }
+
+    /// Tells the log of a group that began elsewhere; once, before its first entry.
+    fn begin(&mut self, start: &GroupStart) -> Result<(), LogError> {
+        let GroupStart { group, begins_at, .. } = *start;
+        let mut log = self.log.borrow_mut();
+        let is_known = log.state(group).is_some() || log.last_index(group) > 0;
+        if begins_at.index == 0 || is_known {
+            return Ok(());
+        }
+        log.purge(group, begins_at)?;
+        // Terms never go back: the group is led in the next one.
+        let vote = VoteState { term: begins_at.term, vote: 0, commit: begins_at.index };
+        log.set_vote(group, vote)?;
+        self.must_sync = true;
+        Ok(())
     }
 
     fn remove(&mut self, id: GroupId) {

@@ -112,7 +112,7 @@ pub(crate) fn add(node: &Node<Counter>, group: GroupId) -> SharedJournal {
 /// Adds a group whose state machine stands at a position.
 pub(crate) fn add_at(node: &Node<Counter>, group: GroupId, applied: LogPosition) -> SharedJournal {
     let (counter, journal) = Counter::new();
-    node.add_group(GroupStart { group, applied }, counter);
+    node.add_group(GroupStart { applied, ..GroupStart::empty(group) }, counter);
     journal
 }
 

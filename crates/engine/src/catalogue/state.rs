@@ -2,6 +2,10 @@
 //!
 //! Kept as one JSON document in the manifest of group 0.
 
+mod restore;
+
+pub(crate) use restore::Restored;
+
 use super::names::database_name;
 use super::schemas::{ColumnDrops, declared_schema, with_column, without_column};
 use serde::{Deserialize, Serialize};
@@ -26,6 +30,14 @@ const REQUESTS_KEPT: usize = 256;
 pub(crate) enum CatalogueCommand {
     /// Creates a collection.
     Create { database: String, spec: CollectionSpec },
+    /// Creates a collection of files that are staged on this node.
+    Restore {
+        database: String,
+        spec: CollectionSpec,
+        schema_version: u32,
+        next_column: u32,
+        restored: Restored,
+    },
     /// Gives a collection the columns, segment limits and indexes of the
     /// declaration.
     Alter {
@@ -52,6 +64,7 @@ impl CatalogueCommand {
         match self {
             Self::Drop { .. } | Self::DropColumn { .. } | Self::DropAlias { .. } => true,
             Self::Create { .. }
+            | Self::Restore { .. }
             | Self::Alter { .. }
             | Self::AddColumn { .. }
             | Self::SetAlias { .. } => false,
@@ -99,6 +112,9 @@ pub(crate) struct Entry {
     /// numbers are never given twice, rows of dropped columns may be in files.
     #[serde(default)]
     next_column: u32,
+    /// What it began with, if it was restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) restored: Option<Restored>,
     /// The group of its shard, which owns all slots of the id hash.
     pub(crate) group: GroupId,
 }
@@ -199,6 +215,9 @@ impl State {
         }
         let outcome = match command {
             CatalogueCommand::Create { database, spec } => self.create(database, spec),
+            CatalogueCommand::Restore { database, spec, schema_version, next_column, restored } => {
+                self.restore(database, spec, (schema_version, next_column), restored)
+            }
             CatalogueCommand::Alter { database, spec, drops } => self.alter(&database, spec, drops),
             CatalogueCommand::AddColumn { database, collection, column } => {
                 self.add_column(&database, &collection, column)
@@ -259,7 +278,8 @@ impl State {
         self.next_group += 1;
         let next_database = DatabaseId(u32::try_from(self.databases.len()).unwrap_or(u32::MAX));
         self.databases.entry(database.clone()).or_insert(next_database);
-        let entry = Entry { database, spec, schema_version: 1, next_column: 0, group };
+        let entry =
+            Entry { database, spec, schema_version: 1, next_column: 0, restored: None, group };
         self.collections.insert(id, entry);
         Ok(CatalogueOutcome::Created(id))
     }

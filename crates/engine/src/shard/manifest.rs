@@ -4,6 +4,7 @@
 //! holds the rest. A file that it does not name is a leftover.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use vicinal_storage::{LogPosition, ManifestStore};
 use vicinal_types::{CollectionId, ColumnId, Error, Result, SegmentId};
@@ -135,17 +136,48 @@ impl Body {
 
     /// The names of all files that it names.
     pub(super) fn file_names(&self) -> Vec<String> {
+        self.files().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// All files that it names, with their numbers.
+    pub(super) fn files(&self) -> Vec<(String, u64)> {
         let of_segment = |entry: &SegmentEntry| {
-            let rows = [file_name(FileKind::Rows, entry.file)].into_iter();
-            let tombstones =
-                entry.tombstones.iter().map(|t| file_name(FileKind::Tombstones, t.file));
-            let indexes = entry.indexes.iter().map(|index| file_name(FileKind::Index, index.file));
-            let scalars = entry.scalar_indexes.iter();
-            let scalars = scalars.map(|file| file_name(FileKind::ScalarIndexes, *file));
+            let rows = [(FileKind::Rows, entry.file)].into_iter();
+            let tombstones = entry.tombstones.iter().map(|t| (FileKind::Tombstones, t.file));
+            let indexes = entry.indexes.iter().map(|index| (FileKind::Index, index.file));
+            let scalars = entry.scalar_indexes.iter().map(|file| (FileKind::ScalarIndexes, *file));
             rows.chain(tombstones).chain(indexes).chain(scalars).collect::<Vec<_>>()
         };
-        let requests = self.requests_file.map(|file| file_name(FileKind::Requests, file));
-        self.segments.iter().flat_map(of_segment).chain(requests).collect()
+        let requests = self.requests_file.map(|file| (FileKind::Requests, file));
+        let files = self.segments.iter().flat_map(of_segment).chain(requests);
+        files.map(|(kind, file)| (file_name(kind, file), file)).collect()
+    }
+
+    /// Rows of its segments that no tombstone deletes.
+    pub(super) fn live_count(&self) -> u64 {
+        let of_segment = |entry: &SegmentEntry| {
+            u64::from(entry.rows).saturating_sub(entry.tombstones.map_or(0, |t| t.count))
+        };
+        self.segments.iter().map(of_segment).sum()
+    }
+
+    /// Checks what no shard of ours ever says: numbers given twice or not yet.
+    ///
+    /// # Errors
+    /// `Corrupt` naming the number.
+    pub(super) fn check_numbers(&self) -> Result<()> {
+        let files = self.files().into_iter().map(|(_, file)| ("file", file, self.next_file));
+        let segments =
+            self.segments.iter().map(|entry| ("segment", entry.id.0, self.next_segment.0));
+        let mut seen = BTreeSet::new();
+        for (what, number, next) in files.chain(segments) {
+            if number >= next || !seen.insert((what, number)) {
+                return Err(Error::corrupt(format!(
+                    "{what} number {number} stands twice in a manifest, or is not below its next number {next}"
+                )));
+            }
+        }
+        Ok(())
     }
 }
 

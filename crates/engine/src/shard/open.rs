@@ -66,7 +66,7 @@ impl Shard {
     }
 }
 
-fn open_state(
+pub(super) fn open_state(
     disk: &dyn Disk,
     dir: &Path,
     schema: &vicinal_types::Schema,

@@ -14,3 +14,4 @@ mod life;
 mod retries;
 mod scalar_indexes;
 mod search;
+mod snapshot;

@@ -109,6 +109,12 @@ impl SectionFile {
         to_u64(self.map.len())
     }
 
+    /// The whole file; the bytes keep the map alive, also when the file is removed.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        self.map.clone()
+    }
+
     /// The name the file was opened by.
     #[must_use]
     pub fn path(&self) -> &Path {
