@@ -3,12 +3,13 @@
 use prost::Message as _;
 use std::path::Path;
 
-const PROTOS: [&str; 5] = [
+const PROTOS: [&str; 6] = [
     "vicinal/v1/admin.proto",
     "vicinal/v1/collections.proto",
     "vicinal/v1/filter.proto",
     "vicinal/v1/rows.proto",
     "vicinal/v1/search.proto",
+    "vicinal/v1/snapshots.proto",
 ];
 
 #[expect(clippy::disallowed_methods, reason = "a build script writes generated files")]

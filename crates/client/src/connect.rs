@@ -164,6 +164,13 @@ impl Client {
             .max_decoding_message_size(bytes)
             .max_encoding_message_size(bytes)
     }
+
+    pub(crate) fn snapshots_stub(&self) -> proto::snapshots_client::SnapshotsClient<Channel> {
+        let bytes = self.shared.message_bytes;
+        proto::snapshots_client::SnapshotsClient::new(self.shared.channel.clone())
+            .max_decoding_message_size(bytes)
+            .max_encoding_message_size(bytes)
+    }
 }
 
 impl ClientBuilder {

@@ -47,6 +47,7 @@ mod filter;
 mod rows;
 mod scroll;
 mod search;
+mod snapshots;
 mod spec;
 mod writer;
 

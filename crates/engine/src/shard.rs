@@ -24,8 +24,8 @@ mod verify;
 mod view;
 
 pub(crate) use build::{CALIBRATION_K, CALIBRATION_SAMPLES, params_of};
-pub use space::Space;
 pub(crate) use install::{check_staged, install, staged_names};
+pub use space::Space;
 pub(crate) use state::State;
 pub(crate) use verify::ShardFiles;
 pub(crate) use view::{SegmentView, View};

@@ -42,6 +42,8 @@ pub struct Config {
     pub quotas: Quotas,
     /// What one client, and all together, may ask for.
     pub limits: LimitsConfig,
+    /// Copies of collections elsewhere.
+    pub snapshots: SnapshotsConfig,
     /// The result cache.
     pub cache: CacheConfig,
     /// Metrics.
@@ -69,6 +71,19 @@ pub struct ServerConfig {
     pub keepalive_timeout_ms: u64,
     /// How long a shutdown waits for requests in flight.
     pub shutdown_grace_ms: u64,
+}
+
+/// Copies of collections elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SnapshotsConfig {
+    /// The store of requests that name none; empty: they must name one.
+    pub store: String,
+    /// Whether requests may name other stores.
+    pub other_stores: bool,
+    /// Bytes in a second that each snapshot, restore or verification moves at
+    /// most; 0: as many as it can.
+    pub bytes_per_second: u64,
 }
 
 /// Where metrics and health are served.
@@ -210,6 +225,12 @@ impl Default for ServerConfig {
             keepalive_timeout_ms: 20_000,
             shutdown_grace_ms: 30_000,
         }
+    }
+}
+
+impl Default for SnapshotsConfig {
+    fn default() -> Self {
+        Self { store: String::new(), other_stores: true, bytes_per_second: 0 }
     }
 }
 

@@ -13,6 +13,7 @@ mod rows;
 mod scalar_columns;
 mod scalars;
 mod search;
+mod snapshots;
 mod vectors;
 
 #[cfg(test)]
@@ -27,3 +28,7 @@ pub(crate) use options::{consistency_in, request_id_in};
 pub(crate) use rows::{columns_in, fetch_ids_in, positions_out, rows_in, rows_out, write_ids_in};
 pub(crate) use scalar_columns::new_column_in;
 pub(crate) use search::{answer_out, batch_in, batch_out, search_in};
+pub(crate) use snapshots::{
+    create_snapshot_in, created_out, deleted_out, listed_out, progress_out, restore_snapshot_in,
+    restored_out, verified_out,
+};

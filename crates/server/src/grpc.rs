@@ -5,11 +5,13 @@ mod collections;
 mod dispatch;
 mod rows;
 mod search;
+mod snapshots;
 
 pub(crate) use dispatch::{Dispatch, Rpc, SERVICES};
 
 use crate::cache::ResultCache;
 use crate::gate::{Call, CancelOnDrop, panic_text};
+use crate::snapshots::Snapshots;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -32,6 +34,10 @@ pub(crate) struct Node {
     pub default_timeout: Option<Duration>,
     /// Bytes of one message.
     pub message_bytes: usize,
+    /// Copies of collections elsewhere.
+    pub snapshots: Snapshots,
+    /// Bytes in a second that each of them moves at most; 0: as many as it can.
+    pub snapshot_rate: u64,
     /// Answers kept, if the configuration wants it.
     pub cache: Option<ResultCache>,
 }

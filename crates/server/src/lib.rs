@@ -32,12 +32,13 @@ mod logs;
 mod metrics;
 mod process;
 mod server;
+mod snapshots;
 mod status;
 
 pub use allocator::held_bytes;
 pub use config::{
     CacheConfig, Config, ConfigError, FlushConfig, HttpConfig, LimitsConfig, LogConfig, LogFormat,
-    MetricsConfig, SearchConfig, ServerConfig, StorageConfig,
+    MetricsConfig, SearchConfig, ServerConfig, SnapshotsConfig, StorageConfig,
 };
 pub use server::{Running, Server, StartError, run};
 pub use vicinal_engine::{FileRole, Verification, VerifiedFile, verify};

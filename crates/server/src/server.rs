@@ -7,6 +7,7 @@ use crate::gate::{Gate, GateLimits};
 use crate::grpc::{Api, Dispatch, Node, SERVICES};
 use crate::http::{self, Observer, Phase};
 use crate::metrics::{self, Requests};
+use crate::snapshots::Snapshots;
 use crate::{allocator, logs, process};
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
@@ -318,7 +319,10 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Engine, StartErr
 }
 
 fn node(config: &Config, engine: Engine, clock: Arc<dyn Clock>, started: Instant) -> Node {
+    let snapshots = Snapshots::new(engine.clone(), Arc::clone(&clock), config.snapshots.clone());
     Node {
+        snapshots,
+        snapshot_rate: config.snapshots.bytes_per_second,
         engine,
         clock,
         started,

@@ -2,7 +2,7 @@
 
 use crate::commands::{
     aggregate, apply, bench, count, delete, demo, describe, drop, flush, get, import, list, search,
-    serve, stats, verify,
+    serve, snapshot, stats, verify,
 };
 use crate::failure::Failure;
 
@@ -80,6 +80,10 @@ enum Command {
     #[command(after_help = stats::EXAMPLES)]
     Stats(stats::Args),
 
+    /// Copy collections to a directory or a bucket, and bring them back.
+    #[command(after_help = snapshot::EXAMPLES)]
+    Snapshot(snapshot::Args),
+
     /// Check every checksum and invariant of a data directory that no server uses.
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::Args),
@@ -107,6 +111,7 @@ impl Cli {
             Command::Flush(args) => flush::run(&args),
             Command::Stats(args) => stats::run(&args),
             Command::Verify(args) => verify::run(&args),
+            Command::Snapshot(args) => snapshot::run(&args),
             Command::Bench(args) => bench::run(&args),
         }
     }

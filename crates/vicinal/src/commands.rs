@@ -14,5 +14,6 @@ pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod search;
 pub(crate) mod serve;
+pub(crate) mod snapshot;
 pub(crate) mod stats;
 pub(crate) mod verify;

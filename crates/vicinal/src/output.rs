@@ -123,6 +123,19 @@ pub(crate) fn bar(total: u64, what: &str) -> ProgressBar {
     bar
 }
 
+/// A bar over bytes with rate and remaining time; hidden like [`bar`].
+pub(crate) fn bytes_bar(what: &str) -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    let template = format!(
+        "{what} {{wide_bar}} {{percent:>3}} %  {{binary_bytes}}/{{binary_total_bytes}}  {{binary_bytes_per_sec}}  {{eta}} left"
+    );
+    bar.set_style(
+        ProgressStyle::with_template(&template).expect("the template has only known keys"),
+    );
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
 /// A value as JSON; a JSON column's document as itself.
 pub(crate) fn value_json(value: &Value<'_>) -> serde_json::Value {
     match value {

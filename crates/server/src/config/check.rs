@@ -87,6 +87,10 @@ impl Config {
             let reason = "is empty; name the directory for the data".to_owned();
             return Err(ConfigError::Value { key: "storage.directory", reason });
         }
+        let rate = self.snapshots.bytes_per_second;
+        if rate > 0 {
+            within("snapshots.bytes_per_second", rate, &(65_536..=u64::MAX))?;
+        }
         within("limits.max_connections", caps.max_connections, &(1..=1_048_576))?;
         within(
             "limits.max_streams_per_connection",

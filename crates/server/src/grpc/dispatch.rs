@@ -13,13 +13,14 @@ use vicinal_api::v1::admin_server::AdminServer;
 use vicinal_api::v1::collections_server::CollectionsServer;
 use vicinal_api::v1::rows_server::RowsServer;
 use vicinal_api::v1::search_server::SearchServer;
+use vicinal_api::v1::snapshots_server::SnapshotsServer;
 
 /// An RPC of ours as metrics and logs name it, or any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rpc(&'static str);
 
 /// Paths and names of the RPCs; a test holds it against the descriptors.
-const RPCS: [(&str, &str); 21] = [
+const RPCS: [(&str, &str); 26] = [
     ("/vicinal.v1.Search/Search", "Search.Search"),
     ("/vicinal.v1.Search/SearchBatch", "Search.SearchBatch"),
     ("/vicinal.v1.Rows/Insert", "Rows.Insert"),
@@ -41,6 +42,11 @@ const RPCS: [(&str, &str); 21] = [
     ("/vicinal.v1.Collections/DropAlias", "Collections.DropAlias"),
     ("/vicinal.v1.Collections/ListAliases", "Collections.ListAliases"),
     ("/vicinal.v1.Admin/Stats", "Admin.Stats"),
+    ("/vicinal.v1.Snapshots/CreateSnapshot", "Snapshots.CreateSnapshot"),
+    ("/vicinal.v1.Snapshots/ListSnapshots", "Snapshots.ListSnapshots"),
+    ("/vicinal.v1.Snapshots/RestoreSnapshot", "Snapshots.RestoreSnapshot"),
+    ("/vicinal.v1.Snapshots/VerifySnapshot", "Snapshots.VerifySnapshot"),
+    ("/vicinal.v1.Snapshots/DeleteSnapshot", "Snapshots.DeleteSnapshot"),
 ];
 
 impl Rpc {
@@ -68,16 +74,18 @@ pub(crate) struct Dispatch {
     rows: RowsServer<Api>,
     collections: CollectionsServer<Api>,
     admin: AdminServer<Api>,
+    snapshots: SnapshotsServer<Api>,
     /// Health and reflection, by service name.
     others: Vec<(&'static str, Handler)>,
 }
 
 /// The names under which health is reported, besides the empty one.
-pub(crate) const SERVICES: [&str; 4] = [
+pub(crate) const SERVICES: [&str; 5] = [
     SearchServer::<Api>::NAME,
     RowsServer::<Api>::NAME,
     CollectionsServer::<Api>::NAME,
     AdminServer::<Api>::NAME,
+    SnapshotsServer::<Api>::NAME,
 ];
 
 impl Dispatch {
@@ -95,6 +103,7 @@ impl Dispatch {
             rows: capped!(RowsServer),
             collections: capped!(CollectionsServer),
             admin: capped!(AdminServer),
+            snapshots: capped!(SnapshotsServer),
             others: Vec::new(),
         }
     }
@@ -128,6 +137,7 @@ impl Dispatch {
             RowsServer::<Api>::NAME => run(self.rows.clone(), request),
             CollectionsServer::<Api>::NAME => run(self.collections.clone(), request),
             AdminServer::<Api>::NAME => run(self.admin.clone(), request),
+            SnapshotsServer::<Api>::NAME => run(self.snapshots.clone(), request),
             _ => match self.others.iter().find(|(name, _)| *name == service) {
                 Some((_, handler)) => handler(request),
                 None => Box::pin(async {

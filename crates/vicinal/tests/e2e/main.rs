@@ -8,6 +8,7 @@ mod flow;
 mod kill;
 mod kinds;
 mod serve;
+mod snapshots;
 
 mod message;
 mod process;
