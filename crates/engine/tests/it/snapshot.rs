@@ -11,10 +11,13 @@ use vicinal_types::{
     Cancel, CollectionId, ColumnId, ErrorKind, Metric, RequestId, Result, VectorInput,
 };
 
+/// Names and bytes.
+type Files = Vec<(String, Bytes)>;
+
 /// A snapshot as it is kept elsewhere.
 struct Kept {
     collection: SnapshotCollection,
-    files: Vec<(String, Bytes)>,
+    files: Files,
 }
 
 /// Takes a snapshot and copies its files.
@@ -135,7 +138,7 @@ fn what_is_not_as_it_was_written_is_refused_and_leaves_nothing() {
         assert_eq!(disk.list(Path::new("data/staging")).expect("a directory"), [""; 0]);
         assert!(target.collection("", NAME).is_err());
     };
-    let files = |change: &dyn Fn(&mut Vec<(String, Bytes)>)| {
+    let files = |change: &dyn Fn(&mut Files)| {
         let mut files = kept.files.clone();
         change(&mut files);
         Kept { collection: kept.collection.clone(), files }

@@ -179,13 +179,11 @@ impl Store {
 
     fn failed(&self, action: &str, key: &str, error: &object_store::Error) -> Error {
         let url = &self.url;
-        match error {
-            object_store::Error::NotFound { .. } => {
-                Error::not_found(format!("there is no {key} in store {url}"))
-            }
-            // Whoever takes snapshots has to know what the store says.
-            error => Error::unavailable(format!("cannot {action} {key} in store {url}: {error}")),
+        if matches!(error, object_store::Error::NotFound { .. }) {
+            return Error::not_found(format!("there is no {key} in store {url}"));
         }
+        // Whoever takes snapshots has to know what the store says.
+        Error::unavailable(format!("cannot {action} {key} in store {url}: {error}"))
     }
 }
 

@@ -85,7 +85,8 @@ impl Desk {
     /// Stores a manifest that somebody else made.
     async fn put(&self, manifest: &Manifest) {
         let store = Store::open(&self.path("").display().to_string()).expect("a directory");
-        let put = store.put(&manifest.id.key(), manifest.encode().into(), &job());
+        let (key, job) = (manifest.id.key(), job());
+        let put = store.put(&key, manifest.encode().into(), &job);
         put.await.expect("a disk that works");
     }
 }
@@ -100,7 +101,8 @@ fn refused<T>(outcome: Result<T>, kind: ErrorKind, words: &str) {
 async fn objects_are_written_in_one_or_many_parts_below_the_prefix_and_listed() {
     let objects = Arc::new(InMemory::new());
     let store = Store::over(objects.clone());
-    let large: bytes::Bytes = (0..PART_BYTES * 2 + 5).map(|at| (at % 251) as u8).collect();
+    let large: bytes::Bytes =
+        (0..=250).cycle().take(PART_BYTES * 2 + 5).collect::<Vec<u8>>().into();
     store.put("files/aa/large", large.clone(), &job()).await.expect("stored");
     store.put("files/small", "small".into(), &job()).await.expect("stored");
     store.put("other", "other".into(), &job()).await.expect("stored");
