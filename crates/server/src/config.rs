@@ -74,10 +74,10 @@ pub struct ServerConfig {
 }
 
 /// Copies of collections elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SnapshotsConfig {
-    /// The store of requests that name none; empty: they must name one.
+    /// The store of requests that name none; empty: `snapshots` in the data directory.
     pub store: String,
     /// Whether requests may name other stores.
     pub other_stores: bool,
@@ -225,12 +225,6 @@ impl Default for ServerConfig {
             keepalive_timeout_ms: 20_000,
             shutdown_grace_ms: 30_000,
         }
-    }
-}
-
-impl Default for SnapshotsConfig {
-    fn default() -> Self {
-        Self { store: String::new(), other_stores: true, bytes_per_second: 0 }
     }
 }
 

@@ -319,7 +319,8 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Engine, StartErr
 }
 
 fn node(config: &Config, engine: Engine, clock: Arc<dyn Clock>, started: Instant) -> Node {
-    let snapshots = Snapshots::new(engine.clone(), Arc::clone(&clock), config.snapshots.clone());
+    let (directory, snapshots) = (&config.storage.directory, config.snapshots.clone());
+    let snapshots = Snapshots::new(engine.clone(), Arc::clone(&clock), snapshots, directory);
     Node {
         snapshots,
         snapshot_rate: config.snapshots.bytes_per_second,

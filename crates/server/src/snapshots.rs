@@ -26,6 +26,7 @@ pub(crate) use restore::{Restore, Restored};
 pub(crate) use verify::{Damaged, Verified};
 
 use crate::config::SnapshotsConfig;
+use std::path::Path;
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::Mutex;
@@ -44,8 +45,20 @@ pub(crate) struct Snapshots {
 }
 
 impl Snapshots {
-    /// Snapshots of an engine's collections.
-    pub(crate) fn new(engine: Engine, clock: Arc<dyn Clock>, config: SnapshotsConfig) -> Self {
+    /// Snapshots of an engine's collections, in the store of `config`, else below the
+    /// data directory.
+    pub(crate) fn new(
+        engine: Engine,
+        clock: Arc<dyn Clock>,
+        mut config: SnapshotsConfig,
+        data: &Path,
+    ) -> Self {
+        if config.store.is_empty() {
+            let folder = data.join("snapshots");
+            // Without a working directory the relative path is refused when it is used.
+            let folder = std::path::absolute(&folder).unwrap_or(folder);
+            config.store = folder.display().to_string();
+        }
         Self { engine, clock, config, changes: Mutex::new(()) }
     }
 
@@ -53,14 +66,9 @@ impl Snapshots {
     async fn open(&self, url: &str) -> Result<Store> {
         let configured = self.config.store.as_str();
         let url = if url.is_empty() { configured } else { url };
-        if url.is_empty() {
-            return Err(Error::invalid(
-                "no store is named; name one, such as file:///backups or s3://bucket/prefix, or set snapshots.store",
-            ));
-        }
         if url != configured && !self.config.other_stores {
             return Err(Error::invalid(format!(
-                "store {url} is not snapshots.store, and snapshots.other_stores is false"
+                "store {url} is not this server's, {configured}, and snapshots.other_stores is false; set snapshots.store to it, or leave it out"
             )));
         }
         let url = url.to_owned();

@@ -14,8 +14,8 @@ use vicinal_client::proto::SnapshotProgress;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  vicinal snapshot create -c words --store file:///backups
-  vicinal snapshot list --store file:///backups
+  vicinal snapshot create -c words
+  vicinal snapshot list
   vicinal help snapshot restore";
 
 #[derive(Debug, clap::Args)]
@@ -54,7 +54,8 @@ struct Store {
     connection: Connection,
 
     /// A directory of the server's machine (file:///backups, /backups) or a bucket
-    /// (s3://bucket/prefix). Default: the server's setting snapshots.store.
+    /// (s3://bucket/prefix). Default: the server's setting snapshots.store; others need
+    /// its setting snapshots.other_stores.
     #[arg(
         long,
         short = 's',

@@ -9,7 +9,7 @@ use vicinal_client::proto::CreateSnapshotRequest;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  vicinal snapshot create --store file:///backups                    all collections
+  vicinal snapshot create                                   all collections
   vicinal snapshot create -c words -c names --store s3://bucket/vicinal
   vicinal snapshot create -c words --label nightly --json";
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  vicinal snapshot delete 20261121T140000Z-1a2b3c4d --store file:///backups
+  vicinal snapshot delete 20261121T140000Z-1a2b3c4d
   vicinal snapshot delete 20261121T140000Z-1a2b3c4d --json";
 
 #[derive(Debug, clap::Args)]

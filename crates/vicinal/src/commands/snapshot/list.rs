@@ -9,7 +9,7 @@ use vicinal_client::proto::Snapshot;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  vicinal snapshot list --store file:///backups
+  vicinal snapshot list
   vicinal snapshot list --json";
 
 #[derive(Debug, clap::Args)]

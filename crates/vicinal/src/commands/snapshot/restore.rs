@@ -9,7 +9,7 @@ use vicinal_client::proto::RestoreSnapshotRequest;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  vicinal snapshot restore 20261121T140000Z-1a2b3c4d --store file:///backups
+  vicinal snapshot restore 20261121T140000Z-1a2b3c4d
   vicinal snapshot restore 20261121T140000Z-1a2b3c4d -c words --into words_before
   vicinal snapshot restore 20261121T140000Z-1a2b3c4d --aliases --json";
 

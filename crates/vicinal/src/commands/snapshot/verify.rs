@@ -9,7 +9,7 @@ use vicinal_client::proto::VerifiedSnapshot;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  vicinal snapshot verify 20261121T140000Z-1a2b3c4d --store file:///backups
+  vicinal snapshot verify 20261121T140000Z-1a2b3c4d
   vicinal snapshot verify 20261121T140000Z-1a2b3c4d --json";
 
 #[derive(Debug, clap::Args)]
