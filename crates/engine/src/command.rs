@@ -2,8 +2,10 @@
 
 mod filter;
 pub(crate) mod format;
+mod update;
 
 pub(crate) use filter::{decode_filter, encode_delete_where};
+pub(crate) use update::{CheckedUpdate, Updated, UpdatedRows, decode_update, encode_update};
 
 use crate::columns::{self, array_to_ids, ids_to_array};
 use crate::segment::{Rows, VectorPart, Versions};
@@ -53,7 +55,16 @@ impl Header {
 /// Writes an insert or upsert.
 pub(crate) fn encode_rows(header: &Header, kind: Kind, rows: &CheckedRows) -> Bytes {
     let mut parts = vec![part(PartKind::Ids, ColumnId(0), &ids_to_array(&rows.ids))];
-    for (column, encoded) in &rows.vectors {
+    push_columns(&mut parts, &rows.vectors, &rows.scalars);
+    format::encode(&header.envelope(kind, rows.ids.len()), &parts)
+}
+
+fn push_columns(
+    parts: &mut Vec<Part>,
+    vectors: &[(ColumnId, Encoded)],
+    scalars: &[(ColumnId, ArrayRef)],
+) {
+    for (column, encoded) in vectors {
         let bytes = encoded.bytes.clone();
         parts.push(Part { kind: PartKind::Vectors, column: *column, bytes });
         if let Some(norms) = &encoded.norms {
@@ -61,10 +72,9 @@ pub(crate) fn encode_rows(header: &Header, kind: Kind, rows: &CheckedRows) -> By
             parts.push(Part { kind: PartKind::Norms, column: *column, bytes });
         }
     }
-    for (column, array) in &rows.scalars {
+    for (column, array) in scalars {
         parts.push(part(PartKind::Scalars, *column, array));
     }
-    format::encode(&header.envelope(kind, rows.ids.len()), &parts)
 }
 
 /// Writes a delete.
@@ -93,7 +103,7 @@ pub(crate) fn decode_text(parts: &[Part]) -> Result<&[u8], CommandError> {
     Ok(&part.bytes)
 }
 
-/// The ids of a delete.
+/// The ids of a delete or an update.
 pub(crate) fn decode_ids(parts: &[Part], schema: &Schema) -> Result<Ids, CommandError> {
     let ids = parts.iter().find(|part| part.kind == PartKind::Ids);
     let array = ids.and_then(|part| columns::format::decode(&part.bytes).ok());

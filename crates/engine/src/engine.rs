@@ -149,7 +149,9 @@ impl Engine {
             Ok((group, command)) => {
                 let done = move |outcome| {
                     done(match outcome {
-                        Ok(Outcome::Shard(outcome)) => Ok(outcome),
+                        Ok(Outcome::Shard(outcome)) => {
+                            outcome.map_err(|(kind, reason)| Error::new(kind, reason))
+                        }
                         Ok(Outcome::Catalogue(_)) => {
                             Err(Error::internal("a shard answered as the catalogue"))
                         }
@@ -368,6 +370,11 @@ impl Engine {
                 command::encode_delete(&header, ids)
             }
             Write::DeleteWhere(filter) => command::encode_delete_where(&header, schema, filter)?,
+            Write::Update(update) => {
+                let checked = validate::update(schema, update)?;
+                self.inner.maintenance.budget().add(checked.copied_bytes);
+                command::encode_update(&header, schema, &update.rows, &checked)?
+            }
         };
         let (len, max) = (command.len(), limits::COMMAND_BYTES_MAX);
         if len > max {
@@ -391,7 +398,7 @@ impl Engine {
             Write::Insert(rows) => rows.ids.len(),
             // Those that replace others add none.
             Write::Upsert(rows) => rows.ids.len() - live.shard()?.locate(&rows.ids).1.len(),
-            Write::Delete(_) | Write::DeleteWhere(_) => 0,
+            Write::Delete(_) | Write::DeleteWhere(_) | Write::Update(_) => 0,
         };
         if let Some(meter) = own {
             meter.check_growth(holding(live), more as u64)?;

@@ -111,7 +111,7 @@ fn str_id((rows, row): Source<'_>) -> String {
 }
 
 /// The distinct blocks, and each row's block and place.
-fn by_block<'a>(sources: &[Source<'a>]) -> (Vec<&'a Rows>, Vec<(usize, usize)>) {
+pub(crate) fn by_block<'a>(sources: &[Source<'a>]) -> (Vec<&'a Rows>, Vec<(usize, usize)>) {
     let mut blocks: Vec<&Rows> = Vec::new();
     let places = sources.iter().map(|(rows, row)| {
         let known = blocks.iter().position(|block| std::ptr::eq(*block, *rows));
@@ -126,7 +126,7 @@ fn by_block<'a>(sources: &[Source<'a>]) -> (Vec<&'a Rows>, Vec<(usize, usize)>) 
 }
 
 /// Values of a scalar column; blocks older than it have its default in every row.
-fn fetch_scalars(
+pub(crate) fn fetch_scalars(
     column: &Column,
     scalar: ScalarType,
     blocks: &[&Rows],

@@ -76,7 +76,7 @@ pub use options::{Compaction, EngineOptions};
 pub use request::{
     Applied, ApplyMode, Change, Collection, CollectionStats, Description, Done, LogFigures, Page,
     QueryHits, RowFilter, Scroll, Search, SearchAnswer, SearchReport, SegmentDescription,
-    SegmentIndexDescription, SegmentState, Stats, Summary, Write, WriteOutcome,
+    SegmentIndexDescription, SegmentState, Selection, Stats, Summary, Update, Write, WriteOutcome,
 };
 pub use shard::Space;
 pub use snapshot::{Pinned, PinnedFile, RestoreAs, SnapshotCollection, StagedFile, Staging};

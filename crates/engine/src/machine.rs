@@ -17,7 +17,7 @@ pub(crate) enum Machine {
 /// What a command came to.
 pub(crate) enum Outcome {
     Catalogue(Result<CatalogueOutcome, (ErrorKind, String)>),
-    Shard(WriteOutcome),
+    Shard(Result<WriteOutcome, (ErrorKind, String)>),
 }
 
 impl StateMachine for Machine {

@@ -1,11 +1,12 @@
 //! What the engine is asked and what it answers.
 
 use crate::shard::Space;
+use arrow_array::ArrayRef;
 use vicinal_filter::{Expression, Parameters};
 use vicinal_index::ScratchStats;
 use vicinal_types::{
-    CollectionId, CollectionSpec, Effort, Ids, Nearer, Result, RowBatch, SegmentId, ShardId,
-    VectorInput,
+    CollectionId, CollectionSpec, ColumnId, Effort, Ids, Nearer, Result, RowBatch, SegmentId,
+    ShardId, VectorInput,
 };
 
 /// Called once with the outcome, on whatever thread has it; must not block.
@@ -22,6 +23,29 @@ pub enum Write {
     Delete(Ids),
     /// Deletes the rows that pass a filter when the write is applied.
     DeleteWhere(RowFilter),
+    /// Sets columns of rows that are there.
+    Update(Update),
+}
+
+/// New values of some columns; rows keep what is not given.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The rows.
+    pub rows: Selection,
+    /// Vector columns.
+    pub vectors: Vec<(ColumnId, VectorInput)>,
+    /// Scalar columns in their [`ScalarType::arrow`](vicinal_types::ScalarType::arrow)
+    /// types.
+    pub scalars: Vec<(ColumnId, ArrayRef)>,
+}
+
+/// Rows to be changed.
+#[derive(Clone, Debug)]
+pub enum Selection {
+    /// Those of the ids; columns have a value for each.
+    Ids(Ids),
+    /// Those that pass when the write is applied; columns have one value for all.
+    Where(RowFilter),
 }
 
 /// Which rows: a condition as it was written, and the values of its parameters.
@@ -53,12 +77,13 @@ impl RowFilter {
 pub struct WriteOutcome {
     /// Rows that are new.
     pub inserted: u64,
-    /// Rows that replaced one of the same id.
+    /// Rows that replaced one of the same id, or were updated.
     pub replaced: u64,
     /// Rows that are gone.
     pub deleted: u64,
-    /// Places in the batch of rows that were left out as their ids exist.
-    pub already_exists: Vec<u32>,
+    /// Places in the batch of rows that were left out: an insert's whose ids exist, an
+    /// update's whose ids do not.
+    pub left_out: Vec<u32>,
     /// Where the write stands in the history of each shard it touched.
     pub positions: Vec<(ShardId, u64)>,
 }

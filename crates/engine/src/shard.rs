@@ -20,6 +20,7 @@ mod scalar_indexes;
 mod seeded;
 mod space;
 mod state;
+mod update;
 mod verify;
 mod view;
 

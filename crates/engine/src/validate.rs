@@ -2,7 +2,8 @@
 //! that applying them cannot fail.
 
 use crate::columns;
-use crate::command::CheckedRows;
+use crate::command::{CheckedRows, CheckedUpdate};
+use crate::request::{Selection, Update};
 use crate::vectors;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
@@ -10,9 +11,13 @@ use arrow_array::{Array, ArrayRef};
 use std::collections::HashMap;
 use std::hash::Hash;
 use vicinal_types::{
-    ColumnId, Error, IdType, Ids, JsonError, Result, RowBatch, ScalarType, Schema, check_json,
-    limits,
+    ColumnId, Error, IdType, Ids, JsonError, Result, RowBatch, ScalarType, Schema, VectorInput,
+    check_json, limits,
 };
+
+/// Bytes of vectors that one update may be of, whether it brings them or not: what it
+/// does not bring is copied while the shard waits.
+const UPDATED_BYTES_MAX: usize = 4 * limits::COMMAND_BYTES_MAX;
 
 /// Checks rows against the schema and brings them into stored form.
 ///
@@ -21,7 +26,7 @@ use vicinal_types::{
 pub(crate) fn rows(schema: &Schema, batch: &RowBatch) -> Result<CheckedRows> {
     ids(schema, &batch.ids)?;
     let len = batch.ids.len();
-    check_columns(schema, batch)?;
+    check_columns(schema, &batch.vectors, &batch.scalars)?;
     let mut encoded = Vec::new();
     for (column, kind) in schema.vectors() {
         let given = batch.vectors.iter().find(|(id, _)| *id == column.id);
@@ -51,6 +56,41 @@ pub(crate) fn rows(schema: &Schema, batch: &RowBatch) -> Result<CheckedRows> {
         }
     }
     Ok(CheckedRows { ids: batch.ids.clone(), vectors: encoded, scalars })
+}
+
+/// Checks what an update sets and brings it into stored form.
+///
+/// # Errors
+/// `Invalid` naming column, row and limit.
+pub(crate) fn update(schema: &Schema, update: &Update) -> Result<CheckedUpdate> {
+    let row_bytes: usize = schema.vectors().map(|(_, kind)| kind.row_bytes()).sum();
+    let rows_max = (UPDATED_BYTES_MAX / row_bytes).clamp(1, limits::WRITE_ROWS_MAX);
+    let len = match &update.rows {
+        Selection::Ids(given) => {
+            ids(schema, given)?;
+            id_list(schema, given, rows_max, "an update of this collection")?;
+            given.len()
+        }
+        Selection::Where(_) => 1,
+    };
+    let (mut vectors, mut scalars) = (Vec::new(), Vec::new());
+    if update.vectors.is_empty() && update.scalars.is_empty() {
+        return Err(Error::invalid("an update sets one column at least, this one has none"));
+    }
+    check_columns(schema, &update.vectors, &update.scalars)?;
+    for (column, kind) in schema.vectors() {
+        if let Some((_, input)) = update.vectors.iter().find(|(id, _)| *id == column.id) {
+            vectors.push((column.id, vectors::encode(&column.name, kind, len, input)?));
+        }
+    }
+    for (column, scalar, nullable) in schema.scalars() {
+        if let Some((_, array)) = update.scalars.iter().find(|(id, _)| *id == column.id) {
+            check_scalars(&column.name, scalar, nullable, len, array)?;
+            scalars.push((column.id, array.clone()));
+        }
+    }
+    let copied_bytes = (len * row_bytes) as u64;
+    Ok(CheckedUpdate { rows_max, vectors, scalars, copied_bytes })
 }
 
 /// Checks ids: their type, number and lengths, and that all are different.
@@ -111,9 +151,13 @@ fn check_distinct<T: Hash + Eq + std::fmt::Debug>(ids: &[T]) -> Result<()> {
     Ok(())
 }
 
-fn check_columns(schema: &Schema, batch: &RowBatch) -> Result<()> {
-    let vectors = batch.vectors.iter().map(|(id, _)| *id);
-    let given: Vec<ColumnId> = vectors.chain(batch.scalars.iter().map(|(id, _)| *id)).collect();
+fn check_columns(
+    schema: &Schema,
+    vectors: &[(ColumnId, VectorInput)],
+    scalars: &[(ColumnId, ArrayRef)],
+) -> Result<()> {
+    let vectors = vectors.iter().map(|(id, _)| *id);
+    let given: Vec<ColumnId> = vectors.chain(scalars.iter().map(|(id, _)| *id)).collect();
     for (at, id) in given.iter().enumerate() {
         let Some(column) = schema.columns().iter().find(|column| column.id == *id) else {
             return Err(Error::invalid(format!("the collection has no column number {id}")));

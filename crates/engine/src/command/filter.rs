@@ -1,4 +1,4 @@
-//! The filter of a delete: all that it takes to evaluate it, whatever becomes of the
+//! The filter of a write: all that it takes to evaluate it, whatever becomes of the
 //! schema until it is applied, or applied again after a crash.
 
 use super::Header;
@@ -30,6 +30,15 @@ pub(crate) fn encode_delete_where(
     schema: &Schema,
     filter: &RowFilter,
 ) -> Result<Bytes> {
+    let part = filter_part(header, schema, filter)?;
+    Ok(format::encode(&header.envelope(Kind::DeleteWhere, 0), &[part]))
+}
+
+/// Checks a filter and writes it.
+///
+/// # Errors
+/// `Invalid` with the place in the filter's text.
+pub(super) fn filter_part(header: &Header, schema: &Schema, filter: &RowFilter) -> Result<Part> {
     CompiledFilter::new(schema, filter, header.time_micros)?;
     let names = filter.expression.column_names();
     let is_named = |column: &&Column| names.contains(&column.name.as_str());
@@ -40,19 +49,17 @@ pub(crate) fn encode_delete_where(
     };
     let bytes = serde_json::to_vec(&body)
         .map_err(|error| Error::internal("a filter cannot be written").caused_by(error))?;
-    let part = Part { kind: PartKind::Filter, column: ColumnId(0), bytes: bytes.into() };
-    Ok(format::encode(&header.envelope(Kind::DeleteWhere, 0), &[part]))
+    Ok(Part { kind: PartKind::Filter, column: ColumnId(0), bytes: bytes.into() })
 }
 
-/// The filter of a delete, which reads the columns that it was checked against.
+/// The filter of a write, which reads the columns that it was checked against.
 pub(crate) fn decode_filter(
     envelope: &Envelope,
     parts: &[Part],
     schema: &Schema,
 ) -> Result<CompiledFilter, CommandError> {
-    let [Part { kind: PartKind::Filter, bytes, .. }] = parts else {
-        return Err(CommandError::Wrong("list of parts"));
-    };
+    let part = parts.iter().find(|part| part.kind == PartKind::Filter);
+    let Part { bytes, .. } = part.ok_or(CommandError::Wrong("list of parts"))?;
     let wrong = || CommandError::Wrong("filter");
     let body: Body = serde_json::from_slice(bytes).map_err(|_| wrong())?;
     let is_vector = |column: &&Column| matches!(column.kind, ColumnType::Vector(_));

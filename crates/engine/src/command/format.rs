@@ -4,14 +4,14 @@
 //! |-------:|------:|---------------------------------------------------------|
 //! |      0 |     2 | format version, 1                                       |
 //! |      2 |     1 | kind: 1 insert, 2 upsert, 3 delete, 4 delete by filter, |
-//! |        |       | 16 catalogue                                            |
+//! |        |       | 5 update, 16 catalogue                                  |
 //! |      3 |     1 | 1 if a request id is given                              |
-//! |      4 |     4 | feature level that a node needs to apply it: 2 for a    |
-//! |        |       | delete by filter, else 1                                |
+//! |      4 |     4 | feature level that a node needs to apply it: 3 for an   |
+//! |        |       | update, 2 for a delete by filter, else 1                |
 //! |      8 |     4 | database                                                |
 //! |     12 |     4 | collection                                              |
 //! |     16 |     4 | schema version of the rows                              |
-//! |     20 |     4 | rows                                                    |
+//! |     20 |     4 | rows; of an update by filter: how many it may be of     |
 //! |     24 |    16 | request id, or zero                                     |
 //! |     40 |     8 | leader time, microseconds since 1970-01-01 UTC          |
 //! |     48 |     4 | number of parts                                         |
@@ -21,8 +21,9 @@
 //!
 //! Parts: 1 ids (a column), 2 vectors (rows × row bytes), 3 norms (rows × f32),
 //! 4 scalars (a column), 5 text (JSON of a catalogue command), 6 filter (JSON of its
-//! text, its parameters and the columns that it names). Columns are in the form of
-//! `columns::format`. Integers are little-endian.
+//! text, its parameters and the columns that it names). An update has ids or a filter,
+//! and the columns that it sets, in the latter case with one row. Columns are in the form
+//! of `columns::format`. Integers are little-endian.
 
 use bytes::Bytes;
 use std::ops::Range;
@@ -30,7 +31,7 @@ use vicinal_types::{CollectionId, ColumnId, DatabaseId, RequestId};
 
 const VERSION: u16 = 1;
 /// What this node is able to apply.
-const FEATURE_LEVEL: u32 = 2;
+const FEATURE_LEVEL: u32 = 3;
 
 const FORMAT: Range<usize> = 0..2;
 const KIND: usize = FORMAT.end;
@@ -55,6 +56,7 @@ pub(crate) enum Kind {
     Upsert,
     Delete,
     DeleteWhere,
+    Update,
     Catalogue,
 }
 
@@ -107,6 +109,7 @@ impl Kind {
             Self::Upsert => 2,
             Self::Delete => 3,
             Self::DeleteWhere => 4,
+            Self::Update => 5,
             Self::Catalogue => 16,
         }
     }
@@ -116,13 +119,20 @@ impl Kind {
         match self {
             Self::Insert | Self::Upsert | Self::Delete | Self::Catalogue => 1,
             Self::DeleteWhere => 2,
+            Self::Update => 3,
         }
     }
 
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Insert, Self::Upsert, Self::Delete, Self::DeleteWhere, Self::Catalogue]
-            .into_iter()
-            .find(|kind| kind.code() == code)
+        let all = [
+            Self::Insert,
+            Self::Upsert,
+            Self::Delete,
+            Self::DeleteWhere,
+            Self::Update,
+            Self::Catalogue,
+        ];
+        all.into_iter().find(|kind| kind.code() == code)
     }
 }
 

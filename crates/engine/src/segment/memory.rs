@@ -48,6 +48,8 @@ pub(crate) struct MemorySegment {
     /// Bytes of the commands applied while it grew: the log holds them until it
     /// is sealed.
     pub(crate) command_bytes: u64,
+    /// Bytes of rows that its commands did not bring, but copied from others.
+    pub(crate) copied_bytes: u64,
     /// Deletions since it was frozen; those before are not sealed at all.
     pub(crate) late_tombstones: Vec<Tombstone>,
 }
@@ -101,6 +103,7 @@ impl MemorySegment {
             ids: HashTable::new(),
             frozen_at: None,
             command_bytes: 0,
+            copied_bytes: 0,
             late_tombstones: Vec::new(),
         }
     }

@@ -116,7 +116,8 @@ impl Rows {
 }
 
 impl VectorPart {
-    fn take(&self, rows: &[u32]) -> Self {
+    /// Some of the vectors, in the order given.
+    pub(crate) fn take(&self, rows: &[u32]) -> Self {
         let mut bytes = Vec::with_capacity(rows.len() * self.vectors.vector_type().row_bytes());
         for &row in rows {
             bytes.extend_from_slice(self.vectors.row(row));
@@ -126,6 +127,18 @@ impl VectorPart {
             vectors: self.with_bytes(bytes),
             norms: norms.map(|norms| rows.iter().map(|&row| norms[row as usize]).collect()),
         }
+    }
+
+    /// Vectors of one column from several parts: (part, row) pairs in the order wanted.
+    pub(crate) fn interleave(parts: &[&Self], places: &[(usize, usize)]) -> Self {
+        let row_bytes = parts[0].vectors.vector_type().row_bytes();
+        let mut bytes = Vec::with_capacity(places.len() * row_bytes);
+        for &(part, row) in places {
+            let at = row * row_bytes;
+            bytes.extend_from_slice(&parts[part].vectors.bytes()[at..at + row_bytes]);
+        }
+        let norms = places.iter().map(|&(part, row)| Some(parts[part].norms.as_ref()?[row]));
+        Self { vectors: parts[0].with_bytes(bytes), norms: norms.collect() }
     }
 
     fn concat(parts: &[&Self]) -> Self {

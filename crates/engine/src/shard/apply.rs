@@ -1,24 +1,29 @@
 //! What committed commands do to a shard.
 
 use super::state::Place;
+use super::update::apply_update;
 use super::{Shard, State};
 use crate::columns::{id_ref, request_id};
 use crate::command::format::{Envelope, Kind, Part};
-use crate::command::{decode_filter, decode_ids, decode_rows, format};
+use crate::command::{Updated, decode_filter, decode_ids, decode_rows, decode_update, format};
 use crate::filtering::CompiledFilter;
 use crate::request::WriteOutcome;
 use crate::segment::{Chunk, Rows};
 use std::sync::Arc;
 use vicinal_cluster::Committed;
 use vicinal_storage::LogPosition;
-use vicinal_types::{Ids, Version};
+use vicinal_types::{ErrorKind, Ids, Version};
 
 /// A command, decoded before the state is locked.
 enum Write {
     Rows { kind: Kind, chunk: Chunk },
     Delete(Ids),
     DeleteWhere(Box<CompiledFilter>),
+    Update(Box<Updated>),
 }
+
+/// What a write came to: its outcome, or why nothing was done.
+pub(super) type Applied = Result<WriteOutcome, (ErrorKind, String)>;
 
 impl Shard {
     /// Applies commands in order; one outcome each.
@@ -26,7 +31,7 @@ impl Shard {
     /// # Panics
     /// If an entry is no command of this shard: a bug, or the log of another
     /// program; the group stops and says so.
-    pub(crate) fn apply(self: &Arc<Self>, commands: &[Committed]) -> Vec<WriteOutcome> {
+    pub(crate) fn apply(self: &Arc<Self>, commands: &[Committed]) -> Vec<Applied> {
         let decoded: Vec<_> = commands.iter().map(|command| self.decode(command)).collect();
         let limits = self.settings().segments;
         let mut outcomes = Vec::with_capacity(commands.len());
@@ -38,7 +43,9 @@ impl Shard {
             state.first_change.get_or_insert_with(|| self.clock.now());
             let growing = state.growing();
             let rows = u64::from(growing.view.row_count);
-            if rows >= limits.max_rows || growing.command_bytes >= limits.max_bytes {
+            if rows >= limits.max_rows
+                || growing.command_bytes + growing.copied_bytes >= limits.max_bytes
+            {
                 state.freeze();
             }
         }
@@ -90,6 +97,7 @@ impl Shard {
             Kind::DeleteWhere => {
                 Ok(Write::DeleteWhere(Box::new(decode_filter(envelope, parts, schema)?)))
             }
+            Kind::Update => Ok(Write::Update(Box::new(decode_update(envelope, parts, schema)?))),
             Kind::Catalogue => Err(format::CommandError::Wrong("kind, which is the catalogue's,")),
         }
     }
@@ -100,25 +108,31 @@ impl Shard {
         index: u64,
         envelope: &Envelope,
         write: Write,
-    ) -> WriteOutcome {
+    ) -> Applied {
         let repeated = envelope.request.and_then(|request| state.requests.get(request));
         if let Some((first, mut outcome)) = repeated {
             outcome.positions = vec![(self.group, first)];
-            return outcome;
+            return Ok(outcome);
         }
         let mut outcome = match write {
             Write::Rows { kind, chunk } => apply_rows(state, index, kind, chunk),
             Write::Delete(ids) => apply_delete(state, index, &ids),
             Write::DeleteWhere(filter) => {
-                state.last_delete_where = index;
+                state.last_filtered = index;
                 apply_delete_where(state, index, &filter)
+            }
+            Write::Update(update) => {
+                if update.filter().is_some() {
+                    state.last_filtered = index;
+                }
+                apply_update(state, index, &update)?
             }
         };
         if let Some(request) = envelope.request {
             state.requests.insert(index, request, &outcome);
         }
         outcome.positions = vec![(self.group, index)];
-        outcome
+        Ok(outcome)
     }
 }
 
@@ -133,8 +147,11 @@ fn apply_rows(state: &mut State, index: u64, kind: Kind, chunk: Chunk) -> WriteO
                 state.delete(place, Version { index, ordinal: row });
                 outcome.replaced += 1;
             }
-            (Some(_), Kind::Insert | Kind::Delete | Kind::DeleteWhere | Kind::Catalogue) => {
-                outcome.already_exists.push(row);
+            (
+                Some(_),
+                Kind::Insert | Kind::Delete | Kind::DeleteWhere | Kind::Update | Kind::Catalogue,
+            ) => {
+                outcome.left_out.push(row);
                 continue;
             }
         }
@@ -163,6 +180,15 @@ fn apply_delete(state: &mut State, index: u64, ids: &Ids) -> WriteOutcome {
 
 /// Deletes what passes in the state that the command meets; nothing else decides.
 fn apply_delete_where(state: &mut State, index: u64, filter: &CompiledFilter) -> WriteOutcome {
+    let places = passing(state, filter);
+    for (ordinal, place) in (0..).zip(&places) {
+        state.delete(*place, Version { index, ordinal });
+    }
+    WriteOutcome { deleted: places.len() as u64, ..WriteOutcome::default() }
+}
+
+/// The live rows that pass.
+pub(super) fn passing(state: &State, filter: &CompiledFilter) -> Vec<Place> {
     let fits = "the filter was checked against the columns that rows have";
     let mut places = Vec::new();
     for (at, segment) in state.sealed.iter().enumerate() {
@@ -173,8 +199,5 @@ fn apply_delete_where(state: &mut State, index: u64, filter: &CompiledFilter) ->
         let rows = filter.of_memory(&segment.view).expect(fits);
         places.extend(rows.iter().map(|row| Place::Memory(at, row)));
     }
-    for (ordinal, place) in (0..).zip(&places) {
-        state.delete(*place, Version { index, ordinal });
-    }
-    WriteOutcome { deleted: places.len() as u64, ..WriteOutcome::default() }
+    places
 }

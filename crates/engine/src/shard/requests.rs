@@ -3,7 +3,7 @@
 //! The file that keeps them over a restart has one section, kind 1, version 1:
 //! for each outcome, oldest first, little-endian: Raft index (8), request id
 //! (16), rows inserted (4), replaced (4), deleted (4), number of places of rows
-//! that existed (4), those places (4 each).
+//! that were left out (4), those places (4 each).
 
 use crate::request::WriteOutcome;
 use std::collections::{HashMap, VecDeque};
@@ -31,7 +31,7 @@ struct Outcome {
     inserted: u32,
     replaced: u32,
     deleted: u32,
-    already_exists: Vec<u32>,
+    left_out: Vec<u32>,
 }
 
 impl RequestWindow {
@@ -42,7 +42,7 @@ impl RequestWindow {
             inserted: u64::from(outcome.inserted),
             replaced: u64::from(outcome.replaced),
             deleted: u64::from(outcome.deleted),
-            already_exists: outcome.already_exists.clone(),
+            left_out: outcome.left_out.clone(),
             positions: Vec::new(),
         };
         Some((outcome.index, found))
@@ -58,7 +58,7 @@ impl RequestWindow {
             inserted: count(outcome.inserted),
             replaced: count(outcome.replaced),
             deleted: count(outcome.deleted),
-            already_exists: outcome.already_exists.clone(),
+            left_out: outcome.left_out.clone(),
         };
         self.put(request, outcome);
         while let Some((oldest, request)) = self.order.front().copied()
@@ -85,8 +85,7 @@ impl RequestWindow {
 
     /// Bytes that it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
-        let lists: usize =
-            self.outcomes.values().map(|outcome| outcome.already_exists.len() * 4).sum();
+        let lists: usize = self.outcomes.values().map(|outcome| outcome.left_out.len() * 4).sum();
         self.order.capacity() * 24
             + self.outcomes.capacity() * 25
             + self.outcomes.len() * 64
@@ -134,14 +133,13 @@ impl Remembered {
         let mut writer = SectionWriter::create(Arc::clone(disk), path, file)?;
         writer.begin(REQUESTS, SECTION_VERSION)?;
         for (request, outcome) in &self.0 {
-            let places =
-                u32::try_from(outcome.already_exists.len()).expect("at most a write's rows");
+            let places = u32::try_from(outcome.left_out.len()).expect("at most a write's rows");
             writer.write(&outcome.index.to_le_bytes())?;
             writer.write(&request.0)?;
             for number in [outcome.inserted, outcome.replaced, outcome.deleted, places] {
                 writer.write(&number.to_le_bytes())?;
             }
-            for place in &outcome.already_exists {
+            for place in &outcome.left_out {
                 writer.write(&place.to_le_bytes())?;
             }
         }
@@ -158,12 +156,7 @@ fn decode(bytes: &[u8]) -> Option<(RequestId, Outcome, &[u8])> {
         inserted: number(24),
         replaced: number(28),
         deleted: number(32),
-        already_exists: places
-            .as_chunks()
-            .0
-            .iter()
-            .map(|place| u32::from_le_bytes(*place))
-            .collect(),
+        left_out: places.as_chunks().0.iter().map(|place| u32::from_le_bytes(*place)).collect(),
     };
     Some((RequestId(fixed[8..24].try_into().ok()?), outcome, rest))
 }
@@ -174,7 +167,7 @@ mod tests {
     use vicinal_storage::SimDisk;
 
     fn outcome(inserted: u64) -> WriteOutcome {
-        WriteOutcome { inserted, already_exists: vec![3, 9], ..WriteOutcome::default() }
+        WriteOutcome { inserted, left_out: vec![3, 9], ..WriteOutcome::default() }
     }
 
     #[test]

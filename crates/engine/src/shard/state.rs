@@ -3,6 +3,7 @@
 use super::requests::RequestWindow;
 use super::view::{SegmentView, View};
 use crate::columns::IdRef;
+use crate::fetch::Source;
 use crate::segment::{MemorySegment, SealedView, Tombstone};
 use std::time::Instant;
 use vicinal_storage::LogPosition;
@@ -26,8 +27,8 @@ pub(crate) struct State {
     pub(crate) durable: u64,
     /// When the first write since the last freeze was applied.
     pub(crate) first_change: Option<Instant>,
-    /// The last delete by a filter.
-    pub(crate) last_delete_where: u64,
+    /// The last write that has a filter.
+    pub(crate) last_filtered: u64,
     /// Views published so far.
     pub(crate) published: u64,
     next_segment: SegmentId,
@@ -75,7 +76,7 @@ impl State {
             applied,
             durable: applied.index,
             first_change: None,
-            last_delete_where: 0,
+            last_filtered: 0,
             published: 0,
             next_segment,
         };
@@ -97,6 +98,17 @@ impl State {
             }
         }
         None
+    }
+
+    /// The block of rows that holds a row, and the row's place in it.
+    pub(crate) fn source(&self, place: Place) -> Source<'_> {
+        match place {
+            Place::Memory(at, row) => {
+                let (chunk, row) = self.memory[at].view.locate(row);
+                (&chunk.rows, row)
+            }
+            Place::Sealed(at, row) => (&self.sealed[at].view.sealed.rows, row),
+        }
     }
 
     /// Deletes a live row.

@@ -15,3 +15,4 @@ mod retries;
 mod scalar_indexes;
 mod search;
 mod snapshot;
+mod updates;

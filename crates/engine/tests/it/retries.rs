@@ -11,7 +11,7 @@ fn a_retry_gets_the_first_outcome_also_after_restarts() {
     let write = || Write::Insert(rows(&[1, 2, 3], 0));
     insert(&engine, &[2], 5).expect("an insert");
     let first = engine.write_blocking("", NAME, write(), request).expect("an insert");
-    assert_eq!((first.inserted, first.already_exists.as_slice()), (2, &[1][..]));
+    assert_eq!((first.inserted, first.left_out.as_slice()), (2, &[1][..]));
     delete(&engine, &[1]).expect("a delete");
     assert_eq!(engine.write_blocking("", NAME, write(), request).expect("a retry"), first);
     engine.close();
@@ -34,7 +34,7 @@ fn outcomes_say_what_happened_to_each_row() {
     let (_, engine) = engine();
     insert(&engine, &range(0..5), 0).expect("an insert");
     let outcome = insert(&engine, &range(3..8), 1).expect("an insert");
-    assert_eq!((outcome.inserted, outcome.already_exists), (3, vec![0, 1]));
+    assert_eq!((outcome.inserted, outcome.left_out), (3, vec![0, 1]));
     let outcome = crate::fixture::upsert(&engine, &range(6..10), 2).expect("an upsert");
     assert_eq!((outcome.inserted, outcome.replaced), (2, 2));
     let ids = Write::Delete(Ids::Int(vec![0, 99]));

@@ -57,7 +57,7 @@ impl Api {
             .await?;
         Ok(v1::InsertResponse {
             inserted: outcome.inserted,
-            already_exists: outcome.already_exists,
+            already_exists: outcome.left_out,
             positions: convert::positions_out(outcome.positions),
         })
     }
