@@ -49,6 +49,7 @@ mod scroll;
 mod search;
 mod snapshots;
 mod spec;
+mod update;
 mod writer;
 
 mod convert;
@@ -66,6 +67,7 @@ pub use spec::{
     CollectionSpec, ColumnSpec, column_index, default_value, index_spec, scalar_type, vector_type,
 };
 pub use tonic::Code;
+pub use update::UpdateWhere;
 pub use vicinal_api::v1 as proto;
 pub use vicinal_types::{
     ArrayItem, ColumnIndex, Effort, ElementType, IdType, Ids, IndexCodes, IndexEngine, IndexKind,

@@ -2,7 +2,7 @@
 
 use crate::commands::{
     aggregate, apply, bench, count, delete, demo, describe, drop, flush, get, import, list, search,
-    serve, snapshot, stats, verify,
+    serve, snapshot, stats, update, verify,
 };
 use crate::failure::Failure;
 
@@ -56,6 +56,10 @@ enum Command {
     #[command(after_help = aggregate::EXAMPLES)]
     Aggregate(aggregate::Args),
 
+    /// Set columns of rows by id or by a filter.
+    #[command(after_help = update::EXAMPLES)]
+    Update(update::Args),
+
     /// Delete rows by id or by a filter.
     #[command(after_help = delete::EXAMPLES)]
     Delete(delete::Args),
@@ -104,6 +108,7 @@ impl Cli {
             Command::Get(args) => get::run(&args),
             Command::Count(args) => count::run(&args),
             Command::Aggregate(args) => aggregate::run(&args),
+            Command::Update(args) => update::run(&args),
             Command::Delete(args) => delete::run(&args),
             Command::Describe(args) => describe::run(&args),
             Command::List(args) => list::run(&args),

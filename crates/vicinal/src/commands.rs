@@ -17,3 +17,4 @@ pub(crate) mod serve;
 pub(crate) mod snapshot;
 pub(crate) mod stats;
 pub(crate) mod verify;
+pub(crate) mod update;

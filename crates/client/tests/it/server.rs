@@ -160,6 +160,10 @@ impl proto::rows_server::Rows for Scripted {
         Err(Status::unimplemented("no test upserts"))
     }
 
+    async fn update(&self, _: Request<proto::UpdateRequest>) -> Answer<proto::UpdateResponse> {
+        Err(Status::unimplemented("no test updates"))
+    }
+
     async fn delete(&self, _: Request<proto::DeleteRequest>) -> Answer<proto::DeleteResponse> {
         Err(Status::unimplemented("no test deletes"))
     }

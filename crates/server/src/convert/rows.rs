@@ -1,42 +1,79 @@
 //! Ids, rows and the positions of writes.
 
+use super::filter_in;
 use super::scalars::{kind_of, scalars_in, scalars_out};
 use super::vectors::{Target, vectors_out};
+use arrow_array::ArrayRef;
 use std::collections::BTreeSet;
 use vicinal_api::v1;
 use vicinal_api::v1::column_values::Values;
-use vicinal_engine::Collection;
+use vicinal_engine::{Collection, Selection, Update};
 use vicinal_types::{
-    Column, ColumnId, ColumnType, Error, IdType, Ids, Result, RowBatch, ShardId, limits,
+    Column, ColumnId, ColumnType, Error, IdType, Ids, Result, RowBatch, ShardId, VectorInput,
+    limits,
 };
 
 /// Parses the rows of a write against the collection's columns.
 pub(crate) fn rows_in(collection: &Collection, rows: Option<v1::RowBatch>) -> Result<RowBatch> {
     let rows = rows.ok_or_else(|| Error::invalid("there are no rows; set `rows`"))?;
     let ids = write_ids_in(collection, rows.ids)?;
-    let (max, given) = (limits::COLUMNS_MAX, rows.columns.len());
+    let Given { vectors, scalars } = given_in(collection, ids.len(), rows.columns)?;
+    Ok(RowBatch { ids, vectors, scalars })
+}
+
+/// Parses an update against the collection's columns.
+pub(crate) fn update_in(
+    collection: &Collection,
+    ids: Option<v1::Ids>,
+    filter: Option<v1::Filter>,
+    columns: Vec<v1::ColumnValues>,
+) -> Result<Update> {
+    let (rows, len) = match (ids, filter) {
+        (Some(_), Some(_)) => {
+            return Err(Error::invalid("an update has ids or a filter; send them one by one"));
+        }
+        (None, Some(filter)) => (Selection::Where(filter_in(filter)?), 1),
+        (ids, None) => {
+            let ids = write_ids_in(collection, ids)?;
+            let len = ids.len();
+            (Selection::Ids(ids), len)
+        }
+    };
+    let Given { vectors, scalars } = given_in(collection, len, columns)?;
+    Ok(Update { rows, vectors, scalars })
+}
+
+/// Columns of a write.
+#[derive(Default)]
+struct Given {
+    vectors: Vec<(ColumnId, VectorInput)>,
+    scalars: Vec<(ColumnId, ArrayRef)>,
+}
+
+fn given_in(collection: &Collection, rows: usize, columns: Vec<v1::ColumnValues>) -> Result<Given> {
+    let (max, given) = (limits::COLUMNS_MAX, columns.len());
     if given > max {
         return Err(Error::invalid(format!("{given} columns are more than the limit of {max}")));
     }
-    let mut batch = RowBatch { ids, vectors: Vec::new(), scalars: Vec::new() };
+    let mut all = Given::default();
     let mut seen = BTreeSet::new();
-    for values in rows.columns {
+    for values in columns {
         let column = column_named(collection, &values.name)?;
         if !seen.insert(column.id) {
             return Err(Error::invalid(format!("column `{}` is there twice", column.name)));
         }
-        column_in(collection, column, values, &mut batch)?;
+        column_in(collection, column, rows, values, &mut all)?;
     }
-    Ok(batch)
+    Ok(all)
 }
 
 fn column_in(
     collection: &Collection,
     column: &Column,
+    rows: usize,
     values: v1::ColumnValues,
-    batch: &mut RowBatch,
+    given: &mut Given,
 ) -> Result<()> {
-    let rows = batch.ids.len();
     match column.kind {
         ColumnType::Vector(kind) => {
             let name = &column.name;
@@ -55,11 +92,11 @@ fn column_in(
                 )));
             }
             let target = Target { collection: &collection.spec.name, column: name, kind };
-            batch.vectors.push((column.id, target.parse_rows(vectors, rows)?));
+            given.vectors.push((column.id, target.parse_rows(vectors, rows)?));
         }
         ColumnType::Scalar { scalar, nullable: _ } => {
             let array = scalars_in(&column.name, scalar, rows, values.values, &values.nulls)?;
-            batch.scalars.push((column.id, array));
+            given.scalars.push((column.id, array));
         }
     }
     Ok(())

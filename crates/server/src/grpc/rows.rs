@@ -78,6 +78,22 @@ impl Api {
         })
     }
 
+    async fn update_rows(&self, request: Request<v1::UpdateRequest>) -> Result<v1::UpdateResponse> {
+        let (call, request) = Call::open(request)?;
+        let v1::UpdateRequest { database, collection, ids, filter, columns, options } = request;
+        let place = Place { database, collection };
+        let outcome = self
+            .write(&call, &place, options.as_ref(), |collection| {
+                convert::update_in(collection, ids, filter, columns).map(Write::Update)
+            })
+            .await?;
+        Ok(v1::UpdateResponse {
+            updated: outcome.replaced,
+            missing: outcome.left_out,
+            positions: convert::positions_out(outcome.positions),
+        })
+    }
+
     async fn delete_rows(&self, request: Request<v1::DeleteRequest>) -> Result<v1::DeleteResponse> {
         let (call, request) = Call::open(request)?;
         let place = Place { database: request.database, collection: request.collection };
@@ -209,6 +225,13 @@ impl Rows for Api {
         request: Request<v1::UpsertRequest>,
     ) -> Result<Response<v1::UpsertResponse>, Status> {
         self.upsert_rows(request).await.map(Response::new).map_err(|error| status(&error))
+    }
+
+    async fn update(
+        &self,
+        request: Request<v1::UpdateRequest>,
+    ) -> Result<Response<v1::UpdateResponse>, Status> {
+        self.update_rows(request).await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn delete(

@@ -10,3 +10,4 @@ mod rows;
 mod search;
 mod serving;
 mod stopping;
+mod updates;
