@@ -16,5 +16,5 @@ pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod snapshot;
 pub(crate) mod stats;
-pub(crate) mod verify;
 pub(crate) mod update;
+pub(crate) mod verify;
