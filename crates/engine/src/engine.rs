@@ -79,15 +79,12 @@ impl Engine {
         let maintenance = Arc::new(maintenance);
         let groups_dir = directory.join("groups");
         disk.create_dir_all(&groups_dir).map_err(io)?;
-        let catalogue = Arc::new(Catalogue::open(
-            Arc::clone(&disk),
-            groups_dir,
-            Arc::clone(&clock),
-            &maintenance,
-        )?);
-        let node = start_node(&options, identity.node_id)?;
+        let catalogue =
+            Catalogue::open(Arc::clone(&disk), groups_dir, Arc::clone(&clock), &maintenance);
+        let catalogue = Arc::new(catalogue.inspect_err(|_| maintenance.stop())?);
+        let node = start_node(&options, identity.node_id)
+            .inspect_err(|_| stop(&catalogue, None, &maintenance))?;
         maintenance.set_node(node.clone());
-        replay(&node, &catalogue)?;
         let account = Arc::new(Account {
             catalogue: Arc::clone(&catalogue),
             node: node.clone(),
@@ -95,7 +92,9 @@ impl Engine {
             maintenance: Arc::clone(&maintenance),
             filter_cache: Arc::new(FilterCache::new(options.filter_cache_bytes)),
         });
-        let ticker = Ticker::start(Arc::clone(&account), &options)?;
+        let ticker = replay(&node, &catalogue)
+            .and_then(|()| Ticker::start(Arc::clone(&account), &options))
+            .inspect_err(|_| stop(&catalogue, Some(&node), &maintenance))?;
         let quotas = QuotaBook::new(&options.quotas, pools.search_threads(), clock);
         let inner = Inner {
             admission: Admission::new(options.searches_waiting_max),
@@ -449,11 +448,7 @@ impl Inner {
             return;
         }
         self.ticker.stop();
-        for shard in self.catalogue.shards() {
-            shard.stop();
-        }
-        self.node.stop();
-        self.maintenance.stop();
+        stop(&self.catalogue, Some(&self.node), &self.maintenance);
     }
 }
 
@@ -461,6 +456,18 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Ends what writes, also of an engine that did not open: nothing of it may touch the
+/// directory when somebody else opens it.
+fn stop(catalogue: &Catalogue, node: Option<&Node<Machine>>, maintenance: &Maintenance) {
+    for shard in catalogue.shards() {
+        shard.stop();
+    }
+    if let Some(node) = node {
+        node.stop();
+    }
+    maintenance.stop();
 }
 
 fn start_pools(topology: &Topology, options: &EngineOptions) -> Result<Pools> {

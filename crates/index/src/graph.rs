@@ -51,6 +51,10 @@ const RERANKED_PART: usize = 4;
 /// Rows that an exact scan compares while a walk expands a vertex.
 const SCANNED_PER_VERTEX: u64 = 16;
 
+/// Candidates of a walk under a filter that are open, at least and at most.
+const OPEN_MIN: usize = 64;
+const OPEN_MAX: usize = 4_096;
+
 /// A graph as it is stored and searched.
 #[derive(Clone, Debug)]
 pub struct Graph {
@@ -166,8 +170,17 @@ impl Graph {
         let order = self.order.get();
         let passes = |vertex: u32| self.any_passes(order[vertex as usize], allowed);
         let passes = allowed.is_some().then_some(&passes as &dyn Fn(u32) -> bool);
-        let reach =
-            Reach { effort: search.effort, wanted: k, without: None, passes, expanded_max, cancel };
+        let rarity = self.rows as usize / passing;
+        let open_max = search.effort.saturating_mul(2 * rarity).clamp(OPEN_MIN, OPEN_MAX);
+        let reach = Reach {
+            effort: search.effort,
+            wanted: k,
+            open_max: allowed.map(|_| open_max),
+            without: None,
+            passes,
+            expanded_max,
+            cancel,
+        };
         self.walk(vectors, query, reach, scratch, &mut work)?;
         if work.expanded >= expanded_max {
             return exact(vectors, query, &search, pools, work, cancel);
@@ -205,6 +218,7 @@ impl Graph {
         let reach = Reach {
             effort,
             wanted: search.k,
+            open_max: None,
             without: Some(without),
             passes: None,
             expanded_max: u64::MAX,

@@ -47,7 +47,7 @@ pub fn estimate_nanos(rows: u64, vector: VectorType, plan: SearchPlan) -> u64 {
 }
 
 /// How much longer a row takes that is compared for itself than one in a row of rows.
-const SCATTERED_FACTOR: u64 = 3;
+const SCATTERED_FACTOR: u64 = 2;
 
 /// The estimated time of a scan of those of a segment's rows that pass a filter:
 /// where they stand close together all rows are compared, else they alone.

@@ -26,6 +26,7 @@ pub fn choose_filtered(
     if passing >= indexed.rows || indexed.unit == EffortUnit::Nothing {
         return choice;
     }
+    let effort = indexed.unit.effort_among(effort, k);
     let comparisons = indexed.unit.comparisons_among(effort, indexed.rows, passing);
     let masked = SearchPlan::Index { effort, comparisons };
     let scan = estimate_masked_scan_nanos(indexed.rows, passing, vector);

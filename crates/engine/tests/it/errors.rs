@@ -1,8 +1,9 @@
 //! What is refused, with which kind and words; nothing is half-written.
 
-use crate::fixture::{NAME, contents, engine, insert, rows, spec, vector};
+use crate::fixture::{NAME, contents, engine, flush, insert, options, rows, spec, vector};
 use std::sync::Arc;
-use vicinal_engine::{Search, Write};
+use vicinal_engine::{Engine, Search, Write};
+use vicinal_storage::{Failure, SimDisk};
 use vicinal_types::{
     Cancel, CollectionSpec, ColumnId, Effort, Error, ErrorKind, Ids, Metric, RowBatch, VectorInput,
     limits,
@@ -138,6 +139,31 @@ fn a_failed_sync_refuses_writes_from_then_on_and_serves_reads() {
     assert!(engine.failure().is_some());
     assert_eq!(contents(&engine), [(1, 0)]);
     engine.close();
+}
+
+#[test]
+fn an_engine_that_does_not_open_leaves_nothing_running() {
+    let (disk, engine) = engine();
+    insert(&engine, &[1, 2, 3], 0).expect("an insert");
+    flush(&engine);
+    insert(&engine, &[4, 5], 0).expect("an insert");
+    engine.close();
+    drop(engine);
+    let mut failed = 0;
+    for ahead in 1.. {
+        let at = disk.calls() + ahead;
+        disk.fail_at(at, Failure::Io);
+        let shared = Arc::new(disk.clone());
+        let opened = Engine::open(options(Arc::<SimDisk>::clone(&shared)));
+        failed += u32::from(opened.is_err());
+        let error = opened.map(|engine| engine.close()).err();
+        // Threads hold the disk; so would what they were given to do.
+        assert_eq!(Arc::strong_count(&shared), 1, "call {ahead}: {error:?}");
+        if disk.calls() < at {
+            break;
+        }
+    }
+    assert!(failed > 20, "{failed} calls keep an engine from opening");
 }
 
 #[test]

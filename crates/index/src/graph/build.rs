@@ -132,8 +132,15 @@ impl Steps<'_> {
             out.clear();
             SCRATCH.with_borrow_mut(|scratch| {
                 let (wanted, expanded_max) = (0, u64::MAX);
-                let reach =
-                    Reach { effort, wanted, without: None, passes: None, expanded_max, cancel };
+                let reach = Reach {
+                    effort,
+                    wanted,
+                    open_max: None,
+                    without: None,
+                    passes: None,
+                    expanded_max,
+                    cancel,
+                };
                 let mut work = Work::default();
                 draft.walk(
                     vectors,

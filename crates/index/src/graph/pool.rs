@@ -6,6 +6,10 @@
 //! rows, it goes on for longer by itself. Both lists are sorted, so that the next
 //! candidate is the first of one, and making room for a new one moves only part
 //! of all.
+//!
+//! Where only some vertices may be results, those alone are closed, and open ones stand
+//! in a list of their own length: many that are no results are nearer than the
+//! `effort` nearest results, and the way goes through them.
 
 use crate::neighbors::Ranked;
 use vicinal_distance::Kernels;
@@ -17,6 +21,8 @@ const CLOSE_UP: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     effort: usize,
+    /// Open ones that stand beside the closed; `None`: together they are `effort`.
+    open_max: Option<usize>,
     /// From `first` on those not expanded by their estimates, nearest first.
     open: Vec<Ranked>,
     first: usize,
@@ -29,8 +35,9 @@ pub(super) struct Pool {
 
 impl Pool {
     /// Forgets all candidates; from now on keeps `effort`, `wanted` of them results.
-    pub(super) fn begin(&mut self, effort: usize, wanted: usize) {
+    pub(super) fn begin(&mut self, effort: usize, wanted: usize, open_max: Option<usize>) {
         (self.effort, self.wanted, self.results) = (effort, wanted, 0);
+        self.open_max = open_max;
         self.open.clear();
         self.closed.clear();
         self.first = 0;
@@ -39,6 +46,10 @@ impl Pool {
     /// The key above which a vertex is no candidate.
     #[inline]
     pub(super) fn bound(&self) -> f32 {
+        if let Some(open_max) = self.open_max {
+            let farthest = self.farthest_apart(open_max);
+            return if farthest == Ranked::FARTHEST { f32::INFINITY } else { farthest.key() };
+        }
         if self.len() < self.effort { f32::INFINITY } else { self.worst().key() }
     }
 
@@ -47,7 +58,12 @@ impl Pool {
     pub(super) fn offer(&mut self, kernels: &Kernels, key: f32, vertex: u32) {
         let ranked = Ranked::new(key, vertex);
         let mut has_place = false;
-        if self.len() >= self.effort {
+        if let Some(open_max) = self.open_max {
+            if self.farthest_apart(open_max) <= ranked {
+                return;
+            }
+            has_place = self.open.len() - self.first >= open_max;
+        } else if self.len() >= self.effort {
             let worst = self.worst();
             if worst <= ranked {
                 return;
@@ -68,6 +84,11 @@ impl Pool {
     #[inline]
     pub(super) fn take(&mut self) -> Option<Ranked> {
         let next = *self.open.get(self.first)?;
+        if self.open_max.is_some()
+            && self.closed.get(self.effort - 1).is_some_and(|far| *far < next)
+        {
+            return None;
+        }
         self.first += 1;
         Some(next)
     }
@@ -89,7 +110,7 @@ impl Pool {
     /// is near, and the walk ends the sooner for it. Not before there are results.
     #[inline]
     pub(super) fn close_again(&mut self, kernels: &Kernels, ranked: Ranked) {
-        if self.results >= self.wanted {
+        if self.results >= self.wanted && self.open_max.is_none() {
             self.keep_closed(kernels, ranked);
         }
     }
@@ -98,6 +119,19 @@ impl Pool {
     fn keep_closed(&mut self, kernels: &Kernels, ranked: Ranked) {
         self.closed.push(Ranked::FARTHEST);
         kernels.insert_sorted(Ranked::numbers(&mut self.closed), ranked.number());
+        if self.open_max.is_some() {
+            self.closed.truncate(self.effort);
+        }
+    }
+
+    /// What no candidate may be farther than, if results are counted for themselves.
+    #[inline]
+    fn farthest_apart(&self, open_max: usize) -> Ranked {
+        let of_results = self.closed.get(self.effort - 1).copied();
+        let is_full = self.open.len() - self.first >= open_max;
+        let of_open = if is_full { self.open.last().copied() } else { None };
+        let nearer = |a: Option<Ranked>, b: Option<Ranked>| a.into_iter().chain(b).min();
+        nearer(of_results, of_open).unwrap_or(Ranked::FARTHEST)
     }
 
     #[inline]

@@ -59,6 +59,8 @@ pub(super) struct Walk<'a> {
 pub(super) struct Reach<'a> {
     /// Nearest kept.
     pub(super) effort: usize,
+    /// Candidates beside the nearest results, where not all vertices may be results.
+    pub(super) open_max: Option<usize>,
     /// Results wanted, at most `effort`.
     pub(super) wanted: usize,
     /// A vertex to pass by as if it were not there.
@@ -77,7 +79,7 @@ impl GraphScratch {
         if self.expanded.len() < words {
             self.expanded.resize(words, 0);
         }
-        self.pool.begin(reach.effort, reach.wanted);
+        self.pool.begin(reach.effort, reach.wanted, reach.open_max);
         self.found.clear();
     }
 

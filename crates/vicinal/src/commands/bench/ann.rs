@@ -2,6 +2,7 @@
 
 mod cold;
 mod data;
+mod mask;
 mod parameters;
 mod passes;
 mod plot;
@@ -23,7 +24,7 @@ use std::time::Duration;
 use vicinal_client::{ElementType, Metric};
 use vicinal_index::{Index, IndexParams, Progress};
 use vicinal_planner::EffortUnit;
-use vicinal_types::{Cancel, Clock as _, SystemClock};
+use vicinal_types::{Bitmap, Cancel, Clock as _, SystemClock};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -91,6 +92,14 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1, value_name = "N", conflicts_with = "threads")]
     batch: usize,
 
+    /// Only this share of the rows may be found, as if a filter had said so.
+    #[arg(long, value_parser = parse_share, conflicts_with_all = ["truth", "cold"], value_name = "SHARE")]
+    passing: Option<f64>,
+
+    /// These are rows near each other instead of rows strewn over all.
+    #[arg(long, requires = "passing")]
+    clumped: bool,
+
     /// Passes over all queries; the fastest counts.
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     passes: u32,
@@ -140,6 +149,11 @@ fn parse_plot(text: &str) -> Result<PathBuf, String> {
         return Ok(path);
     }
     Err("plots are SVG: give a name that ends in .svg, and convert the file if need be".into())
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    share.ok_or_else(|| "a share is above 0, and at most 1".to_owned())
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -290,6 +304,7 @@ fn line(
         element: kind.element().name(),
         metric: kind.metric().name(),
         rows: data.vectors.len(),
+        passing: data.allowed.as_ref().map(Bitmap::count),
         dim: kind.dim(),
         data: title(args),
         queries: queries_name(args),

@@ -1,6 +1,7 @@
 //! What is searched, for what, and what would be right.
 
 use super::Args;
+use super::mask::mask;
 use crate::failure::Failure;
 use crate::source::npy::{self, Matrix};
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use rayon::prelude::*;
 use std::path::Path;
 use vicinal_client::{ElementType, Metric, VectorType};
 use vicinal_index::{TopK, Vectors};
+use vicinal_types::Bitmap;
 
 /// Bytes of the rows that a thread's queries are compared with in turn: they stay
 /// in a core's second cache.
@@ -23,6 +25,8 @@ const HOLD_OUT_SEED: u64 = 0x5eed;
 /// Rows, queries, and the keys of each query's true neighbours.
 pub(super) struct Data {
     pub(super) vectors: Vectors,
+    /// The rows that may be found; `None`: all.
+    pub(super) allowed: Option<Bitmap>,
     pub(super) queries: Vectors,
     pub(super) truth: Vec<Vec<f32>>,
 }
@@ -52,15 +56,16 @@ impl Data {
         let vectors = stored(&args.base, &base, args)?;
         drop(base);
         let queries = stored(query_path, &queries, args)?;
+        let allowed = args.passing.map(|share| mask(&vectors, share, args.clumped));
         let truth = match &args.truth {
             Some(path) => {
                 let truth = npy::read_i32(path)?;
                 check_truth(path, &truth, &vectors, &queries, args.k)?;
                 true_keys(&vectors, &queries, &truth, args.k)
             }
-            None => computed_truth(&vectors, &queries, args.k, pool),
+            None => computed_truth((&vectors, allowed.as_ref()), &queries, args.k, pool),
         };
-        Ok(Self { vectors, queries, truth })
+        Ok(Self { vectors, allowed, queries, truth })
     }
 }
 
@@ -87,7 +92,7 @@ fn hold_out(base: &mut Matrix<f32>, count: usize, path: &Path) -> Result<Matrix<
 }
 
 /// Numbers in an order that has nothing to do with theirs (splitmix64).
-fn scattered(number: u64) -> u64 {
+pub(super) fn scattered(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(HOLD_OUT_SEED).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -133,18 +138,23 @@ fn true_keys(vectors: &Vectors, queries: &Vectors, truth: &Matrix<i32>, k: usize
 
 /// The same by comparing every query with every row, on all threads of the pool.
 fn computed_truth(
-    vectors: &Vectors,
+    rows: (&Vectors, Option<&Bitmap>),
     queries: &Vectors,
     k: usize,
     pool: &rayon::ThreadPool,
 ) -> Vec<Vec<f32>> {
     let all: Vec<u32> = (0..queries.len()).collect();
-    let keys_of = |queries_together: &[u32]| nearest(vectors, queries, queries_together, k);
+    let keys_of = |queries_together: &[u32]| nearest(rows, queries, queries_together, k);
     pool.install(|| all.par_chunks(QUERIES_TOGETHER).flat_map_iter(keys_of).collect())
 }
 
 /// The `k` smallest keys of some queries.
-fn nearest(vectors: &Vectors, queries: &Vectors, some: &[u32], k: usize) -> Vec<Vec<f32>> {
+fn nearest(
+    (vectors, allowed): (&Vectors, Option<&Bitmap>),
+    queries: &Vectors,
+    some: &[u32],
+    k: usize,
+) -> Vec<Vec<f32>> {
     let row_bytes = vectors.vector_type().row_bytes();
     let block = (BLOCK_BYTES / row_bytes).max(1);
     let mut keys = vec![0.0; block];
@@ -154,7 +164,8 @@ fn nearest(vectors: &Vectors, queries: &Vectors, some: &[u32], k: usize) -> Vec<
         for (&query, top) in some.iter().zip(&mut tops) {
             vectors.comparer().keys(queries.row(query), rows, keys);
             for (row, key) in (first..).zip(keys.iter()) {
-                if *key <= top.threshold() {
+                let is_near = *key <= top.threshold();
+                if is_near && allowed.is_none_or(|allowed| allowed.contains(row)) {
                     top.push(*key, row);
                 }
             }

@@ -72,7 +72,8 @@ impl Searched<'_> {
         effort: usize,
         pool: &rayon::ThreadPool,
     ) -> Result<Measured, Failure> {
-        let search = Search::new(k, effort);
+        let allowed = self.data.allowed.as_ref();
+        let search = Search { allowed, ..Search::new(k, effort) };
         let mut best: Option<Pass> = None;
         for _ in 0..self.passes {
             let pass = if self.batch > 1 {
@@ -94,7 +95,7 @@ impl Searched<'_> {
 
     /// Every query timed alone, on this thread: the sum of their times.
     fn pass_alone(&self, search: &Search<'_>) -> Result<Pass, SearchError> {
-        let Data { vectors, queries, truth } = self.data;
+        let Data { vectors, queries, truth, .. } = self.data;
         let (mut scratch, cancel) = (Scratch::default(), Cancel::never());
         let mut pass = Pass::default();
         for (query, truth) in (0..queries.len()).zip(truth) {
@@ -110,7 +111,7 @@ impl Searched<'_> {
 
     /// Every batch of queries timed alone, on this thread: the sum of their times.
     fn pass_batched(&self, search: &Search<'_>) -> Result<Pass, SearchError> {
-        let Data { vectors, queries, truth } = self.data;
+        let Data { vectors, queries, truth, .. } = self.data;
         let (mut scratch, cancel) = (Scratch::default(), Cancel::never());
         let mut pass = Pass::default();
         let batches = queries.bytes().chunks(self.batch * queries.vector_type().row_bytes());
@@ -129,7 +130,7 @@ impl Searched<'_> {
         search: &Search<'_>,
         pool: &rayon::ThreadPool,
     ) -> Result<Pass, SearchError> {
-        let Data { vectors, queries, truth } = self.data;
+        let Data { vectors, queries, truth, .. } = self.data;
         let started = SystemClock.now();
         let found: Vec<_> = pool.install(|| {
             let searched = (0..queries.len()).into_par_iter().map_init(

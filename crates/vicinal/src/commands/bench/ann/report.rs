@@ -50,6 +50,9 @@ pub(super) struct Line {
     pub(super) element: &'static str,
     pub(super) metric: &'static str,
     pub(super) rows: u32,
+    /// How many of them may be found, if not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) passing: Option<usize>,
     pub(super) dim: usize,
     pub(super) data: String,
     /// The name of the queries.

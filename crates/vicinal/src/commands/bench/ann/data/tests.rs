@@ -51,6 +51,28 @@ fn the_truth_is_the_nearest_rows() {
     let vectors = |bytes: Vec<u8>| Vectors::new(kind, Bytes::from(bytes)).expect("whole rows");
     let (rows, queries) = (vectors((0..=255).collect()), vectors(vec![0, 100, 255]));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool");
-    let truth = computed_truth(&rows, &queries, 3, &pool);
+    let truth = computed_truth((&rows, None), &queries, 3, &pool);
     assert_eq!(truth, [[0.0, 1.0, 4.0], [0.0, 1.0, 1.0], [0.0, 1.0, 4.0]]);
+}
+
+#[test]
+fn only_rows_that_pass_are_true_neighbours() {
+    let kind = VectorType::new(1, ElementType::U8, Metric::L2).expect("a right type");
+    let rows = Vectors::new(kind, Bytes::from_iter(0..=255)).expect("whole rows");
+    let query = Vectors::new(kind, Bytes::from_static(&[100])).expect("a row");
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
+    for (share, is_clumped, count) in [(0.25, false, 64), (0.25, true, 64), (1.0, false, 256)] {
+        let allowed = mask(&rows, share, is_clumped);
+        assert_eq!(allowed.count(), count);
+        let passing = (0..256u32).filter(|row| allowed.contains(*row));
+        let mut keys: Vec<_> = passing.map(|row| (row as f32 - 100.0).powi(2)).collect();
+        keys.sort_by(f32::total_cmp);
+        let truth = computed_truth((&rows, Some(&allowed)), &query, 3, &pool);
+        assert_eq!(truth, [keys[..3].to_vec()]);
+    }
+    let runs = |is_clumped| {
+        let allowed = mask(&rows, 0.25, is_clumped);
+        (1..256).filter(|row| allowed.contains(*row) != allowed.contains(row - 1)).count()
+    };
+    assert!(runs(true) * 2 < runs(false), "rows of a clump are near each other");
 }
