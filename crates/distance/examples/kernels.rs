@@ -189,9 +189,10 @@ fn blocks() -> Vec<Case> {
     // A query's four planes and a hundred codes, each a bit for an element.
     let planes = |dim: usize| {
         let (bytes, mut out) = (bytes(dim / 8 * 104), [0; 100]);
+        let rows: Vec<u32> = (0..100).collect();
         let mut bits = case("bit_dot_rows", dim, move |kernels| {
             let (planes, codes) = bytes.split_at(dim / 2);
-            kernels.bit_dot_rows(black_box(planes), codes, black_box(&mut out));
+            kernels.bit_dot_rows(black_box(planes), (codes, dim / 8), &rows, black_box(&mut out));
         });
         bits.operations = 100.0;
         bits

@@ -51,6 +51,9 @@ pub(crate) const ROWS_AHEAD: usize = 6;
 pub(crate) type Estimates =
     unsafe fn(&[u32; 32], &[f32; 32], &[f32; 32], Estimate, &mut [f32; 32]) -> u32;
 
+/// Compares the planes of a query with codes at the beginnings of records.
+pub(crate) type BitDotRows = unsafe fn(&[u8], (&[u8], usize), &[u32], &mut [u32]);
+
 /// Turns sums over codes into least keys.
 pub(crate) type LeastKeys = unsafe fn(&[u32; 32], &Facts<'_>, &mut [f32; 32]) -> u32;
 
@@ -90,7 +93,7 @@ pub struct Kernels {
     pub(crate) l2_u4: Kernel,
     pub(crate) dot_u4: Kernel,
     pub(crate) bit_dot: unsafe fn(&[u8], &[u8]) -> u32,
-    pub(crate) bit_dot_rows: unsafe fn(&[u8], &[u8], &mut [u32]),
+    pub(crate) bit_dot_rows: BitDotRows,
     pub(crate) table_sum: unsafe fn(&[f32], &[u8]) -> f32,
     pub(crate) table_sum_rows: unsafe fn(&[f32], &[u8], &mut [f32]),
     pub(crate) fastscan: unsafe fn(&[u8], &[u8], &mut [u32; 32]),

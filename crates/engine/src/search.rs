@@ -23,7 +23,7 @@ use vicinal_planner::{
     Calibration, EffortUnit, Indexed, SearchPlan, choose_filtered, estimate_nanos,
 };
 use vicinal_types::{
-    Cancel, ColumnId, Error, Nearer, Result, Stopped, VectorInput, VectorType, limits,
+    Cancel, ColumnId, Error, IndexParams, Nearer, Result, Stopped, VectorInput, VectorType, limits,
 };
 
 /// A search that should take less runs where it is asked for: handing it to
@@ -296,15 +296,22 @@ impl Asked {
         let built = sealed.index(self.column)?;
         let points = &built.calibration;
         let calibration = Calibration { k: CALIBRATION_K, samples: CALIBRATION_SAMPLES, points };
-        let unit = EffortUnit::of(&built.index().params());
-        Some(Indexed { rows: sealed.live_count(), unit, calibration: Some(calibration) })
+        let params = built.index().params();
+        let unit = EffortUnit::of(&params);
+        let (rows, calibration) = (sealed.live_count(), Some(calibration));
+        Some(Indexed {
+            rows,
+            unit,
+            has_codes: matches!(params, IndexParams::Graph(_)),
+            calibration,
+        })
     }
 }
 
 /// What the planner looks at of a segment in memory with a graph, of so many rows that
 /// live.
 fn memory_indexed(rows: u64) -> Indexed<'static> {
-    Indexed { rows, unit: EffortUnit::Candidates, calibration: None }
+    Indexed { rows, unit: EffortUnit::Candidates, has_codes: false, calibration: None }
 }
 
 impl Prepared {

@@ -12,6 +12,7 @@
 
 mod build;
 mod candidates;
+mod coded;
 mod compact;
 mod encode;
 mod format;
@@ -29,7 +30,7 @@ mod stored;
 mod walk;
 
 use crate::flat::exact;
-use crate::hnsw::{Duplicates, rerank, walk_pays};
+use crate::hnsw::{BitCodes, Duplicates, rerank};
 use crate::hot::Hot;
 use crate::neighbors::Ranked;
 use crate::quantise::rotation::Rotation;
@@ -37,6 +38,7 @@ use crate::quantise::words::Words;
 use crate::scratch::Pools;
 use crate::{Found, IndexError, Neighbor, Progress, Scratch, Search, Section, Vectors, Work};
 use bytes::Bytes;
+use coded::Way;
 use landmarks::Landmarks;
 use records::Layout;
 use vicinal_distance::{Comparer, kernels, prefetch_far};
@@ -48,12 +50,12 @@ pub(crate) use walk::GraphScratch;
 /// One more row for so many is compared again where records hold rounded vectors.
 const RERANKED_PART: usize = 4;
 
-/// Rows that an exact scan compares while a walk expands a vertex.
-const SCANNED_PER_VERTEX: u64 = 16;
-
 /// Candidates of a walk under a filter that are open, at least and at most.
 const OPEN_MIN: usize = 64;
 const OPEN_MAX: usize = 4_096;
+
+/// A walk that sees rows that pass so many times as rarely as they are is far from them.
+const HOPELESS: usize = 4;
 
 /// A graph as it is stored and searched.
 #[derive(Clone, Debug)]
@@ -75,6 +77,8 @@ pub struct Graph {
     /// The row of every vertex.
     order: Words,
     duplicates: Duplicates,
+    /// The codes of all rows, for searches under filters that few rows pass.
+    codes: BitCodes,
 }
 
 impl Graph {
@@ -115,6 +119,7 @@ impl Graph {
             + self.landmarks.bytes().len()
             + self.rotation.bytes()
             + self.duplicates.bytes()
+            + self.codes.held_bytes()
     }
 
     /// Bytes that a copy in large pages takes.
@@ -163,14 +168,20 @@ impl Graph {
         if k == 0 {
             return Ok(Found { neighbors: Vec::new(), work });
         }
-        let expanded_max = passing as u64 / SCANNED_PER_VERTEX;
-        if !walk_pays(&search, self.rows, passing) {
-            return exact(vectors, query, &search, pools, work, cancel);
-        }
+        let expanded_max = match Way::choose(&search, self.rows, passing) {
+            Way::Compare => return exact(vectors, query, &search, pools, work, cancel),
+            Way::Codes => {
+                let scratch = (&mut scratch.coded, pools);
+                let neighbors = self.look(vectors, query, &search, scratch, &mut work, cancel)?;
+                return Ok(Found { neighbors, work });
+            }
+            Way::Walk(expanded_max) if allowed.is_some() => expanded_max,
+            Way::Walk(_) => u64::MAX,
+        };
         let order = self.order.get();
         let passes = |vertex: u32| self.any_passes(order[vertex as usize], allowed);
         let passes = allowed.is_some().then_some(&passes as &dyn Fn(u32) -> bool);
-        let rarity = self.rows as usize / passing;
+        let rarity = (self.rows as usize).div_ceil(passing);
         let open_max = search.effort.saturating_mul(2 * rarity).clamp(OPEN_MIN, OPEN_MAX);
         let reach = Reach {
             effort: search.effort,
@@ -179,17 +190,20 @@ impl Graph {
             without: None,
             passes,
             expanded_max,
+            expanded_per_result_max: (HOPELESS * rarity) as u64,
             cancel,
         };
         self.walk(vectors, query, reach, scratch, &mut work)?;
-        if work.expanded >= expanded_max {
-            return exact(vectors, query, &search, pools, work, cancel);
-        }
-        let neighbors = self.nearest(vectors, query, &search, (scratch, pools), &mut work);
-        if neighbors.len() < k {
+        if !scratch.has_given_up {
+            let neighbors = self.nearest(vectors, query, &search, (scratch, pools), &mut work);
+            if neighbors.len() == k {
+                return Ok(Found { neighbors, work });
+            }
             pools.put_results(neighbors);
-            return exact(vectors, query, &search, pools, work, cancel);
         }
+        // The mask and the query disagree, or the graph has few vertices near.
+        let scratch = (&mut scratch.coded, pools);
+        let neighbors = self.look(vectors, query, &search, scratch, &mut work, cancel)?;
         Ok(Found { neighbors, work })
     }
 
@@ -222,6 +236,7 @@ impl Graph {
             without: Some(without),
             passes: None,
             expanded_max: u64::MAX,
+            expanded_per_result_max: u64::MAX,
             cancel,
         };
         self.walk(vectors, query, reach, scratch, &mut work)?;

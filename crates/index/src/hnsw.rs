@@ -31,7 +31,7 @@ use codes::QueryScratch;
 use vicinal_types::{Cancel, VectorType, limits};
 
 pub(crate) use build::mix;
-pub(crate) use codes::{Codes, are_stored};
+pub(crate) use codes::{BitCodes, BitQuery, Codes, ROWS_AT_ONCE, are_stored};
 pub(crate) use duplicates::Duplicates;
 pub use growing::GrowingHnsw;
 pub(crate) use head::{Head, Read, check_duplicates, damaged, duplicates, words};

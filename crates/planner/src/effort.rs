@@ -32,6 +32,8 @@ pub struct Indexed<'a> {
     pub rows: u64,
     /// What an effort means there.
     pub unit: EffortUnit,
+    /// Whether the index has codes of all rows to look at where few pass.
+    pub has_codes: bool,
     /// What was measured, if anything.
     pub calibration: Option<Calibration<'a>>,
 }

@@ -4,12 +4,19 @@ use crate::cost::{estimate_masked_scan_nanos, estimate_nanos};
 use crate::effort::{EffortUnit, Indexed, SearchChoice, SearchPlan, choose_effort};
 use vicinal_types::{Effort, VectorType};
 
+/// Codes of rows that pass, looked at one after the other, that cost as much as a row
+/// somewhere in memory.
+const CODES_PER_COMPARISON: u64 = 10;
+
+/// Rows that are compared after a look at codes.
+const RERANKED: u64 = 60;
+
 /// Chooses how a segment is searched of which `passing` rows pass a filter, counted.
 ///
 /// No row passes: the segment is skipped. Few do: these are scanned. Else the index is
 /// searched with them as a mask, which costs the more the fewer they are: a walk goes
-/// on until it has kept as many of them as it keeps of all rows without a filter. All
-/// do: the search is that without a filter.
+/// on until it has kept as many of them as it keeps of all rows without a filter, or
+/// looks at their codes. All do: the search is that without a filter.
 pub fn choose_filtered(
     effort: Effort,
     k: usize,
@@ -27,7 +34,9 @@ pub fn choose_filtered(
         return choice;
     }
     let effort = indexed.unit.effort_among(effort, k);
-    let comparisons = indexed.unit.comparisons_among(effort, indexed.rows, passing);
+    let walked = indexed.unit.comparisons_among(effort, indexed.rows, passing);
+    let coded = passing / CODES_PER_COMPARISON + RERANKED;
+    let comparisons = if indexed.has_codes { walked.min(coded) } else { walked };
     let masked = SearchPlan::Index { effort, comparisons };
     let scan = estimate_masked_scan_nanos(indexed.rows, passing, vector);
     if scan <= estimate_nanos(indexed.rows, vector, masked) {
@@ -49,8 +58,14 @@ mod tests {
         let vector = VectorType::new(384, ElementType::F32, Metric::L2).expect("a right type");
         let points = &[(32, 0.90), (64, 0.97), (128, 0.99)];
         let calibration = Some(Calibration { k: 10, samples: 1_000, points });
-        choose_filtered(effort, 10, &Indexed { rows: ROWS, unit, calibration }, passing, vector)
-            .plan
+        choose_filtered(
+            effort,
+            10,
+            &Indexed { rows: ROWS, unit, calibration, has_codes: false },
+            passing,
+            vector,
+        )
+        .plan
     }
 
     #[test]
@@ -64,7 +79,7 @@ mod tests {
                 SearchPlan::Index { comparisons, .. } => comparisons,
                 SearchPlan::Skip | SearchPlan::Scan => panic!("{unit:?}, {passing}"),
             };
-            let costs = [ROWS, ROWS * 99 / 100, ROWS / 2].map(indexed);
+            let costs = [ROWS * 99 / 100, ROWS / 2, ROWS / 3].map(indexed);
             assert!(costs.is_sorted() && costs[0] < costs[2], "{unit:?}: {costs:?}");
         }
     }
@@ -79,6 +94,20 @@ mod tests {
             let share = scans.iter().filter(|is_scan| **is_scan).count();
             assert!((5..500).contains(&share), "{unit:?}: scans up to {share} of 1,000");
         }
+    }
+
+    #[test]
+    fn codes_are_looked_at_where_a_walk_would_cost_more() {
+        let vector = VectorType::new(384, ElementType::F32, Metric::L2).expect("a right type");
+        let plan = |has_codes, share| {
+            let unit = EffortUnit::Candidates;
+            let indexed = Indexed { rows: ROWS, unit, has_codes, calibration: None };
+            choose_filtered(Effort::Candidates(20), 10, &indexed, ROWS * share / 1_000, vector).plan
+        };
+        assert_eq!([false, true].map(|has_codes| plan(has_codes, 1)), [SearchPlan::Scan; 2]);
+        assert_eq!(plan(false, 30), SearchPlan::Scan);
+        assert_eq!(plan(true, 30), SearchPlan::Index { effort: 15, comparisons: 360 });
+        assert_eq!(plan(true, 900), plan(false, 900));
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //!
 //! let curve = Calibration { k: 10, samples: 256, points: &[(32, 0.90), (64, 0.97), (128, 0.99)] };
 //! let graph =
-//!     Indexed { rows: 250_000, unit: EffortUnit::Candidates, calibration: Some(curve) };
+//!     Indexed { rows: 250_000, unit: EffortUnit::Candidates, has_codes: false, calibration: Some(curve) };
 //! let choice = choose_effort(Effort::MinRecall(0.95), 10, &graph);
 //! assert!(matches!(choice.plan, SearchPlan::Index { effort: 49..=64, .. }));
 //!

@@ -104,17 +104,25 @@ impl Kernels {
         unsafe { (self.bit_dot)(planes, code) }
     }
 
-    /// [`Self::bit_dot`] of a query and every one of the contiguous `codes`.
+    /// [`Self::bit_dot`] of a query and the codes at the beginnings of some records of
+    /// `record_bytes` bytes.
     ///
     /// # Panics
-    /// If `planes` is empty or not four planes, or `codes` does not hold as many
-    /// codes of a plane's length as `out` has places.
+    /// If `planes` is empty or not four planes, a record is shorter than one, there is no
+    /// record of one of the `rows`, or `out` has another length than they.
     #[inline]
-    pub fn bit_dot_rows(&self, planes: &[u8], codes: &[u8], out: &mut [u32]) {
-        assert!(planes.len().is_multiple_of(4), "there are four planes");
-        check_rows(planes.len() / 4, codes.len(), out.len());
+    pub fn bit_dot_rows(
+        &self,
+        planes: &[u8],
+        (records, record_bytes): (&[u8], usize),
+        rows: &[u32],
+        out: &mut [u32],
+    ) {
+        assert!(!planes.is_empty() && planes.len().is_multiple_of(4), "there are four planes");
+        assert!(planes.len() / 4 <= record_bytes, "a record begins with a code");
+        assert_eq!(rows.len(), out.len(), "every row has a place for its product");
         // SAFETY: the instruction set is present, by the invariant of `Kernels`.
-        unsafe { (self.bit_dot_rows)(planes, codes, out) }
+        unsafe { (self.bit_dot_rows)(planes, (records, record_bytes), rows, out) }
     }
 
     /// The sum of the entries that a code of 8-bit parts chooses from the parts'

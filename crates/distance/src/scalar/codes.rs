@@ -35,9 +35,15 @@ pub(crate) fn bit_dot(planes: &[u8], code: &[u8]) -> u32 {
     sum
 }
 
-pub(crate) fn bit_dot_rows(planes: &[u8], codes: &[u8], out: &mut [u32]) {
-    for (code, out) in codes.chunks_exact(planes.len() / 4).zip(out) {
-        *out = bit_dot(planes, code);
+pub(crate) fn bit_dot_rows(
+    planes: &[u8],
+    (records, record_bytes): (&[u8], usize),
+    rows: &[u32],
+    out: &mut [u32],
+) {
+    let len = planes.len() / 4;
+    for (&row, out) in rows.iter().zip(out) {
+        *out = bit_dot(planes, &records[row as usize * record_bytes..][..len]);
     }
 }
 

@@ -21,7 +21,7 @@ use super::places::Places;
 use super::records::{LANES, Layout, Rotated, mean};
 use super::walk::{GraphScratch, Reach};
 use super::{Graph, format, repair, stored};
-use crate::hnsw::Duplicates;
+use crate::hnsw::{BitCodes, Duplicates};
 use crate::hot::Hot;
 use crate::neighbors::Ranked;
 use crate::quantise::rotation::{DIM_MULTIPLE, Rotation};
@@ -75,6 +75,7 @@ pub(super) fn build(
         records: Bytes::new(),
         order: Words::filled(0, |_| {}),
         duplicates,
+        codes: BitCodes::build(vectors, params.seed, cancel)?,
         layout,
     };
     let draft = steps.with_records(draft, &encoder, &links, &places)?;
@@ -139,6 +140,7 @@ impl Steps<'_> {
                     without: None,
                     passes: None,
                     expanded_max,
+                    expanded_per_result_max: u64::MAX,
                     cancel,
                 };
                 let mut work = Work::default();

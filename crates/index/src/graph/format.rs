@@ -23,11 +23,13 @@
 //! [`section::GRAPH_LANDMARKS`]: blocks of 32 landmarks, records without a vector.
 //!
 //! [`section::HNSW_DUPLICATES`]: as in HNSW.
+//!
+//! [`section::HNSW_CODES`], [`section::HNSW_CENTRE`]: 1-bit codes of all rows, as in HNSW.
 
 use super::landmarks::Landmarks;
 use super::records::Layout;
 use super::{Graph, build, check, stored};
-use crate::hnsw::{Duplicates, Read, damaged, duplicates};
+use crate::hnsw::{BitCodes, Duplicates, Read, damaged, duplicates, words as hnsw_words};
 use crate::index::{GRAPH, VERSION, section};
 use crate::quantise::rotation::Rotation;
 use crate::quantise::words::Words;
@@ -55,6 +57,8 @@ pub(super) fn encode(graph: &Graph) -> Vec<Section> {
         (section::GRAPH_MEAN, graph.mean.bytes().clone()),
         (section::GRAPH_LANDMARKS, graph.landmarks.bytes().clone()),
         (section::HNSW_DUPLICATES, graph.duplicates.words().bytes().clone()),
+        (section::HNSW_CODES, graph.codes.words().bytes().clone()),
+        (section::HNSW_CENTRE, graph.codes.centre().bytes().clone()),
     ];
     parts.into_iter().map(|(kind, bytes)| (kind, VERSION, bytes)).collect()
 }
@@ -124,6 +128,11 @@ pub(super) fn decode(
     let landmarks = Words::new(read(section::GRAPH_LANDMARKS)?)
         .and_then(|words| Landmarks::new(words.bytes().clone(), rotated_dim))
         .ok_or_else(|| damaged(section::GRAPH_LANDMARKS, "it has no whole blocks".into()))?;
+    let centre = hnsw_words(section::HNSW_CENTRE, read, Some(kind.dim()))?;
+    let codes = hnsw_words(section::HNSW_CODES, read, None)?;
+    let codes = BitCodes::open(kind, seed, rows, centre, codes).ok_or_else(|| {
+        damaged(section::HNSW_CODES, format!("they are not the 1-bit codes of {rows} rows"))
+    })?;
     Ok(Graph {
         params,
         rows,
@@ -137,6 +146,7 @@ pub(super) fn decode(
         records: records.bytes().clone(),
         order,
         duplicates,
+        codes,
     })
 }
 

@@ -53,6 +53,11 @@ impl Pool {
         if self.len() < self.effort { f32::INFINITY } else { self.worst().key() }
     }
 
+    /// How many vertices that may be results were expanded.
+    pub(super) fn results(&self) -> usize {
+        self.results
+    }
+
     /// Makes a vertex a candidate, unless `effort` nearer ones are there.
     #[inline]
     pub(super) fn offer(&mut self, kernels: &Kernels, key: f32, vertex: u32) {

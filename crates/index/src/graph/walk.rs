@@ -16,6 +16,7 @@
 //! end the sooner for it; (5) nothing is allocated after the first search, and
 //! only the bits that a search has set are cleared.
 
+use super::coded::CodedScratch;
 use super::pool::Pool;
 use super::query::Query;
 use super::records::{LANES, Layout};
@@ -37,6 +38,9 @@ pub(crate) struct GraphScratch {
     expanded: Vec<u64>,
     /// Candidates by estimate.
     pool: Pool,
+    pub(super) coded: CodedScratch,
+    /// The last walk ended before it had found what it looked for.
+    pub(super) has_given_up: bool,
     /// Exact keys of the vertices expanded, in that order.
     pub(super) found: Vec<Ranked>,
 }
@@ -67,8 +71,11 @@ pub(super) struct Reach<'a> {
     pub(super) without: Option<u32>,
     /// Which vertices may be results; `None`: all.
     pub(super) passes: Option<&'a dyn Fn(u32) -> bool>,
-    /// A walk may end after so many vertices.
+    /// A walk may give up after so many vertices.
     pub(super) expanded_max: u64,
+    /// It may give up once it has expanded more than so many for each that may be a
+    /// result.
+    pub(super) expanded_per_result_max: u64,
     pub(super) cancel: &'a Cancel,
 }
 
@@ -81,6 +88,7 @@ impl GraphScratch {
         }
         self.pool.begin(reach.effort, reach.wanted, reach.open_max);
         self.found.clear();
+        self.has_given_up = false;
     }
 
     /// Makes a vertex a candidate.
@@ -119,7 +127,8 @@ impl Walk<'_> {
             self.expand(vertex, scratch);
             if work.expanded.is_multiple_of(EXPANDED_PER_CHECK) {
                 let stopped = self.reach.cancel.check();
-                if stopped.is_err() || work.expanded >= self.reach.expanded_max {
+                scratch.has_given_up = self.gives_up(scratch.pool.results(), work.expanded);
+                if stopped.is_err() || scratch.has_given_up {
                     // Everything taken must be among the found, whose bits are cleared.
                     scratch.found.extend(next.map(|vertex| Ranked::new(f32::MAX, vertex)));
                     return stopped;
@@ -133,6 +142,13 @@ impl Walk<'_> {
         work.distances += count;
         work.estimates += count * self.layout.degree as u64;
         Ok(())
+    }
+
+    /// Whether to go on is likely to cost more than it finds.
+    fn gives_up(&self, results: usize, expanded: u64) -> bool {
+        let Reach { expanded_max, expanded_per_result_max, .. } = self.reach;
+        let enough = expanded_per_result_max.saturating_mul(results as u64);
+        expanded >= expanded_max || expanded > enough && self.reach.passes.is_some()
     }
 
     /// Takes the nearest candidate not yet expanded and asks for its record.

@@ -11,7 +11,7 @@ use crate::{IndexError, Vectors};
 use bytes::Bytes;
 use vicinal_types::{Cancel, ElementType, HnswCodes, Stopped};
 
-pub(crate) use bits::{BitCodes, BitQuery};
+pub(crate) use bits::{BitCodes, BitQuery, ROWS_AT_ONCE};
 pub(crate) use scalar::{ScalarCodes, Scale};
 
 /// The codes of all rows.

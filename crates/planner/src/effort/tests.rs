@@ -9,7 +9,7 @@ const CURVE: Calibration<'_> = Calibration {
 };
 
 fn graph(rows: u64, calibration: Option<Calibration<'_>>) -> Indexed<'_> {
-    Indexed { rows, unit: EffortUnit::Candidates, calibration }
+    Indexed { rows, unit: EffortUnit::Candidates, has_codes: false, calibration }
 }
 
 /// The effort that is chosen; none for a scan.
@@ -115,8 +115,12 @@ fn more_recall_never_takes_less_effort() {
 #[test]
 fn an_effort_of_lists_is_at_most_all_of_them() {
     let curve = Calibration { points: &[(1, 0.5), (8, 0.9), (32, 0.98)], ..CURVE };
-    let indexed =
-        Indexed { rows: 1_000_000, unit: EffortUnit::Lists(1_000), calibration: Some(curve) };
+    let indexed = Indexed {
+        rows: 1_000_000,
+        unit: EffortUnit::Lists(1_000),
+        has_codes: false,
+        calibration: Some(curve),
+    };
     let check = |effort, k, expected| assert_eq!(chosen(effort, k, &indexed), expected);
     // k says nothing about lists.
     check(Effort::Candidates(1), 100, Some(1));
@@ -135,7 +139,8 @@ fn an_effort_of_lists_is_at_most_all_of_them() {
 
 #[test]
 fn an_exact_index_is_always_used() {
-    let indexed = Indexed { rows: 100, unit: EffortUnit::Nothing, calibration: None };
+    let indexed =
+        Indexed { rows: 100, unit: EffortUnit::Nothing, has_codes: false, calibration: None };
     let choice = choose_effort(Effort::MinRecall(1.0), 10, &indexed);
     assert_eq!(choice.expected_recall, Some(1.0));
     assert_eq!(choice.plan, SearchPlan::Index { effort: 10, comparisons: 50 });

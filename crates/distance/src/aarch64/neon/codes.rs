@@ -48,9 +48,15 @@ pub(super) fn bit_dot(planes: &[u8], code: &[u8]) -> u32 {
 }
 
 #[target_feature(enable = "neon")]
-pub(super) fn bit_dot_rows(planes: &[u8], codes: &[u8], out: &mut [u32]) {
-    for (code, out) in codes.chunks_exact(planes.len() / 4).zip(out) {
-        *out = bit_dot(planes, code);
+pub(super) fn bit_dot_rows(
+    planes: &[u8],
+    (records, record_bytes): (&[u8], usize),
+    rows: &[u32],
+    out: &mut [u32],
+) {
+    let len = planes.len() / 4;
+    for (&row, out) in rows.iter().zip(out) {
+        *out = bit_dot(planes, &records[row as usize * record_bytes..][..len]);
     }
 }
 

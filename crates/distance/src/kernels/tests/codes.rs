@@ -124,8 +124,18 @@ proptest! {
             check(&|code| kernels.l2_u4(query, code), &|out| kernels.l2_u4_rows(query, codes, out));
             check(&|code| kernels.dot_u4(query, code), &|out| kernels.dot_u4_rows(query, codes, out));
             check(&|code| kernels.table_sum(&tables, code), &|out| kernels.table_sum_rows(&tables, codes, out));
-            kernels.bit_dot_rows(planes, codes, &mut whole);
-            let each: Vec<_> = codes.chunks(len).map(|code| kernels.bit_dot(planes, code)).collect();
+            let mut rows: Vec<u32> = (0..).take(count).collect();
+            rows.reverse();
+            kernels.bit_dot_rows(planes, (codes, len), &rows, &mut whole);
+            let code = |row: &u32| &codes[*row as usize * len..][..len];
+            let each: Vec<_> = rows.iter().map(|row| kernels.bit_dot(planes, code(row))).collect();
+            assert_eq!(whole, each, "{kernels:?}");
+            // The codes at the beginnings of records that are one byte longer.
+            let fit = codes.len() / (len + 1);
+            let rows: Vec<u32> = (0..).take(fit).collect();
+            kernels.bit_dot_rows(planes, (codes, len + 1), &rows, &mut whole[..fit]);
+            let each: Vec<_> = codes.chunks_exact(len + 1).map(|record| kernels.bit_dot(planes, &record[..len])).collect();
+            whole.truncate(fit);
             assert_eq!(whole, each, "{kernels:?}");
         }
     }

@@ -111,8 +111,32 @@ fn short_bit_dot(planes: &[u8; 64], code: &[u8; 16]) -> u32 {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")]
-pub(super) fn bit_dot_rows(planes: &[u8], codes: &[u8], out: &mut [u32]) {
-    for (code, out) in codes.chunks_exact(planes.len() / 4).zip(out) {
-        *out = bit_dot(planes, code);
+pub(super) fn bit_dot_rows(
+    planes: &[u8],
+    (records, record_bytes): (&[u8], usize),
+    rows: &[u32],
+    out: &mut [u32],
+) {
+    let len = planes.len() / 4;
+    if len == 16 || len >= 64 {
+        for (&row, out) in rows.iter().zip(out) {
+            *out = bit_dot(planes, &records[row as usize * record_bytes..][..len]);
+        }
+        return;
+    }
+    let mask = first(len);
+    // SAFETY: the mask lets through only the bytes of one plane.
+    let plane = |at: usize| unsafe {
+        _mm512_maskz_loadu_epi8(mask, planes[at * len..][..len].as_ptr().cast())
+    };
+    let planes = [plane(0), plane(1), plane(2), plane(3)];
+    for (&row, out) in rows.iter().zip(out) {
+        let code = &records[row as usize * record_bytes..][..len];
+        // SAFETY: the mask lets through only the bytes of the code.
+        let code = unsafe { _mm512_maskz_loadu_epi8(mask, code.as_ptr().cast()) };
+        let bits = planes.map(|plane| _mm512_popcnt_epi64(_mm512_and_si512(plane, code)));
+        let low = _mm512_add_epi64(bits[0], _mm512_slli_epi64::<1>(bits[1]));
+        let high = _mm512_add_epi64(bits[2], _mm512_slli_epi64::<1>(bits[3]));
+        *out = total(_mm512_add_epi64(low, _mm512_slli_epi64::<2>(high)));
     }
 }

@@ -10,7 +10,8 @@
 //! product with signs is a sum of counted bits.
 //!
 //! A record is the signs, then three floats: what is added to the estimate
-//! (`r · r`, or `-x · centre`), `r · r / |r|₁`, and how many signs are positive.
+//! (`r · r`, or `-x · centre`), `r · r / |r|₁`, and how many signs are positive; then
+//! zeros, so that no record takes more lines of memory than it must.
 
 use crate::Vectors;
 use crate::hnsw::layers::{LINE_WORDS, Words};
@@ -33,6 +34,12 @@ const PLANES: usize = 4;
 
 /// The highest level of a query's value.
 const LEVEL_MAX: f32 = 15.0;
+
+/// Rows whose keys are computed at once.
+pub(crate) const ROWS_AT_ONCE: usize = 16;
+
+/// Bytes of a line of memory.
+const LINE_BYTES: usize = 64;
 
 /// Bytes of a record's floats.
 const FACTOR_BYTES: usize = 12;
@@ -147,7 +154,12 @@ impl BitCodes {
     }
 
     fn record_bytes(&self) -> usize {
-        self.sign_bytes + FACTOR_BYTES
+        let bytes = self.sign_bytes + FACTOR_BYTES;
+        if bytes <= LINE_BYTES {
+            bytes.next_power_of_two()
+        } else {
+            bytes.next_multiple_of(LINE_BYTES)
+        }
     }
 
     /// The codes of some rows, in their order.
@@ -191,6 +203,7 @@ impl BitCodes {
     fn encode(&self, row: &[u8], values: &mut Vec<f32>, record: &mut [u8]) {
         self.rotated(row, values);
         let (signs, factors) = record.split_at_mut(self.sign_bytes);
+        let factors = &mut factors[..FACTOR_BYTES];
         let mut positive = 0;
         for (at, value) in values.iter().enumerate().filter(|(_, value)| **value > 0.0) {
             debug_assert!(*value > 0.0);
@@ -210,6 +223,28 @@ impl BitCodes {
         };
         let floats = [add, scale, positive as f32].map(f32::to_le_bytes);
         factors.copy_from_slice(floats.as_flattened());
+    }
+}
+
+impl BitCodes {
+    /// The keys of some rows at once, at most [`ROWS_AT_ONCE`].
+    #[inline]
+    pub(crate) fn keys(&self, query: &BitQuery, rows: &[u32], keys: &mut [f32; ROWS_AT_ONCE]) {
+        let mut counted = [0; ROWS_AT_ONCE];
+        let (counted, record_bytes) = (&mut counted[..rows.len()], self.record_bytes());
+        let records: (&[u8], usize) = (self.words.bytes(), record_bytes);
+        self.kernels.bit_dot_rows(&query.planes, records, rows, counted);
+        for ((&row, counted), key) in rows.iter().zip(counted).zip(keys) {
+            let factors = &records.0[row as usize * record_bytes + self.sign_bytes..];
+            *key = self.key_of(query, &Factors::of(&factors[..FACTOR_BYTES]), *counted);
+        }
+    }
+
+    #[inline]
+    fn key_of(&self, query: &BitQuery, factors: &Factors, counted: u32) -> f32 {
+        let product = query.step * counted as f32 + query.low * factors.positive - query.base;
+        // Factors read from damaged bytes may be no numbers; keys are.
+        (factors.add - self.factor * factors.scale * product).min(f32::INFINITY)
     }
 }
 
@@ -236,11 +271,8 @@ impl Rows for BitCodes {
     #[inline]
     fn key(&self, query: &BitQuery, row: u32) -> f32 {
         let (signs, factors) = self.bytes(row).split_at(self.sign_bytes);
-        let factors = Factors::of(factors);
-        let counted = self.kernels.bit_dot(&query.planes, signs) as f32;
-        let product = query.step * counted + query.low * factors.positive - query.base;
-        // Factors read from damaged bytes may be no numbers; keys are.
-        (factors.add - self.factor * factors.scale * product).min(f32::INFINITY)
+        let factors = Factors::of(&factors[..FACTOR_BYTES]);
+        self.key_of(query, &factors, self.kernels.bit_dot(&query.planes, signs))
     }
 
     #[inline]
