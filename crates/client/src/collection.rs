@@ -207,19 +207,7 @@ impl Collection {
     /// # Errors
     /// `INVALID_ARGUMENT` naming the row and the column that is wrong.
     pub async fn upsert(&self, rows: Rows) -> Result<proto::UpsertResponse> {
-        rows.check()?;
-        let message = proto::UpsertRequest {
-            database: self.client.database(),
-            collection: self.name.clone(),
-            rows: Some(rows.into_message()),
-            options: self.client.write_options(),
-        };
-        self.client
-            .call(message, |request| {
-                let mut stub = self.client.rows_stub();
-                async move { stub.upsert(request).await }
-            })
-            .await
+        self.upsert_rows(rows, None, false).await
     }
 
     /// Deletes rows by id; ids that do not exist are no error.

@@ -50,6 +50,7 @@ mod search;
 mod snapshots;
 mod spec;
 mod update;
+mod upsert;
 mod writer;
 
 mod convert;
@@ -68,6 +69,7 @@ pub use spec::{
 };
 pub use tonic::Code;
 pub use update::UpdateWhere;
+pub use upsert::UpsertIf;
 pub use vicinal_api::v1 as proto;
 pub use vicinal_types::{
     ArrayItem, ColumnIndex, Effort, ElementType, IdType, Ids, IndexCodes, IndexEngine, IndexKind,

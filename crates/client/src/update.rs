@@ -29,6 +29,22 @@ impl Collection {
         self.update_rows(ids, None, columns).await
     }
 
+    /// The same, of those of the ids only whose rows pass a filter as they are when the
+    /// write is applied; the others are named in the answer, too.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update), and `INVALID_ARGUMENT` with the place in the filter
+    /// that is wrong.
+    pub async fn update_if(
+        &self,
+        rows: Rows,
+        filter: impl Into<Filter>,
+    ) -> Result<proto::UpdateResponse> {
+        rows.check()?;
+        let proto::RowBatch { ids, columns } = rows.into_message();
+        self.update_rows(ids, Some(filter.into().into_message()), columns).await
+    }
+
     /// Sets columns of all rows that pass, at once:
     /// `collection.update_where("stock = 0").column("price", vec![0.0]).send()`.
     pub fn update_where(&self, filter: impl Into<Filter>) -> UpdateWhere {

@@ -2,9 +2,11 @@
 
 mod filter;
 pub(crate) mod format;
+mod guard;
 mod update;
 
 pub(crate) use filter::{decode_filter, encode_delete_where};
+pub(crate) use guard::{Guard, decode_guard, guard_parts};
 pub(crate) use update::{CheckedUpdate, Updated, UpdatedRows, decode_update, encode_update};
 
 use crate::columns::{self, array_to_ids, ids_to_array};
@@ -52,10 +54,16 @@ impl Header {
     }
 }
 
-/// Writes an insert or upsert.
-pub(crate) fn encode_rows(header: &Header, kind: Kind, rows: &CheckedRows) -> Bytes {
+/// Writes an insert or upsert, and what guards it.
+pub(crate) fn encode_rows(
+    header: &Header,
+    kind: Kind,
+    rows: &CheckedRows,
+    guard: Vec<Part>,
+) -> Bytes {
     let mut parts = vec![part(PartKind::Ids, ColumnId(0), &ids_to_array(&rows.ids))];
     push_columns(&mut parts, &rows.vectors, &rows.scalars);
+    parts.extend(guard);
     format::encode(&header.envelope(kind, rows.ids.len()), &parts)
 }
 

@@ -359,10 +359,17 @@ impl Engine {
         };
         let command = match write {
             Write::Insert(rows) => {
-                command::encode_rows(&header, Kind::Insert, &validate::rows(schema, rows)?)
+                let rows = validate::rows(schema, rows)?;
+                command::encode_rows(&header, Kind::Insert, &rows, Vec::new())
             }
             Write::Upsert(rows) => {
-                command::encode_rows(&header, Kind::Upsert, &validate::rows(schema, rows)?)
+                let rows = validate::rows(schema, rows)?;
+                command::encode_rows(&header, Kind::Upsert, &rows, Vec::new())
+            }
+            Write::UpsertIf(rows, condition) => {
+                let rows = validate::rows(schema, rows)?;
+                let guard = command::guard_parts(&header, schema, condition)?;
+                command::encode_rows(&header, Kind::Upsert, &rows, guard)
             }
             Write::Delete(ids) => {
                 validate::ids(schema, ids)?;
@@ -396,7 +403,7 @@ impl Engine {
         let more = match write {
             Write::Insert(rows) => rows.ids.len(),
             // Those that replace others add none.
-            Write::Upsert(rows) => rows.ids.len() - live.shard()?.locate(&rows.ids).1.len(),
+            Write::Upsert(rows) | Write::UpsertIf(rows, _) => rows.ids.len() - live.shard()?.locate(&rows.ids).1.len(),
             Write::Delete(_) | Write::DeleteWhere(_) | Write::Update(_) => 0,
         };
         if let Some(meter) = own {

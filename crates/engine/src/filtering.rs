@@ -6,13 +6,14 @@ use cache::Part;
 pub(crate) use cache::{Asked, FilterCache};
 
 use crate::columns;
+use crate::fetch::{Source, by_block, fetch_scalars};
 use crate::request::RowFilter;
 use crate::segment::{MemoryView, PlacedChunk, Rows, SealedView};
 use crate::shard::{SegmentView, View};
 use arrow_array::{Array as _, ArrayRef};
 use std::sync::Arc;
 use vicinal_filter::{ColumnRef, Columns, EvaluateError, Filter, Leaf};
-use vicinal_types::{Bitmap, Cancel, Column, ColumnId, ColumnType, Error, Result, Schema};
+use vicinal_types::{Bitmap, Cancel, Column, ColumnId, ColumnType, Error, Result, ScalarType, Schema};
 
 /// Evaluating one test of one row, roughly: numbers take a nanosecond, strings more.
 const NANOS_PER_TEST: u64 = 4;
@@ -144,6 +145,26 @@ impl CompiledFilter {
         Ok(Arc::new(all))
     }
 
+    /// Which of some rows pass, by their places among these.
+    pub(crate) fn of_sources(&self, sources: &[Source<'_>]) -> Result<Bitmap, EvaluateError> {
+        let (blocks, places) = by_block(sources);
+        let mut columns = Columns::new(sources.len());
+        for &column in self.filter.columns() {
+            let array = match column {
+                ColumnRef::Id => {
+                    let ids: Vec<_> = blocks.iter().map(|rows| &rows.ids).collect();
+                    columns::interleave(&ids, &places)
+                }
+                ColumnRef::Column(id) => {
+                    let (own, scalar) = self.column(id).ok_or(EvaluateError::Missing(column))?;
+                    fetch_scalars(own, scalar, &blocks, &places)
+                }
+            };
+            columns.insert(column, array)?;
+        }
+        self.filter.evaluate(&columns, None, &mut |_| None)
+    }
+
     /// The rows that pass; the indexes of a sealed segment answer what they can.
     fn evaluate(
         &self,
@@ -173,11 +194,15 @@ impl CompiledFilter {
 
     /// What rows have in a column that they lack.
     fn default(&self, id: ColumnId, row_count: usize) -> Option<ArrayRef> {
+        let (column, scalar) = self.column(id)?;
+        Some(columns::constant(scalar, column.default.as_ref(), row_count))
+    }
+
+    /// A scalar column that it reads.
+    fn column(&self, id: ColumnId) -> Option<(&Column, ScalarType)> {
         let column = self.columns.iter().find(|column| column.id == id)?;
         match column.kind {
-            ColumnType::Scalar { scalar, .. } => {
-                Some(columns::constant(scalar, column.default.as_ref(), row_count))
-            }
+            ColumnType::Scalar { scalar, .. } => Some((column, scalar)),
             ColumnType::Vector(_) => None,
         }
     }

@@ -19,12 +19,34 @@ pub enum Write {
     Insert(RowBatch),
     /// Adds rows, replacing those of the same id.
     Upsert(RowBatch),
+    /// The same, as far as a condition lets; rows that it does not are left out and named
+    /// in the outcome.
+    UpsertIf(RowBatch, UpsertCondition),
     /// Deletes rows by id.
     Delete(Ids),
     /// Deletes the rows that pass a filter when the write is applied.
     DeleteWhere(RowFilter),
     /// Sets columns of rows that are there.
     Update(Update),
+}
+
+/// Which rows of an upsert are written.
+#[derive(Clone, Debug)]
+pub struct UpsertCondition {
+    /// What the row that is there must pass, as it is when the write is applied; none:
+    /// any does.
+    pub filter: Option<RowFilter>,
+    /// What becomes of rows whose ids have none.
+    pub missing: Missing,
+}
+
+/// What an upsert does with a row whose id has none yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// It is added.
+    Insert,
+    /// It is left out.
+    LeaveOut,
 }
 
 /// New values of some columns; rows keep what is not given.
@@ -44,6 +66,9 @@ pub struct Update {
 pub enum Selection {
     /// Those of the ids; columns have a value for each.
     Ids(Ids),
+    /// Those of the ids that pass when the write is applied; columns have a value for
+    /// each id.
+    IdsIf(Ids, RowFilter),
     /// Those that pass when the write is applied; columns have one value for all.
     Where(RowFilter),
 }
@@ -82,7 +107,7 @@ pub struct WriteOutcome {
     /// Rows that are gone.
     pub deleted: u64,
     /// Places in the batch of rows that were left out: an insert's whose ids exist, an
-    /// update's whose ids do not.
+    /// update's whose ids do not, and those that did not pass a condition.
     pub left_out: Vec<u32>,
     /// Where the write stands in the history of each shard it touched.
     pub positions: Vec<(ShardId, u64)>,

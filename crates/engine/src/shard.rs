@@ -7,6 +7,7 @@
 mod apply;
 mod build;
 mod compact;
+mod existing;
 mod flush;
 mod grow;
 mod install;

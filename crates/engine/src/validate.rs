@@ -66,7 +66,7 @@ pub(crate) fn update(schema: &Schema, update: &Update) -> Result<CheckedUpdate> 
     let row_bytes: usize = schema.vectors().map(|(_, kind)| kind.row_bytes()).sum();
     let rows_max = (UPDATED_BYTES_MAX / row_bytes).clamp(1, limits::WRITE_ROWS_MAX);
     let len = match &update.rows {
-        Selection::Ids(given) => {
+        Selection::Ids(given) | Selection::IdsIf(given, _) => {
             ids(schema, given)?;
             id_list(schema, given, rows_max, "an update of this collection")?;
             given.len()

@@ -30,7 +30,7 @@ pub(crate) fn encode_delete_where(
     schema: &Schema,
     filter: &RowFilter,
 ) -> Result<Bytes> {
-    let part = filter_part(header, schema, filter)?;
+    let part = filter_part(header, schema, PartKind::Filter, filter)?;
     Ok(format::encode(&header.envelope(Kind::DeleteWhere, 0), &[part]))
 }
 
@@ -38,7 +38,12 @@ pub(crate) fn encode_delete_where(
 ///
 /// # Errors
 /// `Invalid` with the place in the filter's text.
-pub(super) fn filter_part(header: &Header, schema: &Schema, filter: &RowFilter) -> Result<Part> {
+pub(super) fn filter_part(
+    header: &Header,
+    schema: &Schema,
+    kind: PartKind,
+    filter: &RowFilter,
+) -> Result<Part> {
     CompiledFilter::new(schema, filter, header.time_micros)?;
     let names = filter.expression.column_names();
     let is_named = |column: &&Column| names.contains(&column.name.as_str());
@@ -49,7 +54,7 @@ pub(super) fn filter_part(header: &Header, schema: &Schema, filter: &RowFilter) 
     };
     let bytes = serde_json::to_vec(&body)
         .map_err(|error| Error::internal("a filter cannot be written").caused_by(error))?;
-    Ok(Part { kind: PartKind::Filter, column: ColumnId(0), bytes: bytes.into() })
+    Ok(Part { kind, column: ColumnId(0), bytes: bytes.into() })
 }
 
 /// The filter of a write, which reads the columns that it was checked against.
@@ -59,7 +64,15 @@ pub(crate) fn decode_filter(
     schema: &Schema,
 ) -> Result<CompiledFilter, CommandError> {
     let part = parts.iter().find(|part| part.kind == PartKind::Filter);
-    let Part { bytes, .. } = part.ok_or(CommandError::Wrong("list of parts"))?;
+    decode_part(envelope, part.ok_or(CommandError::Wrong("list of parts"))?, schema)
+}
+
+/// A filter of any part that has one.
+pub(super) fn decode_part(
+    envelope: &Envelope,
+    Part { bytes, .. }: &Part,
+    schema: &Schema,
+) -> Result<CompiledFilter, CommandError> {
     let wrong = || CommandError::Wrong("filter");
     let body: Body = serde_json::from_slice(bytes).map_err(|_| wrong())?;
     let is_vector = |column: &&Column| matches!(column.kind, ColumnType::Vector(_));

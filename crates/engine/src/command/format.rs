@@ -6,8 +6,9 @@
 //! |      2 |     1 | kind: 1 insert, 2 upsert, 3 delete, 4 delete by filter, |
 //! |        |       | 5 update, 16 catalogue                                  |
 //! |      3 |     1 | 1 if a request id is given                              |
-//! |      4 |     4 | feature level that a node needs to apply it: 3 for an   |
-//! |        |       | update, 2 for a delete by filter, else 1                |
+//! |      4 |     4 | feature level that a node needs to apply it: 4 if it    |
+//! |        |       | has parts from 7 on, 3 for an update, 2 for a delete by |
+//! |        |       | filter, else 1                                          |
 //! |      8 |     4 | database                                                |
 //! |     12 |     4 | collection                                              |
 //! |     16 |     4 | schema version of the rows                              |
@@ -21,9 +22,11 @@
 //!
 //! Parts: 1 ids (a column), 2 vectors (rows × row bytes), 3 norms (rows × f32),
 //! 4 scalars (a column), 5 text (JSON of a catalogue command), 6 filter (JSON of its
-//! text, its parameters and the columns that it names). An update has ids or a filter,
-//! and the columns that it sets, in the latter case with one row. Columns are in the form
-//! of `columns::format`. Integers are little-endian.
+//! text, its parameters and the columns that it names), 7 condition (a filter that the
+//! live rows of the ids must pass), 8 existing only (empty: ids without a live row are
+//! left out). An update has ids or a filter, and the columns that it sets, in the latter
+//! case with one row. Columns are in the form of `columns::format`. Integers are
+//! little-endian.
 
 use bytes::Bytes;
 use std::ops::Range;
@@ -31,7 +34,7 @@ use vicinal_types::{CollectionId, ColumnId, DatabaseId, RequestId};
 
 const VERSION: u16 = 1;
 /// What this node is able to apply.
-const FEATURE_LEVEL: u32 = 3;
+const FEATURE_LEVEL: u32 = 4;
 
 const FORMAT: Range<usize> = 0..2;
 const KIND: usize = FORMAT.end;
@@ -81,6 +84,8 @@ pub(crate) enum PartKind {
     Scalars,
     Text,
     Filter,
+    Condition,
+    ExistingOnly,
 }
 
 /// A named piece of a command's body.
@@ -145,13 +150,36 @@ impl PartKind {
             Self::Scalars => 4,
             Self::Text => 5,
             Self::Filter => 6,
+            Self::Condition => 7,
+            Self::ExistingOnly => 8,
+        }
+    }
+
+    /// What a node must be able to do to apply a command that has it.
+    fn level(self) -> u32 {
+        match self {
+            Self::Ids
+            | Self::Vectors
+            | Self::Norms
+            | Self::Scalars
+            | Self::Text
+            | Self::Filter => 1,
+            Self::Condition | Self::ExistingOnly => 4,
         }
     }
 
     fn from_code(code: u32) -> Option<Self> {
-        [Self::Ids, Self::Vectors, Self::Norms, Self::Scalars, Self::Text, Self::Filter]
-            .into_iter()
-            .find(|kind| kind.code() == code)
+        let all = [
+            Self::Ids,
+            Self::Vectors,
+            Self::Norms,
+            Self::Scalars,
+            Self::Text,
+            Self::Filter,
+            Self::Condition,
+            Self::ExistingOnly,
+        ];
+        all.into_iter().find(|kind| kind.code() == code)
     }
 }
 
@@ -163,10 +191,11 @@ pub(crate) fn encode(envelope: &Envelope, parts: &[Part]) -> Bytes {
     out.resize(HEADER_BYTES, 0);
     let request = envelope.request.map_or([0; 16], |request| request.0);
     let parts_len = u32::try_from(parts.len()).expect("a schema's columns are few");
+    let level = parts.iter().map(|part| part.kind.level()).fold(envelope.kind.level(), u32::max);
     out[FORMAT].copy_from_slice(&VERSION.to_le_bytes());
     out[KIND] = envelope.kind.code();
     out[HAS_REQUEST] = u8::from(envelope.request.is_some());
-    out[LEVEL].copy_from_slice(&envelope.kind.level().to_le_bytes());
+    out[LEVEL].copy_from_slice(&level.to_le_bytes());
     out[DATABASE].copy_from_slice(&envelope.database.0.to_le_bytes());
     out[COLLECTION].copy_from_slice(&envelope.collection.0.to_le_bytes());
     out[SCHEMA].copy_from_slice(&envelope.schema_version.to_le_bytes());

@@ -1,6 +1,7 @@
 //! Updates: the rows, and new values of some of their columns.
 
 use super::format::{self, CommandError, Envelope, Kind, Part, PartKind};
+use super::guard::{Guard, decode_guard};
 use super::{Header, Parts, decode_filter, decode_ids, filter, part, push_columns};
 use crate::columns::ids_to_array;
 use crate::filtering::CompiledFilter;
@@ -37,17 +38,17 @@ pub(crate) struct Updated {
 /// Which rows are updated.
 pub(crate) enum UpdatedRows {
     /// Columns have a value for each.
-    Ids(Ids),
+    Ids { ids: Ids, guard: Guard },
     /// Columns have one value; nothing is done if more than `rows_max` pass.
     Where { filter: Box<CompiledFilter>, rows_max: u32 },
 }
 
 impl Updated {
-    /// The filter, if it has one.
-    pub(crate) fn filter(&self) -> Option<&CompiledFilter> {
+    /// Whether it reads columns to know which rows it is of.
+    pub(crate) fn has_filter(&self) -> bool {
         match &self.rows {
-            UpdatedRows::Ids(_) => None,
-            UpdatedRows::Where { filter, .. } => Some(filter),
+            UpdatedRows::Ids { guard, .. } => guard.has_filter(),
+            UpdatedRows::Where { .. } => true,
         }
     }
 
@@ -72,13 +73,17 @@ pub(crate) fn encode_update(
     rows: &Selection,
     update: &CheckedUpdate,
 ) -> Result<Bytes> {
-    let (count, selection) = match rows {
-        Selection::Ids(ids) => (ids.len(), part(PartKind::Ids, ColumnId(0), &ids_to_array(ids))),
+    let ids_part = |ids: &Ids| part(PartKind::Ids, ColumnId(0), &ids_to_array(ids));
+    let filter_part = |kind, filter| filter::filter_part(header, schema, kind, filter);
+    let (count, mut parts) = match rows {
+        Selection::Ids(ids) => (ids.len(), vec![ids_part(ids)]),
+        Selection::IdsIf(ids, condition) => {
+            (ids.len(), vec![ids_part(ids), filter_part(PartKind::Condition, condition)?])
+        }
         Selection::Where(condition) => {
-            (update.rows_max, filter::filter_part(header, schema, condition)?)
+            (update.rows_max, vec![filter_part(PartKind::Filter, condition)?])
         }
     };
-    let mut parts = vec![selection];
     push_columns(&mut parts, &update.vectors, &update.scalars);
     Ok(format::encode(&header.envelope(Kind::Update, count), &parts))
 }
@@ -100,7 +105,7 @@ pub(crate) fn decode_update(
     } else {
         let ids = decode_ids(parts, schema)?;
         let len = ids.len();
-        (UpdatedRows::Ids(ids), len)
+        (UpdatedRows::Ids { ids, guard: decode_guard(envelope, parts, schema)? }, len)
     };
     let given = Parts { parts, len };
     let has = |kind, column| given.find(kind, column).is_some();

@@ -1,11 +1,14 @@
 //! What committed commands do to a shard.
 
+use super::existing::{Existing, existing};
 use super::state::Place;
 use super::update::apply_update;
 use super::{Shard, State};
 use crate::columns::{id_ref, request_id};
 use crate::command::format::{Envelope, Kind, Part};
-use crate::command::{Updated, decode_filter, decode_ids, decode_rows, decode_update, format};
+use crate::command::{
+    Guard, Updated, decode_filter, decode_guard, decode_ids, decode_rows, decode_update, format,
+};
 use crate::filtering::CompiledFilter;
 use crate::request::WriteOutcome;
 use crate::segment::{Chunk, Rows};
@@ -16,7 +19,7 @@ use vicinal_types::{ErrorKind, Ids, Version};
 
 /// A command, decoded before the state is locked.
 enum Write {
-    Rows { kind: Kind, chunk: Chunk },
+    Rows { kind: Kind, chunk: Chunk, guard: Guard },
     Delete(Ids),
     DeleteWhere(Box<CompiledFilter>),
     Update(Box<Updated>),
@@ -91,7 +94,8 @@ impl Shard {
         match envelope.kind {
             kind @ (Kind::Insert | Kind::Upsert) => {
                 let rows = decode_rows(envelope, parts, schema, index)?;
-                Ok(Write::Rows { kind, chunk: Chunk::new(rows) })
+                let guard = decode_guard(envelope, parts, schema)?;
+                Ok(Write::Rows { kind, chunk: Chunk::new(rows), guard })
             }
             Kind::Delete => Ok(Write::Delete(decode_ids(parts, schema)?)),
             Kind::DeleteWhere => {
@@ -115,14 +119,19 @@ impl Shard {
             return Ok(outcome);
         }
         let mut outcome = match write {
-            Write::Rows { kind, chunk } => apply_rows(state, index, kind, chunk),
+            Write::Rows { kind, chunk, guard } => {
+                if guard.has_filter() {
+                    state.last_filtered = index;
+                }
+                apply_rows(state, index, kind, chunk, &guard)
+            }
             Write::Delete(ids) => apply_delete(state, index, &ids),
             Write::DeleteWhere(filter) => {
                 state.last_filtered = index;
                 apply_delete_where(state, index, &filter)
             }
             Write::Update(update) => {
-                if update.filter().is_some() {
+                if update.has_filter() {
                     state.last_filtered = index;
                 }
                 apply_update(state, index, &update)?
@@ -136,21 +145,28 @@ impl Shard {
     }
 }
 
-fn apply_rows(state: &mut State, index: u64, kind: Kind, chunk: Chunk) -> WriteOutcome {
+fn apply_rows(
+    state: &mut State,
+    index: u64,
+    kind: Kind,
+    chunk: Chunk,
+    guard: &Guard,
+) -> WriteOutcome {
     let mut outcome = WriteOutcome::default();
     let mut kept = Vec::with_capacity(chunk.len() as usize);
-    for (row, &hash) in (0..).zip(&chunk.hashes) {
-        let id = id_ref(&chunk.rows.ids, row as usize);
-        match (state.find(hash, id), kind) {
-            (None, _) => outcome.inserted += 1,
-            (Some(place), Kind::Upsert) => {
+    let ids = (0..).zip(&chunk.hashes).map(|(row, &hash)| (hash, id_ref(&chunk.rows.ids, row)));
+    for (row, existing) in (0..).zip(existing(state, ids, guard)) {
+        match (existing, kind) {
+            (Existing::None, _) if !guard.existing_only => outcome.inserted += 1,
+            (Existing::Passing(place), Kind::Upsert) => {
                 state.delete(place, Version { index, ordinal: row });
                 outcome.replaced += 1;
             }
             (
-                Some(_),
+                Existing::Passing(_),
                 Kind::Insert | Kind::Delete | Kind::DeleteWhere | Kind::Update | Kind::Catalogue,
-            ) => {
+            )
+            | (Existing::None | Existing::Refused, _) => {
                 outcome.left_out.push(row);
                 continue;
             }

@@ -2,6 +2,7 @@
 
 use super::State;
 use super::apply::{Applied, passing};
+use super::existing::{Existing, existing};
 use super::state::Place;
 use crate::columns::{self, request_id};
 use crate::command::{Updated, UpdatedRows};
@@ -41,15 +42,15 @@ pub(super) fn apply_update(state: &mut State, index: u64, update: &Updated) -> A
 fn find(state: &State, update: &Updated) -> Result<Targets, (ErrorKind, String)> {
     let mut targets = Targets::default();
     match &update.rows {
-        UpdatedRows::Ids(ids) => {
-            for (value, at) in (0..).zip(0..ids.len()) {
-                let id = request_id(ids, at);
-                match state.find(id.hash(), id) {
-                    Some(place) => {
+        UpdatedRows::Ids { ids, guard } => {
+            let ids = (0..ids.len()).map(|at| request_id(ids, at)).map(|id| (id.hash(), id));
+            for (value, existing) in (0..).zip(existing(state, ids, guard)) {
+                match existing {
+                    Existing::Passing(place) => {
                         targets.places.push(place);
                         targets.values.push(value);
                     }
-                    None => targets.missing.push(value),
+                    Existing::None | Existing::Refused => targets.missing.push(value),
                 }
             }
         }

@@ -5,6 +5,7 @@ mod budgets;
 mod collections;
 mod columns;
 mod compaction;
+mod conditions;
 mod crash;
 mod errors;
 mod filters;

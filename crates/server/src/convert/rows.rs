@@ -7,7 +7,7 @@ use arrow_array::ArrayRef;
 use std::collections::BTreeSet;
 use vicinal_api::v1;
 use vicinal_api::v1::column_values::Values;
-use vicinal_engine::{Collection, Selection, Update};
+use vicinal_engine::{Collection, Missing, Selection, Update, UpsertCondition, Write};
 use vicinal_types::{
     Column, ColumnId, ColumnType, Error, IdType, Ids, Result, RowBatch, ShardId, VectorInput,
     limits,
@@ -21,6 +21,22 @@ pub(crate) fn rows_in(collection: &Collection, rows: Option<v1::RowBatch>) -> Re
     Ok(RowBatch { ids, vectors, scalars })
 }
 
+/// Parses an upsert against the collection's columns.
+pub(crate) fn upsert_in(
+    collection: &Collection,
+    rows: Option<v1::RowBatch>,
+    condition: Option<v1::Filter>,
+    existing_only: bool,
+) -> Result<Write> {
+    let rows = rows_in(collection, rows)?;
+    let filter = condition.map(filter_in).transpose()?;
+    let missing = if existing_only { Missing::LeaveOut } else { Missing::Insert };
+    Ok(match (filter, missing) {
+        (None, Missing::Insert) => Write::Upsert(rows),
+        (filter, missing) => Write::UpsertIf(rows, UpsertCondition { filter, missing }),
+    })
+}
+
 /// Parses an update against the collection's columns.
 pub(crate) fn update_in(
     collection: &Collection,
@@ -29,14 +45,15 @@ pub(crate) fn update_in(
     columns: Vec<v1::ColumnValues>,
 ) -> Result<Update> {
     let (rows, len) = match (ids, filter) {
-        (Some(_), Some(_)) => {
-            return Err(Error::invalid("an update has ids or a filter; send them one by one"));
-        }
         (None, Some(filter)) => (Selection::Where(filter_in(filter)?), 1),
-        (ids, None) => {
+        (ids, filter) => {
             let ids = write_ids_in(collection, ids)?;
             let len = ids.len();
-            (Selection::Ids(ids), len)
+            let rows = match filter {
+                None => Selection::Ids(ids),
+                Some(filter) => Selection::IdsIf(ids, filter_in(filter)?),
+            };
+            (rows, len)
         }
     };
     let Given { vectors, scalars } = given_in(collection, len, columns)?;

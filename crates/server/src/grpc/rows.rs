@@ -65,16 +65,17 @@ impl Api {
     async fn upsert_rows(&self, request: Request<v1::UpsertRequest>) -> Result<v1::UpsertResponse> {
         let (call, request) = Call::open(request)?;
         let place = Place { database: request.database, collection: request.collection };
-        let rows = request.rows;
+        let (rows, condition) = (request.rows, request.condition);
         let outcome = self
             .write(&call, &place, request.options.as_ref(), |collection| {
-                convert::rows_in(collection, rows).map(Write::Upsert)
+                convert::upsert_in(collection, rows, condition, request.existing_only)
             })
             .await?;
         Ok(v1::UpsertResponse {
             inserted: outcome.inserted,
             replaced: outcome.replaced,
             positions: convert::positions_out(outcome.positions),
+            left_out: outcome.left_out,
         })
     }
 

@@ -1,4 +1,4 @@
-//! Updates, end to end: by ids, by filter, and with errors.
+//! Updates and conditional upserts, end to end: by ids, by filter, and with errors.
 
 use crate::serving::{TestServer, batch, ids};
 use tonic::Code;
@@ -69,8 +69,9 @@ async fn wrong_updates_are_refused() {
     };
     let of_one = |column| v1::UpdateRequest { ids: ids([1]), ..update(vec![column]) };
     check(update(vec![years(vec![1])]), "there are no ids").await;
-    let both = v1::UpdateRequest { filter: filter("id = 1"), ..of_one(years(vec![1])) };
-    check(both, "ids or a filter").await;
+    let both = update(vec![years(vec![1])]);
+    let both = v1::UpdateRequest { ids: ids([]), filter: filter("id = 1"), ..both };
+    check(both, "0 ids are not the 1 to").await;
     check(v1::UpdateRequest { ids: ids([1]), ..update(Vec::new()) }, "one column at least").await;
     check(of_one(years(vec![1, 2])), "2 values for 1 rows").await;
     let twice = update(vec![years(vec![1]), years(vec![2])]);
@@ -87,4 +88,55 @@ async fn wrong_updates_are_refused() {
     let words = v1::ColumnValues { name: "year".to_owned(), ..words };
     check(of_one(words), "the request has strings").await;
     assert_eq!(count(&server, "year = id").await, 3, "nothing changed");
+}
+
+fn upsert(values: &[i64], year: i64, condition: Option<v1::Filter>) -> v1::UpsertRequest {
+    let mut rows = batch(values.iter().copied());
+    rows.columns[2] = years(vec![year; values.len()]);
+    v1::UpsertRequest {
+        collection: "docs".to_owned(),
+        rows: Some(rows),
+        condition,
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn upserts_replace_what_passes_their_condition() {
+    let server = TestServer::with_docs().await;
+    server.insert(1..=4).await;
+    let mut condition = filter("year < {least}").expect("a filter");
+    let three = v1::FilterValue { kind: Some(v1::filter_value::Kind::IntValue(3)) };
+    condition.parameters.insert("least".to_owned(), three);
+    let options = Some(v1::WriteOptions { request_id: vec![6; 16], timeout_ms: 0 });
+    let request =
+        v1::UpsertRequest { options, ..upsert(&[4, 2, 7, 3], 100, Some(condition.clone())) };
+    let first = server.rows().upsert(request.clone()).await.expect("upserted").into_inner();
+    assert_eq!((first.inserted, first.replaced), (1, 1));
+    assert_eq!(first.left_out, [0, 3]);
+    let again = server.rows().upsert(request).await.expect("known").into_inner();
+    assert_eq!(again, first);
+    assert_eq!(count(&server, "year = 100 and id in [2, 7]").await, 2);
+
+    let existing = v1::UpsertRequest { existing_only: true, ..upsert(&[8, 1], 200, None) };
+    let answer = server.rows().upsert(existing).await.expect("upserted").into_inner();
+    assert_eq!((answer.inserted, answer.replaced, answer.left_out), (0, 1, vec![0]));
+    let both = v1::UpsertRequest {
+        existing_only: true,
+        ..upsert(&[9, 1, 3], 300, Some(condition.clone()))
+    };
+    let answer = server.rows().upsert(both).await.expect("upserted").into_inner();
+    assert_eq!((answer.inserted, answer.replaced, answer.left_out), (0, 0, vec![0, 1, 2]));
+    assert_eq!(count(&server, "id > 0").await, 5);
+
+    let ids_if = update(vec![years(vec![-1, -2, -3])]);
+    let ids_if = v1::UpdateRequest { ids: ids([3, 4, 9]), filter: filter("year != 4"), ..ids_if };
+    let answer = server.rows().update(ids_if).await.expect("updated").into_inner();
+    assert_eq!((answer.updated, answer.missing), (1, vec![1, 2]));
+    assert_eq!(count(&server, "year = -1 and id = 3").await, 1);
+
+    let wrong = upsert(&[1], 1, filter("yaer = 1"));
+    let status = server.rows().upsert(wrong).await.expect_err("a wrong condition");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().contains("yaer"), "{status}");
 }

@@ -10,6 +10,7 @@ use vicinal_client::{Rows, ScalarType, Scalars, proto, scalar_type};
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   vicinal update -c words 42 43 --set gloss='a lake'
+  vicinal update -c words 42 --filter 'version={v}' --param v=3 --set version=4
   vicinal update -c words --filter 'relations<{least}' --param least=2 --set gloss=null";
 
 #[derive(Debug, clap::Args)]
@@ -17,8 +18,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     target: Target,
 
-    /// The ids of rows to update; or else --filter.
-    #[arg(value_name = "ID", required_unless_present = "filter", conflicts_with = "filter")]
+    /// The ids of rows to update; with --filter only those that pass, without ids all that
+    /// pass.
+    #[arg(value_name = "ID", required_unless_present = "filter")]
     ids: Vec<String>,
 
     #[command(flatten)]
@@ -38,8 +40,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     block_on(async {
         let collection = args.target.connect().await?;
         let spec = collection.describe().await?.spec.unwrap_or_default();
-        let answer = match args.filter.filter()? {
-            Some(filter) => {
+        let filter = args.filter.filter()?;
+        let passing = if filter.is_some() { " that passes" } else { "" };
+        let answer = match filter {
+            Some(filter) if args.ids.is_empty() => {
                 let mut update = collection.update_where(filter);
                 for set in &args.sets {
                     let (name, values) = parse_set(set, 1, &spec)?;
@@ -47,13 +51,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
                 }
                 update.send().await?
             }
-            None => {
+            filter => {
                 let mut rows = Rows::new(parse_ids(&args.ids, &spec)?);
                 for set in &args.sets {
                     let (name, values) = parse_set(set, args.ids.len(), &spec)?;
                     rows = rows.column(name, values);
                 }
-                collection.update(rows).await?
+                match filter {
+                    None => collection.update(rows).await?,
+                    Some(filter) => collection.update_if(rows, filter).await?,
+                }
             }
         };
         let missing: Vec<_> = answer.missing.iter().map(|at| &args.ids[*at as usize]).collect();
@@ -62,7 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
         output::note(format_args!("updated {} rows", output::count(answer.updated)));
         for id in missing {
-            output::note(format_args!("there is no row {id}"));
+            output::note(format_args!("there is no row {id}{passing}"));
         }
         Ok(())
     })

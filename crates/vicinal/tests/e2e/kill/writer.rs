@@ -143,7 +143,13 @@ impl Write {
             }
             Kind::Upsert => {
                 let rows = self.rows();
-                let request = proto::UpsertRequest { database, collection, rows, options };
+                let request = proto::UpsertRequest {
+                    database,
+                    collection,
+                    rows,
+                    options,
+                    ..Default::default()
+                };
                 let answer = stub.upsert(request).await?.into_inner();
                 let (inserted, replaced) = (answer.inserted, answer.replaced);
                 Ok(Outcome { inserted, replaced, ..Outcome::default() })
