@@ -77,6 +77,14 @@ impl CollectionSpec {
         self
     }
 
+    /// Lets rows expire at the time that they have in a column of timestamps; those
+    /// without one do not.
+    #[must_use]
+    pub fn ttl(mut self, column: impl Into<String>) -> Self {
+        self.message.ttl = Some(proto::Ttl { column: column.into() });
+        self
+    }
+
     /// Sets when growing segments are sealed.
     #[must_use]
     pub fn segments(mut self, limits: SegmentLimits) -> Self {

@@ -150,8 +150,7 @@ impl Engine {
         let live = self.live(database, collection)?;
         let schema = &live.info.spec.schema;
         let mut pass = Pass::new(schema, asked, cancel)?;
-        let filter = asked.filter.as_ref();
-        let filter = filter.map(|filter| self.compile(&live, filter)).transpose()?;
+        let filter = self.compile(&live, asked.filter.as_ref())?;
         let view = live.shard()?.view();
         if !asked.partial_ok {
             view.check_whole()?;

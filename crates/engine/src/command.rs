@@ -1,12 +1,14 @@
 //! Commands: what goes through the Raft log, from request to apply.
 
+mod clock;
 mod filter;
 pub(crate) mod format;
 mod guard;
 mod update;
 
+pub(crate) use clock::CommandClock;
 pub(crate) use filter::{decode_filter, encode_delete_where};
-pub(crate) use guard::{Guard, decode_guard, guard_parts};
+pub(crate) use guard::{Guard, decode_guard, guard_parts, living_parts};
 pub(crate) use update::{CheckedUpdate, Updated, UpdatedRows, decode_update, encode_update};
 
 use crate::columns::{self, array_to_ids, ids_to_array};
@@ -85,9 +87,10 @@ fn push_columns(
     }
 }
 
-/// Writes a delete.
-pub(crate) fn encode_delete(header: &Header, ids: &Ids) -> Bytes {
-    let parts = [part(PartKind::Ids, ColumnId(0), &ids_to_array(ids))];
+/// Writes a delete, and what guards it.
+pub(crate) fn encode_delete(header: &Header, ids: &Ids, guard: Vec<Part>) -> Bytes {
+    let mut parts = vec![part(PartKind::Ids, ColumnId(0), &ids_to_array(ids))];
+    parts.extend(guard);
     format::encode(&header.envelope(Kind::Delete, ids.len()), &parts)
 }
 

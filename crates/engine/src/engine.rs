@@ -1,7 +1,7 @@
 //! The engine: opening and closing, writes, and changes of the catalogue.
 
 use crate::catalogue::{Catalogue, LiveCollection};
-use crate::command::{self, Header, format::Kind};
+use crate::command::{self, CommandClock, Header, format::Kind};
 use crate::filtering::FilterCache;
 use crate::hot::HotMemory;
 use crate::machine::{Machine, Outcome};
@@ -15,13 +15,13 @@ use crate::shard::{SegmentView, Shard};
 use crate::ticker::Ticker;
 use crate::validate;
 use bytes::Bytes;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use vicinal_cluster::{GroupStart, Node, NodeOptions};
 use vicinal_exec::{Admission, PoolOptions, Pools, Topology};
 use vicinal_storage::{DirLock, Identity, Log, LogOptions, startup_probe};
-use vicinal_types::{Cancel, Error, GroupId, NodeId, RequestId, Result, limits};
+use vicinal_types::{Cancel, CollectionSpec, Error, GroupId, NodeId, RequestId, Result, limits};
 
 /// How long the log of one group may take to be applied at start.
 const CATCH_UP_MAX: Duration = Duration::from_secs(3_600);
@@ -46,8 +46,6 @@ struct Inner {
     ticker: Ticker,
     account: Arc<Account>,
     quotas: Arc<QuotaBook>,
-    /// The time of the last command, which the next exceeds.
-    last_command_micros: AtomicU64,
     is_closed: AtomicBool,
     _lock: DirLock,
 }
@@ -91,6 +89,7 @@ impl Engine {
             scratches: Arc::clone(&scratches),
             maintenance: Arc::clone(&maintenance),
             filter_cache: Arc::new(FilterCache::new(options.filter_cache_bytes)),
+            times: CommandClock::new(Arc::clone(&clock)),
         });
         let ticker = replay(&node, &catalogue)
             .and_then(|()| Ticker::start(Arc::clone(&account), &options))
@@ -107,7 +106,6 @@ impl Engine {
             ticker,
             account,
             quotas: Arc::new(quotas),
-            last_command_micros: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
             _lock: lock,
         };
@@ -145,21 +143,24 @@ impl Engine {
     ) {
         match self.encode_write(database, collection, &write, request) {
             Err(error) => done(Err(error)),
-            Ok((group, command)) => {
-                let done = move |outcome| {
-                    done(match outcome {
-                        Ok(Outcome::Shard(outcome)) => {
-                            outcome.map_err(|(kind, reason)| Error::new(kind, reason))
-                        }
-                        Ok(Outcome::Catalogue(_)) => {
-                            Err(Error::internal("a shard answered as the catalogue"))
-                        }
-                        Err(error) => Err(Error::from(error)),
-                    });
-                };
-                self.inner.node.propose(group, command, Box::new(done));
-            }
+            Ok((group, command)) => self.propose(group, command, done),
         }
+    }
+
+    /// Proposes a command to a shard.
+    pub(crate) fn propose(&self, group: GroupId, command: Bytes, done: Done<WriteOutcome>) {
+        let done = move |outcome| {
+            done(match outcome {
+                Ok(Outcome::Shard(outcome)) => {
+                    outcome.map_err(|(kind, reason)| Error::new(kind, reason))
+                }
+                Ok(Outcome::Catalogue(_)) => {
+                    Err(Error::internal("a shard answered as the catalogue"))
+                }
+                Err(error) => Err(Error::from(error)),
+            });
+        };
+        self.inner.node.propose(group, command, Box::new(done));
     }
 
     /// [`write`](Self::write) for callers that have nothing else to do.
@@ -349,7 +350,6 @@ impl Engine {
             self.inner.maintenance.budget().check_write()?;
             self.check_quotas(&live, write)?;
         }
-        let schema = &live.info.spec.schema;
         let header = Header {
             database: live.database,
             collection: live.info.id,
@@ -357,31 +357,7 @@ impl Engine {
             request,
             time_micros: self.command_time(),
         };
-        let command = match write {
-            Write::Insert(rows) => {
-                let rows = validate::rows(schema, rows)?;
-                command::encode_rows(&header, Kind::Insert, &rows, Vec::new())
-            }
-            Write::Upsert(rows) => {
-                let rows = validate::rows(schema, rows)?;
-                command::encode_rows(&header, Kind::Upsert, &rows, Vec::new())
-            }
-            Write::UpsertIf(rows, condition) => {
-                let rows = validate::rows(schema, rows)?;
-                let guard = command::guard_parts(&header, schema, condition)?;
-                command::encode_rows(&header, Kind::Upsert, &rows, guard)
-            }
-            Write::Delete(ids) => {
-                validate::ids(schema, ids)?;
-                command::encode_delete(&header, ids)
-            }
-            Write::DeleteWhere(filter) => command::encode_delete_where(&header, schema, filter)?,
-            Write::Update(update) => {
-                let checked = validate::update(schema, update)?;
-                self.inner.maintenance.budget().add(checked.copied_bytes);
-                command::encode_update(&header, schema, &update.rows, &checked)?
-            }
-        };
+        let command = self.command(&header, &live.info.spec, write)?;
         let (len, max) = (command.len(), limits::COMMAND_BYTES_MAX);
         if len > max {
             return Err(Error::exhausted(format!(
@@ -390,6 +366,39 @@ impl Engine {
         }
         self.inner.maintenance.budget().add(len as u64);
         Ok((shard.group, command))
+    }
+
+    /// A write as it is proposed, checked.
+    fn command(&self, header: &Header, spec: &CollectionSpec, write: &Write) -> Result<Bytes> {
+        let mut guard = command::living_parts(header, spec)?;
+        let schema = &spec.schema;
+        Ok(match write {
+            Write::Insert(rows) => {
+                let rows = validate::rows(schema, rows)?;
+                command::encode_rows(header, Kind::Insert, &rows, guard)
+            }
+            Write::Upsert(rows) => {
+                let rows = validate::rows(schema, rows)?;
+                command::encode_rows(header, Kind::Upsert, &rows, guard)
+            }
+            Write::UpsertIf(rows, condition) => {
+                let rows = validate::rows(schema, rows)?;
+                guard.extend(command::guard_parts(header, schema, condition)?);
+                command::encode_rows(header, Kind::Upsert, &rows, guard)
+            }
+            Write::Delete(ids) => {
+                validate::ids(schema, ids)?;
+                command::encode_delete(header, ids, guard)
+            }
+            Write::DeleteWhere(filter) => {
+                command::encode_delete_where(header, schema, filter, guard)?
+            }
+            Write::Update(update) => {
+                let checked = validate::update(schema, update)?;
+                self.inner.maintenance.budget().add(checked.copied_bytes);
+                command::encode_update(header, schema, &update.rows, &checked, guard)?
+            }
+        })
     }
 
     /// Refuses rows beyond the quotas of a collection and its database.
@@ -403,7 +412,9 @@ impl Engine {
         let more = match write {
             Write::Insert(rows) => rows.ids.len(),
             // Those that replace others add none.
-            Write::Upsert(rows) | Write::UpsertIf(rows, _) => rows.ids.len() - live.shard()?.locate(&rows.ids).1.len(),
+            Write::Upsert(rows) | Write::UpsertIf(rows, _) => {
+                rows.ids.len() - live.shard()?.locate(&rows.ids).1.len()
+            }
             Write::Delete(_) | Write::DeleteWhere(_) | Write::Update(_) => 0,
         };
         if let Some(meter) = own {
@@ -427,11 +438,7 @@ impl Engine {
 
     /// A time above that of every command before, and not before the clock's.
     pub(crate) fn command_time(&self) -> u64 {
-        let now = self.inner.options.clock.unix_micros();
-        let last = &self.inner.last_command_micros;
-        let previous =
-            last.fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| Some(now.max(last + 1)));
-        previous.map_or(now, |previous| now.max(previous + 1))
+        self.inner.account.times.next()
     }
 
     /// Refuses what adds data while the disk is nearly full; reads go on, and so

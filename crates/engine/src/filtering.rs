@@ -13,7 +13,9 @@ use crate::shard::{SegmentView, View};
 use arrow_array::{Array as _, ArrayRef};
 use std::sync::Arc;
 use vicinal_filter::{ColumnRef, Columns, EvaluateError, Filter, Leaf};
-use vicinal_types::{Bitmap, Cancel, Column, ColumnId, ColumnType, Error, Result, ScalarType, Schema};
+use vicinal_types::{
+    Bitmap, Cancel, Column, ColumnId, ColumnType, Error, Result, ScalarType, Schema,
+};
 
 /// Evaluating one test of one row, roughly: numbers take a nanosecond, strings more.
 const NANOS_PER_TEST: u64 = 4;
@@ -26,6 +28,8 @@ pub(crate) struct CompiledFilter {
     filter: Filter,
     /// The scalar columns that it reads.
     columns: Vec<Column>,
+    /// What rows must pass besides.
+    also: Option<Box<Self>>,
     /// Where what passes is kept, if it is.
     cached: Option<(Arc<FilterCache>, Asked)>,
 }
@@ -60,12 +64,23 @@ impl CompiledFilter {
         let filter = Filter::new(&filter.expression, schema, &filter.parameters, now)?;
         let is_read = |column: &&Column| filter.columns().contains(&ColumnRef::Column(column.id));
         let columns = schema.columns().iter().filter(is_read).cloned().collect();
-        Ok(Self { filter, columns, cached: None })
+        Ok(Self { filter, columns, also: None, cached: None })
     }
 
     /// The same, which keeps what passes for those who ask the same.
     pub(crate) fn cached(self, cache: Arc<FilterCache>, asked: Asked) -> Self {
         Self { cached: Some((cache, asked)), ..self }
+    }
+
+    /// A filter that rows pass which pass both; what passes each is kept by itself.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { also: Some(Box::new(other)), ..self }
+    }
+
+    /// The columns that it reads.
+    pub(crate) fn reads(&self) -> impl Iterator<Item = ColumnId> {
+        let also = self.also.iter().flat_map(|also| &also.columns);
+        self.columns.iter().chain(also).map(|column| column.id)
     }
 
     /// About how long evaluating it on all segments takes.
@@ -80,7 +95,8 @@ impl CompiledFilter {
             SegmentView::Sealed(sealed) => u64::from(sealed.sealed.rows.len()),
         };
         let rows: u64 = view.segments.iter().map(rows).sum();
-        rows.saturating_mul(NANOS_PER_TEST * self.filter.columns().len() as u64)
+        let nanos = rows.saturating_mul(NANOS_PER_TEST * self.filter.columns().len() as u64);
+        nanos.saturating_add(self.also.as_ref().map_or(0, |also| also.estimated_nanos(view)))
     }
 
     fn is_kept(&self, part: Part) -> bool {
@@ -89,17 +105,28 @@ impl CompiledFilter {
 
     /// The live rows of a segment that pass.
     pub(crate) fn passing(&self, segment: &SegmentView) -> Result<Passing> {
-        if self.filter.constant() == Some(true) {
+        if self.filter.constant() == Some(true) && self.also.is_none() {
             return Ok(Passing::live(segment));
         }
         let rows = match segment {
             SegmentView::Memory(memory) => self.of_memory(memory),
             SegmentView::Sealed(sealed) => self.of_sealed(sealed),
         };
-        let rows = rows.map_err(|error| {
-            Error::internal("the filter fits the schema and not the rows").caused_by(error)
-        })?;
-        Ok(Passing { count: rows.count() as u64, rows: Some(rows) })
+        let rows = rows.map_err(unfitting)?;
+        let count = rows.count() as u64;
+        if count == segment.live_count() {
+            // As without a filter: who has no bitmap to look into is faster.
+            return Ok(Passing::live(segment));
+        }
+        Ok(Passing { count, rows: Some(rows) })
+    }
+
+    /// Which of some live rows pass, by their places among these.
+    pub(crate) fn passing_sources(&self, sources: &[Source<'_>]) -> Result<Bitmap> {
+        if sources.is_empty() {
+            return Ok(Bitmap::new(0));
+        }
+        self.of_sources(sources).map_err(unfitting)
     }
 
     /// How many live rows of a view pass.
@@ -114,6 +141,14 @@ impl CompiledFilter {
 
     /// The live rows of a sealed segment that pass.
     pub(crate) fn of_sealed(&self, sealed: &SealedView) -> Result<Arc<Bitmap>, EvaluateError> {
+        let mut passing = self.own_of_sealed(sealed)?;
+        if let Some(also) = &self.also {
+            Arc::make_mut(&mut passing).intersect(&*also.of_sealed(sealed)?);
+        }
+        Ok(passing)
+    }
+
+    fn own_of_sealed(&self, sealed: &SealedView) -> Result<Arc<Bitmap>, EvaluateError> {
         let (rows, live) = (&sealed.sealed.rows, sealed.live.as_deref());
         let Some((cache, asked)) = &self.cached else {
             return Ok(Arc::new(self.evaluate(rows, live, Some(sealed))?));
@@ -142,6 +177,9 @@ impl CompiledFilter {
         if let Some(live) = &memory.live {
             all.intersect(live);
         }
+        if let Some(also) = &self.also {
+            all.intersect(&*also.of_memory(memory)?);
+        }
         Ok(Arc::new(all))
     }
 
@@ -162,7 +200,11 @@ impl CompiledFilter {
             };
             columns.insert(column, array)?;
         }
-        self.filter.evaluate(&columns, None, &mut |_| None)
+        let mut passing = self.filter.evaluate(&columns, None, &mut |_| None)?;
+        if let Some(also) = &self.also {
+            passing.intersect(&also.of_sources(sources)?);
+        }
+        Ok(passing)
     }
 
     /// The rows that pass; the indexes of a sealed segment answer what they can.
@@ -206,6 +248,10 @@ impl CompiledFilter {
             ColumnType::Vector(_) => None,
         }
     }
+}
+
+fn unfitting(error: EvaluateError) -> Error {
+    Error::internal("the filter fits the schema and not the rows").caused_by(error)
 }
 
 fn part_of(memory: &MemoryView, placed: &PlacedChunk) -> Part {

@@ -49,6 +49,7 @@ mod command;
 mod declare;
 mod describe;
 mod engine;
+mod expiry;
 mod fetch;
 mod filtering;
 mod hot;
@@ -75,9 +76,9 @@ pub use memory::{MemoryOptions, Pressure};
 pub use options::{Compaction, EngineOptions};
 pub use request::{
     Applied, ApplyMode, Change, Collection, CollectionStats, Description, Done, LogFigures,
-    Missing, Page, QueryHits, RowFilter, Scroll, Search, SearchAnswer, SearchReport, SegmentDescription,
-    SegmentIndexDescription, SegmentState, Selection, Stats, Summary, Update, UpsertCondition, Write,
-    WriteOutcome,
+    Missing, Page, QueryHits, RowFilter, Scroll, Search, SearchAnswer, SearchReport,
+    SegmentDescription, SegmentIndexDescription, SegmentState, Selection, Stats, Summary, Update,
+    UpsertCondition, Write, WriteOutcome,
 };
 pub use shard::Space;
 pub use snapshot::{Pinned, PinnedFile, RestoreAs, SnapshotCollection, StagedFile, Staging};

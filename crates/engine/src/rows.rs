@@ -3,6 +3,7 @@
 use crate::catalogue::LiveCollection;
 use crate::columns::{IdRef, id_ref};
 use crate::engine::Engine;
+use crate::expiry;
 use crate::fetch::{Wanted, fetch, source};
 use crate::filtering::{Asked, CompiledFilter, Passing};
 use crate::request::{Page, RowFilter, Scroll};
@@ -46,7 +47,13 @@ impl Engine {
         let (view, places) = live.shard()?.locate(ids);
         view.check_whole()?;
         let sources = places.iter().map(|place| source(&view, place.segment, place.row));
-        Ok(fetch(schema, &wanted, sources))
+        let Some(living) = self.compile(&live, None)? else {
+            return Ok(fetch(schema, &wanted, sources));
+        };
+        let sources: Vec<_> = sources.collect();
+        let passing = living.passing_sources(&sources)?;
+        let living = (0..).zip(&sources).filter(|(at, _)| passing.contains(*at));
+        Ok(fetch(schema, &wanted, living.map(|(_, source)| *source)))
     }
 
     /// Counts the rows of a collection.
@@ -54,9 +61,11 @@ impl Engine {
     /// # Errors
     /// `NotFound` for the collection, `Corrupt` if some of it is damaged.
     pub fn count(&self, database: &str, collection: &str) -> Result<u64> {
-        let view = self.live(database, collection)?.shard()?.view();
+        let live = self.live(database, collection)?;
+        let living = self.compile(&live, None)?;
+        let view = live.shard()?.view();
         view.check_whole()?;
-        Ok(view.live_count())
+        living.map_or_else(|| Ok(view.live_count()), |living| living.count(&view, &Cancel::never()))
     }
 
     /// Counts the rows of a collection that pass a filter.
@@ -72,25 +81,35 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<u64> {
         let live = self.live(database, collection)?;
-        let filter = self.compile(&live, filter)?;
+        let filter = self.compile(&live, Some(filter))?;
         let view = live.shard()?.view();
         view.check_whole()?;
-        filter.count(&view, cancel)
+        filter.map_or_else(|| Ok(view.live_count()), |filter| filter.count(&view, cancel))
     }
 
-    /// The filter of a read, as it fits the collection now.
+    /// What a read may find, as it fits the collection now: what passes the filter, if
+    /// there is one, and has not expired; none: everything.
     ///
     /// # Errors
     /// `Invalid` with the place in the filter's text.
     pub(crate) fn compile(
         &self,
         live: &LiveCollection,
-        filter: &RowFilter,
-    ) -> Result<CompiledFilter> {
-        let now = self.now_micros();
-        let asked = Asked::new(live.shard()?.group, live.info.schema_version, filter, now);
-        let compiled = CompiledFilter::new(&live.info.spec.schema, filter, now)?;
-        Ok(compiled.cached(Arc::clone(self.filter_cache()), asked))
+        filter: Option<&RowFilter>,
+    ) -> Result<Option<CompiledFilter>> {
+        let (now, info) = (self.now_micros(), &live.info);
+        let group = live.shard()?.group;
+        let compile = |filter: &RowFilter| {
+            let asked = Asked::new(group, info.schema_version, filter, now);
+            let compiled = CompiledFilter::new(&info.spec.schema, filter, now)?;
+            Ok::<_, Error>(compiled.cached(Arc::clone(self.filter_cache()), asked))
+        };
+        let filter = filter.map(compile).transpose()?;
+        let living = expiry::living(&info.spec, now).as_ref().map(compile).transpose()?;
+        Ok(match (filter, living) {
+            (Some(filter), Some(living)) => Some(filter.and(living)),
+            (filter, living) => filter.or(living),
+        })
     }
 
     /// Reads the page of a walk over all rows that begins at `cursor`, empty for
@@ -130,7 +149,7 @@ impl Engine {
         let live = self.live(database, collection)?;
         let schema = &live.info.spec.schema;
         let wanted = Wanted::new(schema, columns)?;
-        let filter = filter.as_ref().map(|filter| self.compile(&live, filter)).transpose()?;
+        let filter = self.compile(&live, filter.as_ref())?;
         let max = limits::FETCH_ROWS_MAX;
         if limit == 0 || limit > max {
             return Err(Error::invalid(format!(

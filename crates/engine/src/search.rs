@@ -167,8 +167,7 @@ impl Engine {
         if !search.partial_ok {
             view.check_whole()?;
         }
-        let filter = search.filter.as_ref();
-        let filter = filter.map(|filter| self.compile(&live, filter)).transpose()?;
+        let filter = self.compile(&live, search.filter.as_ref())?;
         let (queries, column) = (encoded.bytes, column.id);
         let (k, keys) = (search.k + search.offset, range::keys_of(&search, kind.metric())?);
         let scratches = Arc::clone(self.scratches());

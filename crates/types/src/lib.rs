@@ -47,7 +47,7 @@ mod vector;
 pub use bitmap::Bitmap;
 pub use cancel::{Cancel, Stopped};
 pub use clock::{Clock, SystemClock, TestClock};
-pub use collection::{CollectionSpec, SegmentLimits, check_object_name};
+pub use collection::{CollectionSpec, SegmentLimits, Ttl, check_object_name};
 pub use column_index::ColumnIndex;
 pub use error::{Error, ErrorKind, Result};
 pub use ids::{

@@ -23,6 +23,15 @@ pub(crate) struct CollectionFile {
     /// None: what the server's configuration says.
     #[serde(default)]
     segments: Option<SegmentLimits>,
+    /// None: rows do not expire.
+    #[serde(default)]
+    ttl: Option<TtlEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TtlEntry {
+    column: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,6 +94,16 @@ impl CollectionFile {
         if let Some(segments) = self.segments {
             spec = spec.segments(segments);
         }
+        if let Some(ttl) = &self.ttl {
+            let column = self.columns.iter().find(|column| column.name == ttl.column);
+            if column.is_none_or(|column| column.scalar != ScalarType::Timestamp) {
+                return Err(Failure::new(format!(
+                    "ttl.column: `{}` is not among the columns of type timestamp; declare it, or leave ttl out",
+                    ttl.column
+                )));
+            }
+            spec = spec.ttl(&ttl.column);
+        }
         for vector in &self.vectors {
             let kind = VectorType::new(vector.dimension, vector.element, vector.metric)
                 .map_err(|error| Failure::new(format!("vectors.{}: {error}", vector.name)))?;
@@ -138,7 +157,8 @@ vectors:
         assert_eq!(file.vectors[0].index, Some(IndexSpec::default()));
         let parameters = IndexSpec::default().fields().map(|(name, _)| format!("{name}:"));
         let keys = ["database:", "id:", "element:", "nullable:", "default:", "max_interval_s:"];
-        for key in keys.map(str::to_owned).into_iter().chain(parameters) {
+        let keys = keys.into_iter().chain(["ttl:"]);
+        for key in keys.map(str::to_owned).chain(parameters) {
             assert!(text.contains(&key), "{key} is not shown");
         }
     }
@@ -183,6 +203,27 @@ vectors:
         assert!(wrong.to_string().contains(expected), "{wrong}");
         let wrong = columns("type: int8, index: btree").expect_err("there is none");
         assert!(wrong.contains("there is no column index \"btree\""), "{wrong}");
+    }
+
+    #[test]
+    fn a_ttl_is_of_a_column_of_timestamps() {
+        let of = |kind: &str, ttl: &str| {
+            let text = format!("{WORDS}columns:\n  - {{ name: c, type: {kind} }}\nttl: {ttl}\n");
+            CollectionFile::parse(&text).map(|file| file.spec())
+        };
+        let kind = VectorType::new(384, ElementType::F32, Metric::Cosine).expect("right");
+        let expected = CollectionSpec::new("words")
+            .vector("vector", kind)
+            .column("c", ScalarType::Timestamp)
+            .ttl("c");
+        let right = of("timestamp", "{ column: c }").expect("it parses").expect("right");
+        assert_eq!(right, expected);
+        for (kind, column) in [("int64", "c"), ("timestamp", "d")] {
+            let wrong = of(kind, &format!("{{ column: {column} }}")).expect("it parses");
+            let wrong = wrong.expect_err("no timestamp").to_string();
+            assert!(wrong.contains(&format!("ttl.column: `{column}` is not among")), "{wrong}");
+        }
+        assert!(of("timestamp", "{ seconds: 3 }").expect_err("no key").contains("seconds"));
     }
 
     #[test]

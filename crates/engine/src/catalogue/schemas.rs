@@ -142,6 +142,8 @@ pub(crate) fn changes(from: &CollectionSpec, to: &CollectionSpec) -> Vec<Change>
             compare(field, column.index.to_string(), declared.index.to_string());
         }
     }
+    let ttl = |spec: &CollectionSpec| spec.ttl.as_ref().map(|ttl| ttl.column.clone());
+    compare("ttl.column".to_owned(), ttl(from).unwrap_or_else(none), ttl(to).unwrap_or_else(none));
     let (a, b) = (from.segments, to.segments);
     for (field, from, to) in [
         ("max_rows", a.max_rows, b.max_rows),

@@ -296,6 +296,7 @@ impl State {
         entry.set_schema(schema);
         entry.spec.segments = spec.segments;
         entry.spec.indexes = spec.indexes;
+        entry.spec.ttl = spec.ttl;
         Ok(CatalogueOutcome::Altered)
     }
 
@@ -318,6 +319,11 @@ impl State {
         column: &str,
     ) -> Result<CatalogueOutcome> {
         let entry = self.existing_entry(database, collection)?;
+        if entry.spec.ttl.as_ref().is_some_and(|ttl| ttl.column == column) {
+            return Err(Error::invalid(format!(
+                "column `{column}` says until when rows of collection `{collection}` live and cannot be dropped; apply a declaration without ttl first (`vicinal apply`)"
+            )));
+        }
         entry.set_schema(without_column(&entry.spec.schema, column)?);
         entry.spec.indexes.remove(column);
         Ok(CatalogueOutcome::ColumnDropped)

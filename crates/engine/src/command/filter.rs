@@ -21,7 +21,7 @@ struct Body {
     columns: Vec<Column>,
 }
 
-/// Checks and writes a delete by filter.
+/// Checks and writes a delete by filter, and what guards it.
 ///
 /// # Errors
 /// `Invalid` with the place in the filter's text.
@@ -29,9 +29,11 @@ pub(crate) fn encode_delete_where(
     header: &Header,
     schema: &Schema,
     filter: &RowFilter,
+    guard: Vec<Part>,
 ) -> Result<Bytes> {
-    let part = filter_part(header, schema, PartKind::Filter, filter)?;
-    Ok(format::encode(&header.envelope(Kind::DeleteWhere, 0), &[part]))
+    let mut parts = vec![filter_part(header, schema, PartKind::Filter, filter)?];
+    parts.extend(guard);
+    Ok(format::encode(&header.envelope(Kind::DeleteWhere, 0), &parts))
 }
 
 /// Checks a filter and writes it.
@@ -57,14 +59,21 @@ pub(super) fn filter_part(
     Ok(Part { kind, column: ColumnId(0), bytes: bytes.into() })
 }
 
-/// The filter of a write, which reads the columns that it was checked against.
+/// The filter of a write by filter, which reads the columns that it was checked against;
+/// rows that have expired do not pass.
 pub(crate) fn decode_filter(
     envelope: &Envelope,
     parts: &[Part],
     schema: &Schema,
 ) -> Result<CompiledFilter, CommandError> {
     let part = parts.iter().find(|part| part.kind == PartKind::Filter);
-    decode_part(envelope, part.ok_or(CommandError::Wrong("list of parts"))?, schema)
+    let part = part.ok_or(CommandError::Wrong("list of parts"))?;
+    let filter = decode_part(envelope, part, schema)?;
+    let living = parts.iter().find(|part| part.kind == PartKind::Living);
+    Ok(match living {
+        None => filter,
+        Some(living) => filter.and(decode_part(envelope, living, schema)?),
+    })
 }
 
 /// A filter of any part that has one.

@@ -24,7 +24,7 @@
 //! 4 scalars (a column), 5 text (JSON of a catalogue command), 6 filter (JSON of its
 //! text, its parameters and the columns that it names), 7 condition (a filter that the
 //! live rows of the ids must pass), 8 existing only (empty: ids without a live row are
-//! left out). An update has ids or a filter, and the columns that it sets, in the latter
+//! left out), 9 living (a filter that rows pass which have not expired). An update has ids or a filter, and the columns that it sets, in the latter
 //! case with one row. Columns are in the form of `columns::format`. Integers are
 //! little-endian.
 
@@ -86,6 +86,7 @@ pub(crate) enum PartKind {
     Filter,
     Condition,
     ExistingOnly,
+    Living,
 }
 
 /// A named piece of a command's body.
@@ -152,19 +153,17 @@ impl PartKind {
             Self::Filter => 6,
             Self::Condition => 7,
             Self::ExistingOnly => 8,
+            Self::Living => 9,
         }
     }
 
     /// What a node must be able to do to apply a command that has it.
     fn level(self) -> u32 {
         match self {
-            Self::Ids
-            | Self::Vectors
-            | Self::Norms
-            | Self::Scalars
-            | Self::Text
-            | Self::Filter => 1,
-            Self::Condition | Self::ExistingOnly => 4,
+            Self::Ids | Self::Vectors | Self::Norms | Self::Scalars | Self::Text | Self::Filter => {
+                1
+            }
+            Self::Condition | Self::ExistingOnly | Self::Living => 4,
         }
     }
 
@@ -178,6 +177,7 @@ impl PartKind {
             Self::Filter,
             Self::Condition,
             Self::ExistingOnly,
+            Self::Living,
         ];
         all.into_iter().find(|kind| kind.code() == code)
     }

@@ -1,27 +1,41 @@
-//! Guards: what the live rows of a write's ids decide when it is applied.
+//! Guards: what the rows that a write meets decide when it is applied.
 
 use super::Header;
 use super::filter::{decode_part, filter_part};
 use super::format::{CommandError, Envelope, Part, PartKind};
+use crate::expiry;
 use crate::filtering::CompiledFilter;
 use crate::request::{Missing, UpsertCondition};
 use bytes::Bytes;
-use vicinal_types::{ColumnId, Result, Schema};
+use vicinal_types::{CollectionSpec, ColumnId, Result, Schema};
 
-/// What decides whether a row of a write by ids is written.
+/// What decides which rows a write finds, and whether it writes.
 #[derive(Default)]
 pub(crate) struct Guard {
-    /// What the live row of its id must pass.
+    /// What rows pass that have not expired at the command's time; none: all.
+    pub(crate) living: Option<Box<CompiledFilter>>,
+    /// What the live row of an id must pass.
     pub(crate) condition: Option<Box<CompiledFilter>>,
-    /// Whether it is left out if its id has no live row.
+    /// Whether a row is left out if its id has no live row.
     pub(crate) existing_only: bool,
 }
 
 impl Guard {
-    /// Whether it reads columns of rows that are there.
-    pub(crate) fn has_filter(&self) -> bool {
-        self.condition.is_some()
+    /// The filters that it asks.
+    pub(crate) fn filters(&self) -> impl Iterator<Item = &CompiledFilter> {
+        self.living.iter().chain(&self.condition).map(|filter| &**filter)
     }
+}
+
+/// Writes what tells rows that have expired at the command's time from the others, if
+/// the collection's rows do.
+///
+/// # Errors
+/// `Internal` if it does not fit the collection.
+pub(crate) fn living_parts(header: &Header, spec: &CollectionSpec) -> Result<Vec<Part>> {
+    let living = expiry::living(spec, header.time_micros);
+    let part = living.map(|filter| filter_part(header, &spec.schema, PartKind::Living, &filter));
+    part.into_iter().collect()
 }
 
 /// Checks the condition of an upsert and writes it.
@@ -54,9 +68,13 @@ pub(crate) fn decode_guard(
     schema: &Schema,
 ) -> Result<Guard, CommandError> {
     let find = |kind| parts.iter().find(|part| part.kind == kind);
-    let condition = find(PartKind::Condition).map(|part| decode_part(envelope, part, schema));
+    let filter = |kind| {
+        let filter = find(kind).map(|part| decode_part(envelope, part, schema));
+        filter.transpose().map(|filter| filter.map(Box::new))
+    };
     Ok(Guard {
-        condition: condition.transpose()?.map(Box::new),
+        living: filter(PartKind::Living)?,
+        condition: filter(PartKind::Condition)?,
         existing_only: find(PartKind::ExistingOnly).is_some(),
     })
 }

@@ -41,7 +41,7 @@ fn rows_apply_under_a_schema_that_changed_since_they_were_checked() {
         request: None,
         time_micros: 0,
     };
-    let command = encode_rows(&header, Kind::Insert, &rows);
+    let command = encode_rows(&header, Kind::Insert, &rows, Vec::new());
     let (envelope, parts) = format::decode(&command).expect("what was encoded");
     let rows = decode_rows(&envelope, &parts, &now, 7).expect("it applies");
     let ids = |columns: Vec<ColumnId>| columns.iter().map(|id| id.0).collect::<Vec<_>>();

@@ -44,14 +44,6 @@ pub(crate) enum UpdatedRows {
 }
 
 impl Updated {
-    /// Whether it reads columns to know which rows it is of.
-    pub(crate) fn has_filter(&self) -> bool {
-        match &self.rows {
-            UpdatedRows::Ids { guard, .. } => guard.has_filter(),
-            UpdatedRows::Where { .. } => true,
-        }
-    }
-
     /// New values of a vector column.
     pub(crate) fn vectors(&self, column: ColumnId) -> Option<&VectorPart> {
         self.vectors.iter().find(|(id, _)| *id == column).map(|(_, part)| part)
@@ -63,7 +55,7 @@ impl Updated {
     }
 }
 
-/// Writes an update.
+/// Writes an update, and what guards it.
 ///
 /// # Errors
 /// `Invalid` with the place in the filter's text.
@@ -72,6 +64,7 @@ pub(crate) fn encode_update(
     schema: &Schema,
     rows: &Selection,
     update: &CheckedUpdate,
+    guard: Vec<Part>,
 ) -> Result<Bytes> {
     let ids_part = |ids: &Ids| part(PartKind::Ids, ColumnId(0), &ids_to_array(ids));
     let filter_part = |kind, filter| filter::filter_part(header, schema, kind, filter);
@@ -85,6 +78,7 @@ pub(crate) fn encode_update(
         }
     };
     push_columns(&mut parts, &update.vectors, &update.scalars);
+    parts.extend(guard);
     Ok(format::encode(&header.envelope(Kind::Update, count), &parts))
 }
 

@@ -2,6 +2,7 @@
 
 use super::{MemoryBudget, Pressure};
 use crate::catalogue::{Catalogue, LiveCollection};
+use crate::command::CommandClock;
 use crate::filtering::FilterCache;
 use crate::machine::Machine;
 use crate::maintenance::Maintenance;
@@ -14,13 +15,14 @@ use vicinal_cluster::Node;
 /// Growing segments below this are not sealed early: their files would be many.
 const SEALED_EARLY_MIN: u64 = 1 << 20;
 
-/// Everybody who holds memory.
+/// Everybody who holds memory, and whom jobs ask for more.
 pub(crate) struct Account {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) node: Node<Machine>,
     pub(crate) scratches: Arc<Scratches>,
     pub(crate) maintenance: Arc<Maintenance>,
     pub(crate) filter_cache: Arc<FilterCache>,
+    pub(crate) times: CommandClock,
 }
 
 impl Account {

@@ -7,7 +7,8 @@ use super::{Shard, State};
 use crate::columns::{id_ref, request_id};
 use crate::command::format::{Envelope, Kind, Part};
 use crate::command::{
-    Guard, Updated, decode_filter, decode_guard, decode_ids, decode_rows, decode_update, format,
+    Guard, Updated, UpdatedRows, decode_filter, decode_guard, decode_ids, decode_rows,
+    decode_update, format,
 };
 use crate::filtering::CompiledFilter;
 use crate::request::WriteOutcome;
@@ -20,7 +21,7 @@ use vicinal_types::{ErrorKind, Ids, Version};
 /// A command, decoded before the state is locked.
 enum Write {
     Rows { kind: Kind, chunk: Chunk, guard: Guard },
-    Delete(Ids),
+    Delete { ids: Ids, guard: Guard },
     DeleteWhere(Box<CompiledFilter>),
     Update(Box<Updated>),
 }
@@ -97,7 +98,10 @@ impl Shard {
                 let guard = decode_guard(envelope, parts, schema)?;
                 Ok(Write::Rows { kind, chunk: Chunk::new(rows), guard })
             }
-            Kind::Delete => Ok(Write::Delete(decode_ids(parts, schema)?)),
+            Kind::Delete => {
+                let guard = decode_guard(envelope, parts, schema)?;
+                Ok(Write::Delete { ids: decode_ids(parts, schema)?, guard })
+            }
             Kind::DeleteWhere => {
                 Ok(Write::DeleteWhere(Box::new(decode_filter(envelope, parts, schema)?)))
             }
@@ -120,19 +124,23 @@ impl Shard {
         }
         let mut outcome = match write {
             Write::Rows { kind, chunk, guard } => {
-                if guard.has_filter() {
-                    state.last_filtered = index;
-                }
+                state.filtered(index, guard.filters());
                 apply_rows(state, index, kind, chunk, &guard)
             }
-            Write::Delete(ids) => apply_delete(state, index, &ids),
+            Write::Delete { ids, guard } => {
+                state.filtered(index, guard.filters());
+                apply_delete(state, index, &ids, &guard)
+            }
             Write::DeleteWhere(filter) => {
-                state.last_filtered = index;
+                state.filtered(index, std::iter::once(&*filter));
                 apply_delete_where(state, index, &filter)
             }
             Write::Update(update) => {
-                if update.has_filter() {
-                    state.last_filtered = index;
+                match &update.rows {
+                    UpdatedRows::Ids { guard, .. } => state.filtered(index, guard.filters()),
+                    UpdatedRows::Where { filter, .. } => {
+                        state.filtered(index, std::iter::once(&**filter));
+                    }
                 }
                 apply_update(state, index, &update)?
             }
@@ -158,6 +166,10 @@ fn apply_rows(
     for (row, existing) in (0..).zip(existing(state, ids, guard)) {
         match (existing, kind) {
             (Existing::None, _) if !guard.existing_only => outcome.inserted += 1,
+            (Existing::Expired(place), _) if !guard.existing_only => {
+                state.delete(place, Version { index, ordinal: row });
+                outcome.inserted += 1;
+            }
             (Existing::Passing(place), Kind::Upsert) => {
                 state.delete(place, Version { index, ordinal: row });
                 outcome.replaced += 1;
@@ -166,7 +178,7 @@ fn apply_rows(
                 Existing::Passing(_),
                 Kind::Insert | Kind::Delete | Kind::DeleteWhere | Kind::Update | Kind::Catalogue,
             )
-            | (Existing::None | Existing::Refused, _) => {
+            | (Existing::None | Existing::Refused | Existing::Expired(_), _) => {
                 outcome.left_out.push(row);
                 continue;
             }
@@ -182,13 +194,18 @@ fn apply_rows(
     outcome
 }
 
-fn apply_delete(state: &mut State, index: u64, ids: &Ids) -> WriteOutcome {
+/// Deletes rows by id. Those that have expired go, too, as if they were gone before.
+fn apply_delete(state: &mut State, index: u64, ids: &Ids, guard: &Guard) -> WriteOutcome {
     let mut outcome = WriteOutcome::default();
-    for (ordinal, at) in (0..).zip(0..ids.len()) {
-        let id = request_id(ids, at);
-        if let Some(place) = state.find(id.hash(), id) {
-            state.delete(place, Version { index, ordinal });
-            outcome.deleted += 1;
+    let ids = (0..ids.len()).map(|at| request_id(ids, at)).map(|id| (id.hash(), id));
+    for (ordinal, existing) in (0..).zip(existing(state, ids, guard)) {
+        match existing {
+            Existing::Passing(place) => {
+                state.delete(place, Version { index, ordinal });
+                outcome.deleted += 1;
+            }
+            Existing::Expired(place) => state.delete(place, Version { index, ordinal }),
+            Existing::None | Existing::Refused => {}
         }
     }
     outcome

@@ -25,6 +25,8 @@ pub(super) enum Existing {
     Passing(Place),
     /// One that does not.
     Refused,
+    /// One that has expired: who looks for it finds nothing.
+    Expired(Place),
 }
 
 /// What there is of each id, in their order. The ids are different, so that what is done
@@ -36,19 +38,24 @@ pub(super) fn existing<'a>(
 ) -> Vec<Existing> {
     let find = |(hash, id)| state.find(hash, id).map_or(Existing::None, Existing::Passing);
     let mut all: Vec<_> = ids.map(find).collect();
+    if let Some(living) = &guard.living {
+        for (row, place) in failing(state, &all, living) {
+            all[row] = Existing::Expired(place);
+        }
+    }
     if let Some(condition) = &guard.condition {
-        for row in failing(state, &all, condition) {
+        for (row, _) in failing(state, &all, condition) {
             all[row] = Existing::Refused;
         }
     }
     all
 }
 
-/// Places in the list of rows that are there and do not pass.
-fn failing(state: &State, all: &[Existing], filter: &CompiledFilter) -> Vec<usize> {
+/// Rows that are there and do not pass, by their places in the list.
+fn failing(state: &State, all: &[Existing], filter: &CompiledFilter) -> Vec<(usize, Place)> {
     let of_row = |(row, existing): (usize, &Existing)| match *existing {
         Existing::Passing(place) => Some((row, place)),
-        Existing::None | Existing::Refused => None,
+        Existing::None | Existing::Refused | Existing::Expired(_) => None,
     };
     let found: Vec<_> = all.iter().enumerate().filter_map(of_row).collect();
     let mut failing = Vec::new();
@@ -57,7 +64,7 @@ fn failing(state: &State, all: &[Existing], filter: &CompiledFilter) -> Vec<usiz
         let passing = filter.of_sources(&sources);
         let passing = passing.expect("the filter was checked against the columns that rows have");
         let rows = (0..).zip(found).filter(|(at, _)| !passing.contains(*at));
-        failing.extend(rows.map(|(_, (row, _))| row));
+        failing.extend(rows.map(|(_, row)| *row));
     }
     failing
 }

@@ -4,10 +4,12 @@ use super::requests::RequestWindow;
 use super::view::{SegmentView, View};
 use crate::columns::IdRef;
 use crate::fetch::Source;
+use crate::filtering::CompiledFilter;
 use crate::segment::{MemorySegment, SealedView, Tombstone};
+use std::collections::BTreeMap;
 use std::time::Instant;
 use vicinal_storage::LogPosition;
-use vicinal_types::{SegmentId, Version};
+use vicinal_types::{ColumnId, Schema, SegmentId, Version};
 
 /// Everything that applied writes have made.
 #[derive(Debug)]
@@ -27,8 +29,8 @@ pub(crate) struct State {
     pub(crate) durable: u64,
     /// When the first write since the last freeze was applied.
     pub(crate) first_change: Option<Instant>,
-    /// The last write that has a filter.
-    pub(crate) last_filtered: u64,
+    /// The last write whose filter reads a column, by column.
+    last_filtered: BTreeMap<ColumnId, u64>,
     /// Views published so far.
     pub(crate) published: u64,
     next_segment: SegmentId,
@@ -76,7 +78,7 @@ impl State {
             applied,
             durable: applied.index,
             first_change: None,
-            last_filtered: 0,
+            last_filtered: BTreeMap::new(),
             published: 0,
             next_segment,
         };
@@ -161,6 +163,24 @@ impl State {
             segments: sealed.chain(memory).collect(),
             damaged: self.damaged.clone(),
         }
+    }
+
+    /// Notes that the write at `index` has filters.
+    pub(crate) fn filtered<'a>(
+        &mut self,
+        index: u64,
+        filters: impl Iterator<Item = &'a CompiledFilter>,
+    ) {
+        let columns = filters.flat_map(CompiledFilter::reads);
+        self.last_filtered.extend(columns.map(|column| (column, index)));
+    }
+
+    /// Whether every write whose filter reads a column that `schema` does not have is in
+    /// the manifest's files.
+    pub(crate) fn may_drop_columns(&self, schema: &Schema) -> bool {
+        let is_there = |id: &ColumnId| schema.columns().iter().any(|column| column.id == *id);
+        let mut dropped = self.last_filtered.iter().filter(|(id, _)| !is_there(id));
+        dropped.all(|(_, index)| *index <= self.durable)
     }
 
     /// Bytes of commands that only the log holds.

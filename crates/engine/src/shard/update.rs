@@ -50,7 +50,9 @@ fn find(state: &State, update: &Updated) -> Result<Targets, (ErrorKind, String)>
                         targets.places.push(place);
                         targets.values.push(value);
                     }
-                    Existing::None | Existing::Refused => targets.missing.push(value),
+                    Existing::None | Existing::Refused | Existing::Expired(_) => {
+                        targets.missing.push(value);
+                    }
                 }
             }
         }

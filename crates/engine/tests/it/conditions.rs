@@ -201,8 +201,7 @@ fn many_rows_are_judged_each_by_its_own_live_row() {
     let condition = inserting(older_than(3));
     let outcome = upsert_if(&engine, &range(0..1_000), 9, condition, None).expect("an upsert");
     let is_left_out = |id: &i64| (250..750).contains(id) && id % 3 != 0;
-    let expected: Vec<u32> =
-        range(0..1_000).iter().filter(|id| is_left_out(id)).map(|id| *id as u32).collect();
+    let expected: Vec<u32> = (0..1_000).filter(|at| is_left_out(&i64::from(*at))).collect();
     assert_eq!(outcome.left_out, expected);
     assert_eq!(outcome.inserted, 250);
     let form = |id: i64| (id, if is_left_out(&id) { 5 } else { 9 });

@@ -16,4 +16,5 @@ mod retries;
 mod scalar_indexes;
 mod search;
 mod snapshot;
+mod ttl;
 mod updates;

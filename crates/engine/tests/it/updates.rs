@@ -53,8 +53,10 @@ impl Sets {
     /// The update; rows that a filter selects get the values of id 0.
     fn update(self, rows: Selection, form: i64) -> Update {
         let ids = match &rows {
-            Selection::Ids(Ids::Int(ids)) => ids.clone(),
-            Selection::Ids(Ids::Str(_)) | Selection::Where(_) => vec![0],
+            Selection::Ids(Ids::Int(ids)) | Selection::IdsIf(Ids::Int(ids), _) => ids.clone(),
+            Selection::Ids(Ids::Str(_))
+            | Selection::IdsIf(Ids::Str(_), _)
+            | Selection::Where(_) => vec![0],
         };
         let (mut vectors, mut scalars) = (Vec::new(), Vec::<(ColumnId, ArrayRef)>::new());
         if self.vector {

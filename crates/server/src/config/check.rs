@@ -159,6 +159,7 @@ impl Config {
             schema: Schema::new(IdType::Int64, vec![column]).map_err(wrong)?,
             segments: self.segments,
             indexes: BTreeMap::from([(name, self.index)]),
+            ttl: None,
         };
         spec.check().map_err(wrong)
     }

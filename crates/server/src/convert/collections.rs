@@ -11,7 +11,7 @@ use vicinal_engine::{
 };
 use vicinal_types::{
     CollectionSpec, Column, ColumnId, ElementType, Error, IdType, IndexSpec, Result, Schema,
-    SegmentLimits, VectorType, limits,
+    SegmentLimits, Ttl, VectorType, limits,
 };
 
 /// Parses a declaration; what it leaves out comes from the configuration.
@@ -45,6 +45,7 @@ pub(crate) fn spec_in(
         schema: Schema::new(id_type_in(spec.id_type)?, columns)?,
         segments: segments_in(spec.segments.unwrap_or_default(), segments),
         indexes,
+        ttl: spec.ttl.map(|v1::Ttl { column }| Ttl { column }),
     };
     spec.check()?;
     Ok(spec)
@@ -69,6 +70,7 @@ fn spec_out(spec: &CollectionSpec) -> v1::CollectionSpec {
             max_bytes: spec.segments.max_bytes,
             max_interval_s: spec.segments.max_interval_s,
         }),
+        ttl: spec.ttl.as_ref().map(|ttl| v1::Ttl { column: ttl.column.clone() }),
     }
 }
 

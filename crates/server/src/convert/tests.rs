@@ -55,6 +55,7 @@ fn collection(id_type: IdType) -> Collection {
             schema: Schema::new(id_type, columns.collect()).expect("a right schema"),
             segments: SegmentLimits::default(),
             indexes: BTreeMap::new(),
+            ttl: None,
         },
     }
 }

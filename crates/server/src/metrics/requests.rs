@@ -136,6 +136,7 @@ mod tests {
                 schema: Schema::new(IdType::Int64, columns).expect("a right schema"),
                 segments: SegmentLimits::default(),
                 indexes: std::collections::BTreeMap::new(),
+                ttl: None,
             },
         }
     }

@@ -10,4 +10,5 @@ mod rows;
 mod search;
 mod serving;
 mod stopping;
+mod ttl;
 mod updates;

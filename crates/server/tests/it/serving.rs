@@ -148,6 +148,7 @@ pub(crate) fn docs(name: &str) -> v1::CollectionSpec {
             column("year", v1::ScalarType::Int64, false),
         ],
         segments: None,
+        ttl: None,
     }
 }
 

@@ -117,6 +117,7 @@ fn print_json(described: &DescribeCollectionResponse) -> Result<(), Failure> {
         "aliases": described.aliases,
         "vectors": vectors.collect::<Vec<_>>(),
         "columns": columns.collect::<Vec<_>>(),
+        "ttl": spec.ttl.as_ref().map(|ttl| json!({ "column": ttl.column })),
         "segments": segments.collect::<Vec<_>>(),
     }))
 }
@@ -133,6 +134,9 @@ fn print_tables(described: &DescribeCollectionResponse) -> Result<(), Failure> {
     ))?;
     if !described.aliases.is_empty() {
         output::line(format_args!("aliases    {}", described.aliases.join(" ")))?;
+    }
+    if let Some(ttl) = &spec.ttl {
+        output::line(format_args!("ttl        rows expire at their {}", ttl.column))?;
     }
     output::line("")?;
     print_columns(&spec)?;

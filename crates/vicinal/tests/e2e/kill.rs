@@ -83,6 +83,7 @@ fn spec(name: &str) -> proto::CollectionSpec {
             max_interval_s: 1,
             ..Default::default()
         }),
+        ttl: None,
     }
 }
 

@@ -115,11 +115,11 @@ fn check_rows(inputs: &[Input], output: &Rows) -> Result<()> {
 
 impl Shard {
     /// Whether nothing that the log may have to apply again asks for columns that were
-    /// dropped: every write with a filter is in the manifest's files. Later ones were
-    /// checked against a schema without these columns.
+    /// dropped: every write whose filter reads one is in the manifest's files. Later ones
+    /// were checked against a schema without these columns.
     pub(super) fn may_drop_columns(&self) -> bool {
-        let state = self.state.read();
-        state.last_filtered <= state.durable
+        let settings = self.settings();
+        self.state.read().may_drop_columns(&settings.schema)
     }
 
     /// Writes the rows that live, checks what was written, and builds its indexes;

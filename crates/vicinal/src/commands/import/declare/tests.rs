@@ -35,6 +35,7 @@ fn described(vector: &str, element: proto::ElementType, dimension: u32) -> proto
         vectors: vec![vector],
         columns: vec![word],
         segments: None,
+        ttl: None,
     }
 }
 
