@@ -89,6 +89,27 @@ fn reopen(engine: Engine, disk: &SimDisk) -> Engine {
     open(disk).expect("a restart")
 }
 
+fn upsert_model(
+    model: &mut Model,
+    ids: &[i64],
+    form: i64,
+    (below, existing_only): (Option<i64>, bool),
+) -> WriteOutcome {
+    let mut outcome = WriteOutcome::default();
+    for (at, id) in (0..).zip(ids) {
+        match model.get(id) {
+            None if !existing_only => outcome.inserted += 1,
+            Some(is) if below.is_none_or(|below| passes(*id, *is, below)) => outcome.replaced += 1,
+            None | Some(_) => {
+                outcome.left_out.push(at);
+                continue;
+            }
+        }
+        model.insert(*id, form);
+    }
+    outcome
+}
+
 fn run(steps: Vec<Step>) {
     let (disk, mut engine) = engine();
     let mut model = Model::new();
@@ -102,24 +123,7 @@ fn run(steps: Vec<Step>) {
                 let missing = if existing_only { Missing::LeaveOut } else { Missing::Insert };
                 let condition = UpsertCondition { filter: below.map(older_than), missing };
                 let outcome = upsert_if(&engine, &ids, form, condition, None).expect("an upsert");
-                let mut expected = WriteOutcome::default();
-                for (at, id) in (0..).zip(ids) {
-                    let count = match model.get(&id) {
-                        None if existing_only => None,
-                        None => Some(&mut expected.inserted),
-                        Some(is) if below.is_none_or(|below| passes(id, *is, below)) => {
-                            Some(&mut expected.replaced)
-                        }
-                        Some(_) => None,
-                    };
-                    match count {
-                        None => expected.left_out.push(at),
-                        Some(count) => {
-                            *count += 1;
-                            model.insert(id, form);
-                        }
-                    }
-                }
+                let expected = upsert_model(&mut model, &ids, form, (below, existing_only));
                 assert_eq!(WriteOutcome { positions: Vec::new(), ..outcome }, expected);
             }
             Step::UpdateIf(ids, below) => {

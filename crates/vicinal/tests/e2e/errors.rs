@@ -37,6 +37,7 @@ fn spec(name: &str) -> proto::CollectionSpec {
             },
         ],
         segments: Some(proto::SegmentLimits { max_rows: 8, ..Default::default() }),
+        ttl: None,
     }
 }
 
