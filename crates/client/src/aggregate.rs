@@ -113,23 +113,11 @@ impl Group {
     /// What its rows have in common: a bool, an integer or a string, a timestamp as the
     /// microseconds of it; null also where nothing was grouped by.
     pub fn key(&self) -> Value<'_> {
-        self.key.as_ref().map_or(Value::Null, value)
+        self.key.as_ref().map_or(Value::Null, Value::of)
     }
 
     /// One for each figure; null where all values were.
     pub fn values(&self) -> impl Iterator<Item = Value<'_>> {
-        self.values.iter().map(value)
-    }
-}
-
-fn value(message: &proto::Value) -> Value<'_> {
-    use proto::value::Kind;
-    match &message.kind {
-        None => Value::Null,
-        Some(Kind::BoolValue(value)) => Value::Bool(*value),
-        Some(Kind::IntValue(value)) => Value::Int(*value),
-        Some(Kind::DoubleValue(value)) => Value::Float(*value),
-        Some(Kind::StringValue(text)) => Value::Text(text),
-        Some(Kind::ListValue(list)) => Value::Array(list.values.iter().map(value).collect()),
+        self.values.iter().map(Value::of)
     }
 }

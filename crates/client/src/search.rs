@@ -4,8 +4,9 @@ use crate::collection::Collection;
 use crate::convert;
 use crate::error::Result;
 use crate::filter::Filter;
-use crate::rows::{Rows, Vectors};
+use crate::rows::{Rows, Value, Vectors};
 use std::marker::PhantomData;
+use std::ops::Range;
 use vicinal_api::v1 as proto;
 use vicinal_types::{Effort, Nearer};
 
@@ -33,20 +34,40 @@ pub struct Search<Queries> {
 }
 
 /// Which of the nearest rows are wanted, beside how many.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Bounds {
     radius: Option<f32>,
     inner_radius: Option<f32>,
     offset: u32,
+    group_by: String,
+    group_size: u32,
 }
 
-/// The rows found for one query, nearest first.
+/// The rows found for one query, nearest first; with [`Search::group_by`] group after group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hits {
     /// Their ids and the columns asked for.
     pub rows: Rows,
     /// The metric's own score of each.
     pub scores: Vec<f32>,
+    /// The groups, that of the nearest row first; empty if nothing groups rows.
+    pub groups: Vec<HitGroup>,
+}
+
+/// Rows found that are of one group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HitGroup {
+    key: Option<proto::Value>,
+    /// Which of the rows found they are.
+    pub rows: Range<usize>,
+}
+
+impl HitGroup {
+    /// The value that they have in the column that groups them, a timestamp as the
+    /// microseconds of it.
+    pub fn key(&self) -> Value<'_> {
+        self.key.as_ref().map_or(Value::Null, Value::of)
+    }
 }
 
 /// What a search for `H` found.
@@ -131,6 +152,15 @@ impl<Queries> Search<Queries> {
         self
     }
 
+    /// Makes rows with the same value of a column one group, null included: `k` and
+    /// `offset` are then of groups, and of each the nearest rows are found, so many.
+    #[must_use]
+    pub fn group_by(mut self, column: impl Into<String>, group_size: u32) -> Self {
+        self.bounds.group_by = column.into();
+        self.bounds.group_size = group_size;
+        self
+    }
+
     /// Asks for this mean recall, above 0 and at most 1. Default: 0.95.
     #[must_use]
     pub fn min_recall(self, recall: f32) -> Self {
@@ -192,6 +222,8 @@ impl Search<One> {
             radius: self.bounds.radius,
             inner_radius: self.bounds.inner_radius,
             offset: self.bounds.offset,
+            group_by: self.bounds.group_by,
+            group_size: self.bounds.group_size,
         };
         let answer = client
             .call(message, |request| {
@@ -232,6 +264,8 @@ impl Search<Many> {
             radius: self.bounds.radius,
             inner_radius: self.bounds.inner_radius,
             offset: self.bounds.offset,
+            group_by: self.bounds.group_by,
+            group_size: self.bounds.group_size,
         };
         let answer = client
             .call(message, |request| {
@@ -261,5 +295,15 @@ fn hits(message: proto::Hits) -> Result<Hits, String> {
     if scores.len() != rows.len() {
         return Err(format!("{} scores came with {} ids", scores.len(), rows.len()));
     }
-    Ok(Hits { rows, scores })
+    let mut end = 0;
+    let mut groups = Vec::with_capacity(message.groups.len());
+    for proto::HitGroup { key, rows } in message.groups {
+        let first = end;
+        end += rows as usize;
+        groups.push(HitGroup { key, rows: first..end });
+    }
+    if !groups.is_empty() && end != rows.len() {
+        return Err(format!("groups of {end} rows came with {} ids", rows.len()));
+    }
+    Ok(Hits { rows, scores, groups })
 }

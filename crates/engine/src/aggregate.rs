@@ -174,6 +174,35 @@ impl Engine {
     }
 }
 
+/// The scalar column of that name.
+///
+/// # Errors
+/// `Invalid` with the names that there are.
+pub(crate) fn scalar_column<'a>(
+    schema: &'a Schema,
+    name: &str,
+) -> Result<(&'a Column, ScalarType)> {
+    let known = schema.column(name).map(|column| (column, column.kind));
+    let Some((column, ColumnType::Scalar { scalar, .. })) = known else {
+        let known: Vec<_> = schema.scalars().map(|(column, ..)| column.name.as_str()).collect();
+        let known = known.join("`, `");
+        return Err(Error::invalid(format!(
+            "there is no scalar column `{name}`; there are `{known}`"
+        )));
+    };
+    Ok((column, scalar))
+}
+
+/// The column that rows are grouped by.
+///
+/// # Errors
+/// `Invalid` if there is no such column, or its values are no keys.
+pub(crate) fn group_column<'a>(schema: &'a Schema, name: &str) -> Result<(&'a Column, ScalarType)> {
+    let by = Scalar::named(schema, name)?;
+    groups::check(by, None)?;
+    Ok((by.column, by.scalar))
+}
+
 /// A pass over the rows.
 struct Pass<'a> {
     groups: Groups<'a>,
@@ -194,14 +223,7 @@ struct Scalar<'a> {
 
 impl<'a> Scalar<'a> {
     fn named(schema: &'a Schema, name: &str) -> Result<Self> {
-        let known = schema.column(name).map(|column| (column, column.kind));
-        let Some((column, ColumnType::Scalar { scalar, .. })) = known else {
-            let known: Vec<_> = schema.scalars().map(|(column, ..)| column.name.as_str()).collect();
-            let known = known.join("`, `");
-            return Err(Error::invalid(format!(
-                "there is no scalar column `{name}`; there are `{known}`"
-            )));
-        };
+        let (column, scalar) = scalar_column(schema, name)?;
         Ok(Self { column, scalar })
     }
 

@@ -75,8 +75,8 @@ pub use engine::Engine;
 pub use memory::{MemoryOptions, Pressure};
 pub use options::{Compaction, EngineOptions};
 pub use request::{
-    Applied, ApplyMode, Change, Collection, CollectionStats, Description, Done, LogFigures,
-    Missing, Page, QueryHits, RowFilter, Scroll, Search, SearchAnswer, SearchReport,
+    Applied, ApplyMode, Change, Collection, CollectionStats, Description, Done, GroupHits, HitGroup,
+    LogFigures, Missing, Page, QueryHits, RowFilter, Scroll, Search, SearchAnswer, SearchReport,
     SegmentDescription, SegmentIndexDescription, SegmentState, Selection, Stats, Summary, Update,
     UpsertCondition, Write, WriteOutcome,
 };

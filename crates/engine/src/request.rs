@@ -5,8 +5,8 @@ use arrow_array::ArrayRef;
 use vicinal_filter::{Expression, Parameters};
 use vicinal_index::ScratchStats;
 use vicinal_types::{
-    CollectionId, CollectionSpec, ColumnId, Effort, Ids, Nearer, Result, RowBatch, SegmentId,
-    ShardId, VectorInput,
+    CollectionId, CollectionSpec, ColumnId, Effort, Ids, Nearer, Result, RowBatch, ScalarValue,
+    SegmentId, ShardId, VectorInput,
 };
 
 /// Called once with the outcome, on whatever thread has it; must not block.
@@ -120,10 +120,12 @@ pub struct Search {
     pub vector_column: String,
     /// The query vectors, one after another.
     pub queries: VectorInput,
-    /// Rows wanted for each.
+    /// Rows wanted for each, or groups of rows.
     pub k: usize,
-    /// Nearest rows that are passed over first.
+    /// Nearest rows, or groups, that are passed over first.
     pub offset: usize,
+    /// What groups rows; none: nothing.
+    pub group_by: Option<GroupHits>,
     /// Where scores end, itself excluded: rows this far are too far; none: nowhere.
     pub radius: Option<f32>,
     /// Where scores begin, itself included: rows nearer are too near; none: nowhere.
@@ -138,6 +140,15 @@ pub struct Search {
     pub filter: Option<RowFilter>,
 }
 
+/// Makes rows with the same value in a column one group, null included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupHits {
+    /// The column: of bools, integers, timestamps or strings.
+    pub column: String,
+    /// Rows wanted of each group.
+    pub size: usize,
+}
+
 /// What a search found.
 #[derive(Clone, Debug)]
 pub struct SearchAnswer {
@@ -149,13 +160,24 @@ pub struct SearchAnswer {
     pub report: SearchReport,
 }
 
-/// The rows found for one query, nearest first.
+/// The rows found for one query, nearest first; if they are grouped, group after group.
 #[derive(Clone, Debug)]
 pub struct QueryHits {
     /// Ids and the columns asked for.
     pub rows: RowBatch,
     /// The metric's own scores.
     pub scores: Vec<f32>,
+    /// The groups, that of the nearest row first; empty if nothing groups rows.
+    pub groups: Vec<HitGroup>,
+}
+
+/// Rows found that are of one group; they follow those of the group before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HitGroup {
+    /// What they have in common; none: null.
+    pub key: Option<ScalarValue>,
+    /// How many they are.
+    pub rows: usize,
 }
 
 /// What a search took.
@@ -381,6 +403,7 @@ impl Search {
             queries,
             k,
             offset: 0,
+            group_by: None,
             radius: None,
             inner_radius: None,
             effort: Effort::DEFAULT,

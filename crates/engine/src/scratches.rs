@@ -5,6 +5,7 @@
 
 use parking_lot::Mutex;
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::sync::Arc;
 use thread_local::ThreadLocal;
 use vicinal_exec::Pools;
@@ -38,6 +39,15 @@ pub(crate) struct Candidate {
     pub(crate) key: f32,
     pub(crate) segment: usize,
     pub(crate) row: u32,
+}
+
+impl Candidate {
+    /// Nearer ones first; of equally near ones that of the older segment and the lower
+    /// row, as within a segment.
+    pub(crate) fn by_distance(&self, other: &Self) -> Ordering {
+        let place = (self.segment, self.row).cmp(&(other.segment, other.row));
+        self.key.total_cmp(&other.key).then(place)
+    }
 }
 
 impl Scratches {

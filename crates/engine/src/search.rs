@@ -1,5 +1,6 @@
 //! Finding the nearest rows: plan every segment, search them, merge.
 
+mod grouped;
 mod memory;
 mod range;
 mod together;
@@ -14,6 +15,7 @@ use crate::scratches::{Candidate, Scratches, Worker};
 use crate::segment::SealedView;
 use crate::shard::{CALIBRATION_K, CALIBRATION_SAMPLES, SegmentView, View};
 use crate::vectors;
+use grouped::Grouping;
 use rayon::prelude::*;
 use std::ops::Deref;
 use std::sync::{Arc, mpsc};
@@ -36,12 +38,13 @@ const SPREAD_NANOS_MIN: u64 = 1_000_000;
 /// A filter that takes less is evaluated where the search is asked for.
 const EVALUATE_NANOS_MAX: u64 = 100_000;
 
-/// A search that passed validation.
+/// A search that passed validation, or one that it is made of.
 struct Asked {
     live: Arc<LiveCollection>,
     view: Arc<View>,
     search: Search,
-    filter: Option<CompiledFilter>,
+    filter: Option<Arc<CompiledFilter>>,
+    grouping: Option<Grouping>,
     column: ColumnId,
     kind: VectorType,
     /// Rows of each query, those included that the answer begins behind.
@@ -99,7 +102,8 @@ impl Engine {
             Ok(asked) => asked,
             Err(error) => return done(Err(error)),
         };
-        if asked.evaluation_nanos() > EVALUATE_NANOS_MAX {
+        // What groups take beyond the first rows is not known.
+        if asked.grouping.is_some() || asked.evaluation_nanos() > EVALUATE_NANOS_MAX {
             return self.on_pool(done, move || asked.prepare(true)?.run(true));
         }
         match asked.prepare(false) {
@@ -152,7 +156,7 @@ impl Engine {
         &self,
         database: &str,
         collection: &str,
-        search: Search,
+        mut search: Search,
         cancel: Cancel,
     ) -> Result<Asked> {
         let live = Arc::clone(&self.live(database, collection)?);
@@ -161,15 +165,21 @@ impl Engine {
         let (column, kind) = schema.vector_column(&search.vector_column)?;
         Wanted::new(schema, &search.columns)?;
         search.effort.check()?;
+        let grouping = Grouping::new(schema, &search)?;
         let count = query_count(&column.name, kind, &search)?;
         let encoded = vectors::encode(&column.name, kind, count, &search.queries)?;
         let view = live.shard()?.view();
         if !search.partial_ok {
             view.check_whole()?;
         }
-        let filter = self.compile(&live, search.filter.as_ref())?;
+        let filter = self.compile(&live, search.filter.as_ref())?.map(Arc::new);
         let (queries, column) = (encoded.bytes, column.id);
-        let (k, keys) = (search.k + search.offset, range::keys_of(&search, kind.metric())?);
+        let keys = range::keys_of(&search, kind.metric())?;
+        let mut k = search.k + search.offset;
+        if let Some(grouping) = &grouping {
+            // It passes over groups by itself.
+            (k, search.offset) = (grouping.first_rows(), 0);
+        }
         let scratches = Arc::clone(self.scratches());
         let quotas = Arc::clone(self.quotas());
         Ok(Asked {
@@ -177,6 +187,7 @@ impl Engine {
             view,
             search,
             filter,
+            grouping,
             column,
             kind,
             k,
@@ -221,7 +232,7 @@ fn query_count(column: &str, kind: VectorType, search: &Search) -> Result<usize>
             "{count} queries are more than the limit of {max}; split them"
         )));
     }
-    let k = k + offset;
+    let k = (k + offset) * search.group_by.as_ref().map_or(1, |groups| groups.size);
     let (hits, hits_max) = (count * k, limits::HITS_MAX);
     if hits > hits_max {
         return Err(Error::invalid(format!(
@@ -329,7 +340,10 @@ impl Prepared {
         };
         let row_bytes = self.kind.row_bytes();
         let count = self.queries.len() / row_bytes;
-        let together = self.queries_together(count, spread);
+        let together = match self.grouping {
+            Some(_) => 1,
+            None => self.queries_together(count, spread),
+        };
         let mut report = SearchReport::default();
         let mut results = Vec::with_capacity(count);
         let mut add = |(hits, distances)| {
@@ -349,7 +363,7 @@ impl Prepared {
         } else if spread && count > 1 {
             let queries = self.queries.par_chunks_exact(row_bytes);
             let answers = queries.map(|query| self.run_query(query, &wish, false));
-            answers.collect::<Result<Vec<_>, Stopped>>()?.into_iter().for_each(&mut add);
+            answers.collect::<Result<Vec<_>>>()?.into_iter().for_each(&mut add);
         } else {
             for query in self.queries.chunks_exact(row_bytes) {
                 add(self.run_query(query, &wish, spread)?);
@@ -362,44 +376,52 @@ impl Prepared {
         Ok(SearchAnswer { results, nearer: Nearer::of(self.kind.metric()), report })
     }
 
-    /// The nearest rows of all segments, nearest first, and the distances computed.
-    fn run_query(
-        &self,
-        query: &[u8],
-        wish: &Wish<'_>,
-        spread: bool,
-    ) -> Result<(QueryHits, u64), Stopped> {
-        let segments = 0..self.view.segments.len();
-        if !spread {
-            return self.scratches.with(|worker| {
-                let mut distances = 0;
-                for at in segments {
-                    distances += self.run_segment(query, at, worker)?;
-                }
-                self.keep_nearest(&mut worker.candidates);
-                Ok((self.hits(wish, &worker.candidates), distances))
-            });
+    /// What is found for a query, and the distances computed.
+    fn run_query(&self, query: &[u8], wish: &Wish<'_>, spread: bool) -> Result<(QueryHits, u64)> {
+        if let Some(grouping) = &self.grouping {
+            return self.run_grouped(query, grouping, wish, spread);
         }
+        if spread {
+            let (candidates, distances) = self.nearest_spread(query)?;
+            return Ok((self.hits(wish, &candidates), distances));
+        }
+        self.scratches.with(|worker| {
+            let distances = self.nearest(query, worker)?;
+            Ok((self.hits(wish, &worker.candidates), distances))
+        })
+    }
+
+    /// Makes the nearest rows of all segments the candidates, nearest first; the
+    /// distances computed.
+    fn nearest(&self, query: &[u8], worker: &mut Worker) -> Result<u64, Stopped> {
+        let mut distances = 0;
+        for at in 0..self.view.segments.len() {
+            distances += self.run_segment(query, at, worker)?;
+        }
+        self.keep_nearest(&mut worker.candidates);
+        Ok(distances)
+    }
+
+    /// [`nearest`](Self::nearest) by all threads of the pool.
+    fn nearest_spread(&self, query: &[u8]) -> Result<(Vec<Candidate>, u64), Stopped> {
         let run = |at| {
             self.scratches.with(|worker| {
                 let distances = self.run_segment(query, at, worker)?;
                 Ok((worker.candidates.clone(), distances))
             })
         };
-        let found: Vec<_> = segments.into_par_iter().map(run).collect::<Result<_, Stopped>>()?;
+        let segments = (0..self.view.segments.len()).into_par_iter();
+        let found: Vec<_> = segments.map(run).collect::<Result<_, Stopped>>()?;
         let mut candidates = Vec::new();
         found.iter().for_each(|(found, _)| candidates.extend_from_slice(found));
         self.keep_nearest(&mut candidates);
-        let distances = found.iter().map(|(_, distances)| distances).sum();
-        Ok((self.hits(wish, &candidates), distances))
+        Ok((candidates, found.iter().map(|(_, distances)| distances).sum()))
     }
 
     /// Leaves the `k` nearest behind the offset, in order: ties go to the older segment
     /// and the lower row, as within a segment.
     fn keep_nearest(&self, candidates: &mut Vec<Candidate>) {
-        candidates.sort_unstable_by(|a, b| {
-            a.key.total_cmp(&b.key).then((a.segment, a.row).cmp(&(b.segment, b.row)))
-        });
+        candidates.sort_unstable_by(Candidate::by_distance);
         candidates.truncate(self.k);
         candidates.drain(..self.search.offset.min(candidates.len()));
     }
@@ -458,7 +480,8 @@ impl Prepared {
     fn hits(&self, wish: &Wish<'_>, candidates: &[Candidate]) -> QueryHits {
         let sources = candidates.iter().map(|found| source(&self.view, found.segment, found.row));
         let scores = candidates.iter().map(|found| wish.comparer.score(found.key)).collect();
-        QueryHits { rows: fetch(&self.live.info.spec.schema, &wish.wanted, sources), scores }
+        let rows = fetch(&self.live.info.spec.schema, &wish.wanted, sources);
+        QueryHits { rows, scores, groups: Vec::new() }
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct CacheKey {
     query: Query,
     k: usize,
     offset: usize,
+    /// The column and the rows of a group.
+    group_by: Option<(String, usize)>,
     /// By their bits.
     radius: Option<u32>,
     inner_radius: Option<u32>,
@@ -61,6 +63,7 @@ impl CacheKey {
             },
             k: search.k,
             offset: search.offset,
+            group_by: search.group_by.as_ref().map(|groups| (groups.column.clone(), groups.size)),
             radius: search.radius.map(f32::to_bits),
             inner_radius: search.inner_radius.map(f32::to_bits),
             effort: match search.effort {
@@ -80,7 +83,9 @@ impl CacheKey {
         };
         let names = self.columns.iter().map(|name| name.len() + size_of::<String>());
         let filter = self.filter.as_ref().map_or(0, String::len);
-        size_of::<Self>() + self.vector_column.len() + query + names.sum::<usize>() + filter
+        let group_by = self.group_by.as_ref().map_or(0, |(column, _)| column.len());
+        let names = self.vector_column.len() + names.sum::<usize>() + group_by;
+        size_of::<Self>() + names + query + filter
     }
 }
 
@@ -122,6 +127,7 @@ impl ResultCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vicinal_engine::GroupHits;
     use vicinal_types::{
         CollectionSpec, Column, ColumnId, ElementType, IdType, Metric, Schema, VectorType,
     };
@@ -132,6 +138,7 @@ mod tests {
             queries: VectorInput::Floats(vec![query]),
             k,
             offset: 0,
+            group_by: None,
             radius: None,
             inner_radius: None,
             effort: Effort::DEFAULT,
@@ -164,6 +171,12 @@ mod tests {
         assert_eq!(cache.get(&key(1, 7, 0.5, 11)), None, "another k");
         let key = CacheKey::new(&named(1, 2), 7, &search(0.5, 10));
         assert_eq!(cache.get(&key), None, "a column came or went");
+        let grouped = |size| {
+            let group_by = Some(GroupHits { column: "word".to_owned(), size });
+            CacheKey::new(&named(1, 1), 7, &Search { group_by, ..search(0.5, 10) })
+        };
+        assert_eq!(cache.get(&grouped(1)), None, "groups");
+        assert_ne!(grouped(1), grouped(2));
         let expression = vicinal_filter::Expression::parse("id < {max}").expect("a filter");
         let filtered = |max| {
             let parameters = [("max".to_owned(), vicinal_filter::Value::Int(max))].into();

@@ -136,6 +136,11 @@ pub(crate) fn bytes_bar(what: &str) -> ProgressBar {
     bar
 }
 
+/// A value as a cell of a table, where an empty one would not say that it is null.
+pub(crate) fn cell(value: &Value<'_>) -> String {
+    if matches!(value, Value::Null) { "null".to_owned() } else { value.to_string() }
+}
+
 /// A value as JSON; a JSON column's document as itself.
 pub(crate) fn value_json(value: &Value<'_>) -> serde_json::Value {
     match value {

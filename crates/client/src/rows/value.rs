@@ -1,6 +1,7 @@
 //! One value of one row.
 
 use std::fmt;
+use vicinal_api::v1 as proto;
 
 /// A value of a row, borrowed from its column.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +26,21 @@ pub enum Value<'a> {
     Vector(Vec<f32>),
     /// The items of an array, none of them null.
     Array(Vec<Value<'a>>),
+}
+
+impl<'a> Value<'a> {
+    /// A single value of a message; what has no kind is null.
+    pub(crate) fn of(message: &'a proto::Value) -> Self {
+        use proto::value::Kind;
+        match &message.kind {
+            None => Self::Null,
+            Some(Kind::BoolValue(value)) => Self::Bool(*value),
+            Some(Kind::IntValue(value)) => Self::Int(*value),
+            Some(Kind::DoubleValue(value)) => Self::Float(*value),
+            Some(Kind::StringValue(text)) => Self::Text(text),
+            Some(Kind::ListValue(list)) => Self::Array(list.values.iter().map(Self::of).collect()),
+        }
+    }
 }
 
 impl fmt::Display for Value<'_> {

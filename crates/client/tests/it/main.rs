@@ -149,11 +149,15 @@ async fn search_carries_what_was_asked_and_reads_what_was_found() {
     let server = server::start(Script::default()).await;
     let collection = connect(&server.address).await.collection("c");
     let search = collection.search(&[0.1, 0.2]).k(2).min_recall(0.9).columns(["word"]);
+    let search = search.group_by("word", 3);
     let found = search.send().await.expect("found");
     assert_eq!(found.hits.scores, [0.25, 0.5]);
     assert_eq!(found.hits.rows.value("word", 1), Some(Value::Text("w1")));
+    let groups = found.hits.groups.iter().map(|group| (group.key(), group.rows.clone()));
+    assert_eq!(groups.collect::<Vec<_>>(), [(Value::Text("w"), 0..1), (Value::Null, 1..2)]);
     let asked = server.searches();
     assert_eq!(asked[0].k, 2);
+    assert_eq!((asked[0].group_by.as_str(), asked[0].group_size), ("word", 3));
     assert_eq!(asked[0].columns, ["word"]);
     let params = asked[0].params.expect("params");
     assert!(!params.allow_cached);

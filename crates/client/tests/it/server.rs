@@ -196,7 +196,11 @@ impl proto::search_server::Search for Scripted {
     ) -> Answer<proto::SearchResponse> {
         self.0.searches.lock().expect("no panic while locked").push(request.into_inner());
         let rows = words(0..2);
-        let hits = proto::Hits { ids: rows.ids, scores: vec![0.25, 0.5], columns: rows.columns };
+        let scores = vec![0.25, 0.5];
+        let word = proto::value::Kind::StringValue("w".into());
+        let groups = [Some(proto::Value { kind: Some(word) }), None];
+        let groups = groups.map(|key| proto::HitGroup { key, rows: 1 }).to_vec();
+        let hits = proto::Hits { ids: rows.ids, scores, columns: rows.columns, groups };
         Ok(Response::new(proto::SearchResponse {
             hits: Some(hits),
             nearer: proto::Nearer::Lower.into(),

@@ -146,7 +146,8 @@ impl<'a> Groups<'a> {
     }
 }
 
-fn check(Scalar { column, scalar }: Scalar<'_>, unit: Option<TimeUnit>) -> Result<()> {
+/// Whether the values of a column are keys of groups.
+pub(super) fn check(Scalar { column, scalar }: Scalar<'_>, unit: Option<TimeUnit>) -> Result<()> {
     let name = &column.name;
     match scalar {
         ScalarType::Timestamp => Ok(()),

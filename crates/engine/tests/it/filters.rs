@@ -3,6 +3,7 @@
 mod aggregates;
 mod data;
 mod deletes;
+mod groups;
 mod ranges;
 
 use crate::fixture::open;

@@ -2,7 +2,7 @@
 //! a scan, also while the segment is sealed and its index built.
 
 use crate::fixture::{NAME, delete, flush, insert, open, range, spec, upsert, vector};
-use vicinal_engine::{Engine, Search, SearchAnswer};
+use vicinal_engine::{Engine, GroupHits, Search, SearchAnswer};
 use vicinal_storage::SimDisk;
 use vicinal_types::{Cancel, Effort, Ids, IndexKind, IndexSpec, Metric, VectorInput};
 
@@ -114,6 +114,38 @@ fn a_segment_is_never_scanned_while_it_is_sealed_and_indexed() {
         assert!(!found.contains(&id), "{id} was deleted");
     }
     check_recall(&engine, 0);
+    engine.close();
+}
+
+#[test]
+fn groups_are_found_by_the_graph() {
+    let disk = SimDisk::new(4);
+    let engine = engine(&disk);
+    for batch in 0..ROWS / 500 {
+        insert(&engine, &range(batch * 500..batch * 500 + 500), 0).expect("an insert");
+    }
+    wait_for_graph(&engine);
+    let (mut found, mut wanted) = (0, 0);
+    for id in (1..ROWS).step_by(97) {
+        // Every word has one row, but a third of the rows have none.
+        let grouped = |effort| {
+            let group_by = Some(GroupHits { column: "word".into(), size: 3 });
+            let queries = VectorInput::Floats(vector(id, 0).to_vec());
+            let search = Search { effort, group_by, ..Search::new(queries, 8) };
+            engine.search_blocking("", NAME, search, Cancel::never()).expect("a search")
+        };
+        let (exact, near) = (grouped(Effort::Exact), grouped(Effort::Candidates(64)));
+        let rows = |answer: &SearchAnswer| {
+            let groups = answer.results[0].groups.iter();
+            groups.map(|group| (group.key.is_none(), group.rows)).collect::<Vec<_>>()
+        };
+        let full = |(is_null, rows)| rows == if is_null { 3 } else { 1 };
+        assert!(rows(&near).len() == 8 && rows(&near).into_iter().all(full), "{:?}", rows(&near));
+        assert!(near.report.distances < ROWS.cast_unsigned() * 3 / 4, "{:?}", near.report);
+        found += ids(&near).iter().filter(|id| ids(&exact).contains(id)).count();
+        wanted += ids(&exact).len();
+    }
+    assert!(found * 100 >= wanted * 97, "{found} of {wanted} rows were found");
     engine.close();
 }
 

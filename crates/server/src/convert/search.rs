@@ -2,11 +2,14 @@
 
 use super::filter::filter_in;
 use super::rows::{columns_in, ids_out, rows_out};
+use super::scalar_columns::value_out;
 use super::vectors::{Parsed, Target, nearer_out};
 use std::time::Duration;
 use vicinal_api::v1;
 use vicinal_api::v1::search_params::EffortKind;
-use vicinal_engine::{Collection, QueryHits, Search, SearchAnswer, SearchReport};
+use vicinal_engine::{
+    Collection, GroupHits, HitGroup, QueryHits, Search, SearchAnswer, SearchReport,
+};
 use vicinal_types::{Effort, Error, Nearer, Result, VectorInput, limits};
 
 /// A search, and whether its answer may come from the cache.
@@ -30,6 +33,8 @@ pub(crate) fn search_in(collection: &Collection, request: v1::SearchRequest) -> 
         radius: request.radius,
         inner_radius: request.inner_radius,
         offset: request.offset,
+        group_by: request.group_by,
+        group_size: request.group_size,
     };
     wanted.parse(target, queries)
 }
@@ -72,6 +77,8 @@ pub(crate) fn batch_in(
         radius: request.radius,
         inner_radius: request.inner_radius,
         offset: request.offset,
+        group_by: request.group_by,
+        group_size: request.group_size,
     };
     wanted.parse(target, input)
 }
@@ -91,6 +98,8 @@ struct Wanted {
     radius: Option<f32>,
     inner_radius: Option<f32>,
     offset: u32,
+    group_by: String,
+    group_size: u32,
 }
 
 impl Wanted {
@@ -110,6 +119,7 @@ impl Wanted {
             queries,
             k,
             offset: self.offset as usize,
+            group_by: group_by_in(self.group_by, self.group_size)?,
             radius: self.radius,
             inner_radius: self.inner_radius,
             effort: effort.check()?,
@@ -122,6 +132,17 @@ impl Wanted {
         let is_of_now = search.filter.as_ref().is_some_and(|filter| filter.expression.uses_now());
         let allow_cached = self.params.allow_cached && !self.partial_ok && !is_of_now;
         Ok(SearchIn { search, allow_cached })
+    }
+}
+
+/// What groups rows, if anything does; whether it can is the engine's to say.
+fn group_by_in(column: String, size: u32) -> Result<Option<GroupHits>> {
+    match (column.is_empty(), size) {
+        (true, 0) => Ok(None),
+        (true, size) => Err(Error::invalid(format!(
+            "group_size {size} is set and group_by is not; name the column"
+        ))),
+        (false, size) => Ok(Some(GroupHits { column, size: size.max(1) as usize })),
     }
 }
 
@@ -154,16 +175,22 @@ pub(crate) fn batch_out(
 }
 
 fn hits_out(collection: &Collection, hits: QueryHits) -> Result<v1::Hits> {
-    let QueryHits { rows, scores } = hits;
+    let QueryHits { rows, scores, groups } = hits;
     if rows.ids.len() != scores.len() {
         let (ids, scores) = (rows.ids.len(), scores.len());
         return Err(Error::internal(format!("{ids} hits came with {scores} scores")));
     }
+    let groups = groups.into_iter().map(group_out).collect();
     if rows.vectors.is_empty() && rows.scalars.is_empty() {
-        return Ok(v1::Hits { ids: Some(ids_out(rows.ids)), scores, columns: Vec::new() });
+        return Ok(v1::Hits { ids: Some(ids_out(rows.ids)), scores, columns: Vec::new(), groups });
     }
     let v1::RowBatch { ids, columns } = rows_out(collection, rows)?;
-    Ok(v1::Hits { ids, scores, columns })
+    Ok(v1::Hits { ids, scores, columns, groups })
+}
+
+fn group_out(group: HitGroup) -> v1::HitGroup {
+    let HitGroup { key, rows } = group;
+    v1::HitGroup { key: key.map(value_out), rows: u32::try_from(rows).unwrap_or(u32::MAX) }
 }
 
 fn report_out(report: SearchReport, engine_time: Duration) -> v1::SearchReport {

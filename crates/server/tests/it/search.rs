@@ -1,6 +1,7 @@
 //! Searches, end to end.
 
-use crate::serving::{TestServer, ids, ints, nearest, packed};
+use crate::serving::{TestServer, ids, ints, nearest, packed, refused};
+use tonic::Code;
 use vicinal_api::v1;
 use vicinal_api::v1::column_values::Values;
 
@@ -117,6 +118,44 @@ async fn scores_may_have_bounds_and_an_answer_an_offset() {
     };
     let answer = server.search().search_batch(batch).await.expect("answers").into_inner();
     assert_eq!(ints(answer.results[0].ids.clone()), [3]);
+}
+
+#[tokio::test]
+async fn rows_may_be_grouped_by_a_column() {
+    let server = TestServer::with_docs().await;
+    server.insert(0..100).await;
+    let word = |id: i64| {
+        let text = v1::value::Kind::StringValue(format!("word {id}"));
+        Some(v1::Value { kind: Some(text) })
+    };
+    let asked = v1::SearchRequest {
+        group_by: "word".to_owned(),
+        group_size: 2,
+        offset: 1,
+        ..nearest(10.2, 2)
+    };
+    for sealed in [false, true] {
+        if sealed {
+            flush(&server).await;
+        }
+        let hits = find(&server, asked.clone()).await.hits.expect("hits");
+        // 10 is passed over, odd rows have no word.
+        assert_eq!(ints(hits.ids), [11, 9, 12], "sealed: {sealed}");
+        let groups = [(None, 2), (word(12), 1)].map(|(key, rows)| v1::HitGroup { key, rows });
+        assert_eq!(hits.groups, groups);
+    }
+    let v1::SearchRequest { collection, vector, k, group_by, .. } = asked.clone();
+    let vectors = vector;
+    let batch = v1::SearchBatchRequest { collection, vectors, k, group_by, ..Default::default() };
+    let answer = server.search().search_batch(batch).await.expect("answers").into_inner();
+    let groups = [(word(10), 1), (None, 1)].map(|(key, rows)| v1::HitGroup { key, rows });
+    assert_eq!(answer.results[0].groups, groups, "one row of each is the default");
+    let ungrouped = v1::SearchRequest { group_by: String::new(), ..asked.clone() };
+    let outcome = server.search().search(ungrouped).await;
+    refused(outcome, Code::InvalidArgument, "group_size 2 is set and group_by is not");
+    let large = v1::SearchRequest { group_size: 10_000, ..asked };
+    let outcome = server.search().search(large).await;
+    refused(outcome, Code::InvalidArgument, "are 30000 rows, the limit is 16384");
 }
 
 #[tokio::test]

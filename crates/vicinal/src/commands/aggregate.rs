@@ -5,8 +5,8 @@ use crate::failure::Failure;
 use crate::filter::FilterArgs;
 use crate::output::{self, Align, Grid};
 use serde_json::{Map, Value as Json};
+use vicinal_client::Groups;
 use vicinal_client::proto::{Function, GroupOrder, TimeUnit};
-use vicinal_client::{Groups, Value};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -152,9 +152,9 @@ fn print_table(args: &Args, found: &Groups) -> Result<(), Failure> {
     let columns: Vec<_> = key.chain([("rows", Align::Right)]).chain(figures).collect();
     let mut grid = Grid::new(&columns);
     for group in &found.groups {
-        let key = args.by.iter().map(|_| cell(&group.key()));
+        let key = args.by.iter().map(|_| output::cell(&group.key()));
         let cells = key.chain([output::count(group.rows)]);
-        grid.row(cells.chain(group.values().map(|value| cell(&value))));
+        grid.row(cells.chain(group.values().map(|value| output::cell(&value))));
     }
     grid.print()?;
     let left = found.group_count.saturating_sub(found.groups.len() as u64);
@@ -162,10 +162,6 @@ fn print_table(args: &Args, found: &Groups) -> Result<(), Failure> {
         output::note(format!("and {} more groups; -n shows more", output::count(left)));
     }
     Ok(())
-}
-
-fn cell(value: &Value<'_>) -> String {
-    if matches!(value, Value::Null) { "null".to_owned() } else { value.to_string() }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::source::npy;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use vicinal_client::proto::CollectionSpec;
-use vicinal_client::{Collection, Effort, Found, Hits, Vectors};
+use vicinal_client::{Collection, Effort, Found, HitGroup, Hits, Value as Cell, Vectors};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -19,7 +19,8 @@ Examples:
   vicinal search -c words --id 42 --exact --columns word,gloss
   vicinal search -c words --id 42 --filter relations>={n} --param n=5
   vicinal search -c words --id 42 -k 100 --radius 0.6 --inner-radius 0.9
-  vicinal search -c words --id 42 -k 10 --offset 10";
+  vicinal search -c words --id 42 -k 10 --offset 10
+  vicinal search -c words --id 42 -k 5 --group-by category --group-size 3";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -33,13 +34,16 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 0, requires = "file", value_name = "N")]
     row: usize,
 
-    /// Rows wanted.
+    /// Rows wanted, or groups.
     #[arg(short, long, default_value_t = 10)]
     k: u32,
 
-    /// Nearest rows to pass over first.
+    /// Nearest rows, or groups, to pass over first.
     #[arg(long, default_value_t = 0, value_name = "N")]
     offset: u32,
+
+    #[command(flatten)]
+    groups: Groups,
 
     #[command(flatten)]
     bounds: Bounds,
@@ -78,6 +82,19 @@ struct Query {
     /// The vector in a row of this .npy file.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+}
+
+/// What groups rows.
+#[derive(Clone, Debug, clap::Args)]
+struct Groups {
+    /// Find the nearest groups of rows with the same value in this column: of bools,
+    /// integers, timestamps or strings.
+    #[arg(long, value_name = "COLUMN")]
+    group_by: Option<String>,
+
+    /// Rows of each group, at most.
+    #[arg(long, default_value_t = 1, requires = "group_by", value_name = "N")]
+    group_size: u32,
 }
 
 /// Which scores are wanted.
@@ -135,6 +152,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         if let Some(filter) = args.filter.filter()? {
             search = search.filter(filter);
         }
+        if let Some(column) = &args.groups.group_by {
+            search = search.group_by(column, args.groups.group_size);
+        }
         if let Some(radius) = args.bounds.radius {
             search = search.radius(radius);
         }
@@ -186,10 +206,21 @@ pub(crate) fn vector_column<'a>(spec: &'a CollectionSpec, name: &str) -> Result<
     })
 }
 
+/// The group of each row; nothing if they are not grouped.
+fn groups(found: &Found<Hits>) -> Vec<Cell<'_>> {
+    let rows = |group: &HitGroup| group.rows.len();
+    let groups = found.hits.groups.iter();
+    groups.flat_map(|group| std::iter::repeat_n(group.key(), rows(group))).collect()
+}
+
 fn print_json(found: &Found<Hits>) -> Result<(), Failure> {
+    let groups = groups(found);
     for (row, score) in found.hits.scores.iter().enumerate() {
         let mut hit = row_json(&found.hits.rows, row);
         hit.insert("score".into(), json!(score));
+        if let Some(group) = groups.get(row) {
+            hit.insert("group".into(), output::value_json(group));
+        }
         output::json(&Value::Object(hit))?;
     }
     Ok(())
@@ -205,12 +236,15 @@ fn print_table(found: &Found<Hits>) -> Result<(), Failure> {
     }
     let names: Vec<_> = rows.column_names().map(String::from).collect();
     let columns = names.iter().map(|name| (name.as_str(), Align::Left));
-    let columns: Vec<_> =
-        [("score", Align::Right), ("id", Align::Right)].into_iter().chain(columns).collect();
+    let groups = groups(found);
+    let group = (!groups.is_empty()).then_some(("group", Align::Left));
+    let first = group.into_iter().chain([("score", Align::Right), ("id", Align::Right)]);
+    let columns: Vec<_> = first.chain(columns).collect();
     let mut grid = Grid::new(&columns);
     for (row, score) in found.hits.scores.iter().enumerate() {
-        let cells = row_cells(rows, row, &names);
-        grid.row(std::iter::once(format!("{score:.4}")).chain(cells));
+        let group = groups.get(row).map(output::cell);
+        let first = group.into_iter().chain([format!("{score:.4}")]);
+        grid.row(first.chain(row_cells(rows, row, &names)));
     }
     grid.print()
 }

@@ -100,7 +100,7 @@ fn a_batch_within_bounds_answers_each_query_as_it_would_be_alone() {
 fn a_score_at_the_radius_is_out_and_one_at_the_inner_radius_is_in() {
     let (_, engine, _) = collection(IndexSpec::default());
     let all = Search { effort: Effort::Exact, ..data::search_for(&data::query(1)) };
-    let QueryHits { rows, scores } = find(&engine, all.clone());
+    let QueryHits { rows, scores, .. } = find(&engine, all.clone());
     let ids = data::ids(&rows);
     let bounded = Search { radius: Some(scores[6]), inner_radius: Some(scores[2]), ..all.clone() };
     assert_eq!(data::ids(&find(&engine, bounded).rows), ids[2..6]);

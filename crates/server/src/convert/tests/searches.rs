@@ -4,8 +4,8 @@ use super::*;
 use crate::convert::{answer_out, batch_in, search_in};
 use std::time::Duration;
 use vicinal_api::v1::search_params::EffortKind;
-use vicinal_engine::{QueryHits, SearchAnswer, SearchReport};
-use vicinal_types::{Effort, Ids, Nearer, RowBatch, VectorInput};
+use vicinal_engine::{HitGroup, QueryHits, SearchAnswer, SearchReport};
+use vicinal_types::{Effort, Ids, Nearer, RowBatch, ScalarValue, VectorInput};
 
 fn search(vector: v1::Vectors, k: u32) -> v1::SearchRequest {
     let vector_column = "v".to_owned();
@@ -109,8 +109,12 @@ fn partial_answers_are_only_for_those_who_ask_and_never_cached() {
 #[test]
 fn an_answer_leaves_whole() {
     let rows = RowBatch { ids: Ids::Int(vec![3, 1]), vectors: Vec::new(), scalars: Vec::new() };
+    let groups = vec![
+        HitGroup { key: Some(ScalarValue::Bool(true)), rows: 1 },
+        HitGroup { key: None, rows: 1 },
+    ];
     let answer = SearchAnswer {
-        results: vec![QueryHits { rows, scores: vec![0.5, 2.0] }],
+        results: vec![QueryHits { rows, scores: vec![0.5, 2.0], groups }],
         nearer: Nearer::Lower,
         report: SearchReport { segments: 2, scanned_segments: 1, distances: 99, passing_rows: 7 },
     };
@@ -119,6 +123,9 @@ fn an_answer_leaves_whole() {
     assert_eq!(message.nearer(), v1::Nearer::Lower);
     let hits = message.hits.expect("hits");
     assert_eq!((hits.ids, hits.scores), (ints(vec![3, 1]), vec![0.5, 2.0]));
+    let key = v1::Value { kind: Some(v1::value::Kind::BoolValue(true)) };
+    let groups = [(Some(key), 1), (None, 1)].map(|(key, rows)| v1::HitGroup { key, rows });
+    assert_eq!(hits.groups, groups);
     let report = v1::SearchReport {
         segments: 2,
         scanned_segments: 1,
