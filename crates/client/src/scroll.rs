@@ -24,6 +24,7 @@ pub struct Scroll {
     columns: Vec<String>,
     page_rows: u32,
     filter: Option<Filter>,
+    order_by: Option<proto::OrderBy>,
     /// Where the next page begins; none: the last page was given out.
     cursor: Option<Vec<u8>>,
 }
@@ -31,7 +32,7 @@ pub struct Scroll {
 impl Scroll {
     pub(crate) fn new(collection: Collection) -> Self {
         let (columns, cursor) = (Vec::new(), Some(Vec::new()));
-        Self { collection, columns, page_rows: 0, filter: None, cursor }
+        Self { collection, columns, page_rows: 0, filter: None, order_by: None, cursor }
     }
 
     /// Names the columns wanted; `*` all scalar columns, `**` vectors too.
@@ -55,6 +56,15 @@ impl Scroll {
         self
     }
 
+    /// Walks in the order of a column's values, nulls last. Rows whose value changes
+    /// meanwhile come where they are then.
+    #[must_use]
+    pub fn order_by(mut self, column: impl Into<String>, direction: proto::Direction) -> Self {
+        let (column, direction) = (column.into(), direction.into());
+        self.order_by = Some(proto::OrderBy { column, direction });
+        self
+    }
+
     /// The next page; none after the last.
     ///
     /// # Errors
@@ -72,6 +82,7 @@ impl Scroll {
             columns: self.columns.clone(),
             options: None,
             filter: self.filter.clone().map(Filter::into_message),
+            order_by: self.order_by.clone(),
         };
         let answer = client
             .call(message, |request| {

@@ -75,10 +75,10 @@ pub use engine::Engine;
 pub use memory::{MemoryOptions, Pressure};
 pub use options::{Compaction, EngineOptions};
 pub use request::{
-    Applied, ApplyMode, Change, Collection, CollectionStats, Description, Done, GroupHits, HitGroup,
-    LogFigures, Missing, Page, QueryHits, RowFilter, Scroll, Search, SearchAnswer, SearchReport,
-    SegmentDescription, SegmentIndexDescription, SegmentState, Selection, Stats, Summary, Update,
-    UpsertCondition, Write, WriteOutcome,
+    Applied, ApplyMode, Change, Collection, CollectionStats, Description, Direction, Done,
+    GroupHits, HitGroup, LogFigures, Missing, OrderBy, Page, QueryHits, RowFilter, Scroll, Search,
+    SearchAnswer, SearchReport, SegmentDescription, SegmentIndexDescription, SegmentState,
+    Selection, Stats, Summary, Update, UpsertCondition, Write, WriteOutcome,
 };
 pub use shard::Space;
 pub use snapshot::{Pinned, PinnedFile, RestoreAs, SnapshotCollection, StagedFile, Staging};

@@ -204,6 +204,26 @@ pub struct Scroll {
     pub columns: Vec<String>,
     /// Which rows; none: all.
     pub filter: Option<RowFilter>,
+    /// In which order; none: one that stays the same whatever is written.
+    pub order_by: Option<OrderBy>,
+}
+
+/// The order of rows by a column's values, nulls last, rows of the same value by id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderBy {
+    /// The column: of bools, numbers, timestamps or strings.
+    pub column: String,
+    /// Which values come first.
+    pub direction: Direction,
+}
+
+/// Which values come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The least.
+    Ascending,
+    /// The greatest.
+    Descending,
 }
 
 /// A page of a walk over all rows.

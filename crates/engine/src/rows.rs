@@ -1,5 +1,7 @@
 //! Reading rows by id and walking over all of them.
 
+mod ordered;
+
 use crate::catalogue::LiveCollection;
 use crate::columns::{IdRef, id_ref};
 use crate::engine::Engine;
@@ -9,6 +11,7 @@ use crate::filtering::{Asked, CompiledFilter, Passing};
 use crate::request::{Page, RowFilter, Scroll};
 use crate::shard::{SegmentView, View};
 use crate::validate;
+use ordered::{Order, Stops};
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 use vicinal_types::{Cancel, Error, Ids, Result, RowBatch, RowId, limits};
@@ -128,15 +131,16 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<Page> {
         let (cursor, columns) = (cursor.to_vec(), columns.to_vec());
-        let scroll = Scroll { cursor, limit, columns, filter: None };
+        let scroll = Scroll { cursor, limit, columns, ..Scroll::default() };
         self.scroll_where(database, collection, &scroll, cancel)
     }
 
-    /// [`scroll`](Self::scroll) over the rows that pass a filter: those that pass
-    /// from first to last page come exactly once.
+    /// [`scroll`](Self::scroll) over the rows that pass a filter, perhaps in the order of
+    /// a column: those that pass from first to last page, with the same value in that
+    /// column, come exactly once.
     ///
     /// # Errors
-    /// As [`scroll`](Self::scroll), and `Invalid` for the filter.
+    /// As [`scroll`](Self::scroll), and `Invalid` for the filter or the order.
     pub fn scroll_where(
         &self,
         database: &str,
@@ -144,7 +148,7 @@ impl Engine {
         scroll: &Scroll,
         cancel: &Cancel,
     ) -> Result<Page> {
-        let Scroll { cursor, limit, columns, filter } = scroll;
+        let Scroll { cursor, limit, columns, filter, order_by } = scroll;
         let limit = *limit;
         let live = self.live(database, collection)?;
         let schema = &live.info.spec.schema;
@@ -156,17 +160,34 @@ impl Engine {
                 "limit {limit} of a scroll is not between 1 and {max}"
             )));
         }
-        let after = decode_cursor(cursor)?;
         let view = live.shard()?.view();
         view.check_whole()?;
-        // One row more than asked for tells whether there is another page.
-        let mut stops = next_stops(&view, (after.as_ref(), filter.as_ref()), limit + 1, cancel)?;
-        let has_more = stops.len() > limit;
-        stops.truncate(limit);
-        let next = stops.last().filter(|_| has_more).map(encode_cursor);
-        let sources = stops.iter().map(|stop| source(&view, stop.segment, stop.row));
+        let filter = filter.as_ref();
+        let Stops { places, next } = match order_by {
+            None => stops(&view, (cursor, filter), limit, cancel)?,
+            Some(order_by) => {
+                Order::new(schema, order_by)?.stops(&view, (cursor, filter), limit, cancel)?
+            }
+        };
+        let sources = places.iter().map(|(segment, row)| source(&view, *segment, *row));
         Ok(Page { rows: fetch(schema, &wanted, sources), next })
     }
+}
+
+/// The page of a walk by hashes.
+fn stops(
+    view: &View,
+    (cursor, filter): (&[u8], Option<&CompiledFilter>),
+    limit: usize,
+    cancel: &Cancel,
+) -> Result<Stops> {
+    let after = decode_cursor(cursor)?;
+    // One row more than asked for tells whether there is another page.
+    let mut stops = next_stops(view, (after.as_ref(), filter), limit + 1, cancel)?;
+    let has_more = stops.len() > limit;
+    stops.truncate(limit);
+    let next = stops.last().filter(|_| has_more).map(encode_cursor);
+    Ok(Stops { places: stops.iter().map(|stop| (stop.segment, stop.row)).collect(), next })
 }
 
 /// The first `limit` live rows behind `after` that pass, in the order of a walk.
@@ -244,20 +265,15 @@ impl FirstStops<'_> {
     }
 }
 
-/// Version (1), hash (8, little-endian), then 0 and the number (8) or 1 and the text.
+/// Version (1), hash (8, little-endian), then the id.
 fn encode_cursor(stop: &Stop) -> Vec<u8> {
     let mut cursor = vec![CURSOR_VERSION];
     cursor.extend_from_slice(&stop.hash.to_le_bytes());
-    match &stop.id {
-        RowId::Int(id) => {
-            cursor.push(0);
-            cursor.extend_from_slice(&id.to_le_bytes());
-        }
-        RowId::Str(id) => {
-            cursor.push(1);
-            cursor.extend_from_slice(id.as_bytes());
-        }
-    }
+    let id = match &stop.id {
+        RowId::Int(id) => IdRef::Int(*id),
+        RowId::Str(id) => IdRef::Str(id),
+    };
+    encode_id(id, &mut cursor);
     cursor
 }
 
@@ -265,17 +281,34 @@ fn decode_cursor(cursor: &[u8]) -> Result<Option<(u64, RowId)>> {
     let wrong = || {
         Error::invalid("the cursor is not one that a scroll returned; leave it empty to start over")
     };
-    let Some((version, rest)) = cursor.split_first() else {
-        return Ok(None);
+    let Some((&CURSOR_VERSION, rest)) = cursor.split_first() else {
+        return if cursor.is_empty() { Ok(None) } else { Err(wrong()) };
     };
     let (hash, rest) = rest.split_first_chunk().ok_or_else(wrong)?;
-    let (kind, id) = rest.split_first().ok_or_else(wrong)?;
-    let id = match (version, kind) {
-        (&CURSOR_VERSION, 0) => RowId::Int(i64::from_le_bytes(id.try_into().map_err(|_| wrong())?)),
-        (&CURSOR_VERSION, 1) => RowId::Str(String::from_utf8(id.to_vec()).map_err(|_| wrong())?),
-        _ => return Err(wrong()),
-    };
-    Ok(Some((u64::from_le_bytes(*hash), id)))
+    Ok(Some((u64::from_le_bytes(*hash), decode_id(rest).ok_or_else(wrong)?)))
+}
+
+/// 0 and the number (8), or 1 and the text, to the end.
+fn encode_id(id: IdRef<'_>, cursor: &mut Vec<u8>) {
+    match id {
+        IdRef::Int(id) => {
+            cursor.push(0);
+            cursor.extend_from_slice(&id.to_le_bytes());
+        }
+        IdRef::Str(id) => {
+            cursor.push(1);
+            cursor.extend_from_slice(id.as_bytes());
+        }
+    }
+}
+
+fn decode_id(bytes: &[u8]) -> Option<RowId> {
+    let (kind, id) = bytes.split_first()?;
+    match kind {
+        0 => Some(RowId::Int(i64::from_le_bytes(id.try_into().ok()?))),
+        1 => Some(RowId::Str(String::from_utf8(id.to_vec()).ok()?)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -26,7 +26,8 @@ pub(crate) use collections::{
 pub(crate) use filter::filter_in;
 pub(crate) use options::{consistency_in, request_id_in};
 pub(crate) use rows::{
-    columns_in, fetch_ids_in, positions_out, rows_in, rows_out, update_in, upsert_in, write_ids_in,
+    columns_in, fetch_ids_in, order_by_in, positions_out, rows_in, rows_out, update_in, upsert_in,
+    write_ids_in,
 };
 pub(crate) use scalar_columns::new_column_in;
 pub(crate) use search::{answer_out, batch_in, batch_out, search_in};

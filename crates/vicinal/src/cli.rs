@@ -1,8 +1,8 @@
 //! The commands and their help.
 
 use crate::commands::{
-    aggregate, apply, bench, count, delete, demo, describe, drop, flush, get, import, list, search,
-    serve, snapshot, stats, update, verify,
+    aggregate, apply, bench, count, delete, demo, describe, drop, flush, get, import, list, scroll,
+    search, serve, snapshot, stats, update, verify,
 };
 use crate::failure::Failure;
 
@@ -47,6 +47,10 @@ enum Command {
     /// Read rows by id.
     #[command(after_help = get::EXAMPLES)]
     Get(get::Args),
+
+    /// Show rows of a collection, perhaps in the order of a column.
+    #[command(after_help = scroll::EXAMPLES)]
+    Scroll(scroll::Args),
 
     /// Count the rows of a collection.
     #[command(after_help = count::EXAMPLES)]
@@ -106,6 +110,7 @@ impl Cli {
             Command::Import(args) => import::run(&args),
             Command::Search(args) => search::run(&args),
             Command::Get(args) => get::run(&args),
+            Command::Scroll(args) => scroll::run(&args),
             Command::Count(args) => count::run(&args),
             Command::Aggregate(args) => aggregate::run(&args),
             Command::Update(args) => update::run(&args),

@@ -12,6 +12,7 @@ pub(crate) mod flush;
 pub(crate) mod get;
 pub(crate) mod import;
 pub(crate) mod list;
+pub(crate) mod scroll;
 pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod snapshot;

@@ -4,6 +4,7 @@ mod aggregates;
 mod data;
 mod deletes;
 mod groups;
+mod orders;
 mod ranges;
 
 use crate::fixture::open;
@@ -108,7 +109,7 @@ fn walk(engine: &Engine, text: Option<&str>) -> BTreeSet<i64> {
     let mut cursor = Vec::new();
     loop {
         let filter = text.map(|text| filter(text, &[]));
-        let scroll = Scroll { cursor, limit: 100, columns: Vec::new(), filter };
+        let scroll = Scroll { cursor, limit: 100, filter, ..Scroll::default() };
         let page = engine.scroll_where("", NAME, &scroll, &Cancel::never()).expect("a page");
         for id in data::ids(&page.rows) {
             assert!(all.insert(id), "{id} came twice");

@@ -7,7 +7,9 @@ use arrow_array::ArrayRef;
 use std::collections::BTreeSet;
 use vicinal_api::v1;
 use vicinal_api::v1::column_values::Values;
-use vicinal_engine::{Collection, Missing, Selection, Update, UpsertCondition, Write};
+use vicinal_engine::{
+    Collection, Direction, Missing, OrderBy, Selection, Update, UpsertCondition, Write,
+};
 use vicinal_types::{
     Column, ColumnId, ColumnType, Error, IdType, Ids, Result, RowBatch, ShardId, VectorInput,
     limits,
@@ -202,6 +204,21 @@ pub(crate) fn columns_in(columns: Vec<String>) -> Result<Vec<String>> {
         )));
     }
     Ok(columns)
+}
+
+/// Parses an order; whether the column has one is the engine's to say.
+pub(crate) fn order_by_in(order: v1::OrderBy) -> Result<OrderBy> {
+    let v1::OrderBy { column, direction } = order;
+    let direction = match v1::Direction::try_from(direction) {
+        Ok(v1::Direction::Unspecified | v1::Direction::Ascending) => Direction::Ascending,
+        Ok(v1::Direction::Descending) => Direction::Descending,
+        Err(_) => {
+            return Err(Error::invalid(format!(
+                "{direction} is no Direction; use ASCENDING or DESCENDING"
+            )));
+        }
+    };
+    Ok(OrderBy { column, direction })
 }
 
 fn column_named<'a>(collection: &'a Collection, name: &str) -> Result<&'a Column> {

@@ -155,7 +155,7 @@ impl Api {
         let cancel = self.0.cancel(&call, options.map_or(0, |options| options.timeout_ms));
         let collection = call.collection(&self.0.engine, &request.database, &request.collection)?;
         let v1::ScrollRequest { database, collection: name, cursor, columns, filter, .. } = request;
-        let limit = request.limit;
+        let (limit, order_by) = (request.limit, request.order_by);
         let limit = if limit == 0 { SCROLL_ROWS_DEFAULT } else { limit };
         let max = limits::FETCH_ROWS_MAX;
         if limit as usize > max {
@@ -166,6 +166,7 @@ impl Api {
             limit: limit as usize,
             columns: convert::columns_in(columns)?,
             filter: filter.map(convert::filter_in).transpose()?,
+            order_by: order_by.map(convert::order_by_in).transpose()?,
         };
         let page = self
             .0

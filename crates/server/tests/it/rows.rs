@@ -1,6 +1,7 @@
 //! Writing and reading rows, end to end.
 
-use crate::serving::{TestServer, batch, ids, ints};
+use crate::serving::{TestServer, batch, ids, ints, refused};
+use tonic::Code;
 use vicinal_api::v1;
 use vicinal_api::v1::column_values::Values;
 
@@ -137,4 +138,42 @@ async fn scrolling_meets_every_row_once() {
     }
     seen.sort_unstable();
     assert_eq!(seen, (0..100).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn scrolling_in_the_order_of_a_column_comes_by_its_values() {
+    let server = TestServer::with_docs().await;
+    server.insert(0..20).await;
+    let text = v1::filter::Form::Text("year < 14".to_owned());
+    let order = |column: &str, direction: v1::Direction| {
+        Some(v1::OrderBy { column: column.to_owned(), direction: direction.into() })
+    };
+    let mut request = v1::ScrollRequest {
+        collection: "docs".to_owned(),
+        limit: 4,
+        filter: Some(v1::Filter { form: Some(text), ..Default::default() }),
+        order_by: order("word", v1::Direction::Descending),
+        ..Default::default()
+    };
+    let mut seen = Vec::new();
+    loop {
+        let page = server.rows().scroll(request.clone()).await.expect("a page").into_inner();
+        seen.extend(ints(page.rows.expect("rows").ids));
+        if page.next.is_empty() {
+            break;
+        }
+        request.cursor = page.next;
+    }
+    // As texts, "word 8" is the last of them; odd rows have none.
+    assert_eq!(seen, [8, 6, 4, 2, 12, 10, 0, 1, 3, 5, 7, 9, 11, 13]);
+    let other = v1::ScrollRequest {
+        order_by: order("word", v1::Direction::Unspecified),
+        ..request.clone()
+    };
+    let outcome = server.rows().scroll(other).await;
+    refused(outcome, Code::InvalidArgument, "a scroll in this order");
+    let mut wrong = order("year", v1::Direction::Ascending);
+    wrong.iter_mut().for_each(|order| order.direction = 7);
+    let outcome = server.rows().scroll(v1::ScrollRequest { order_by: wrong, ..request }).await;
+    refused(outcome, Code::InvalidArgument, "7 is no Direction; use ASCENDING or DESCENDING");
 }

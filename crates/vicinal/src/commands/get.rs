@@ -48,7 +48,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-fn print(rows: &Rows, as_json: bool) -> Result<(), Failure> {
+/// Prints rows as lines of JSON or as a table.
+pub(super) fn print(rows: &Rows, as_json: bool) -> Result<(), Failure> {
     let names: Vec<_> = rows.column_names().map(String::from).collect();
     if as_json {
         for row in 0..rows.len() {

@@ -49,6 +49,42 @@ fn filters_select_what_is_counted_found_and_deleted() {
     server.stop();
 }
 
+/// A member of each line of JSON.
+fn members(printed: &str, name: &str) -> Vec<String> {
+    let member = |line| {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        line[name].as_str().expect("a text").to_owned()
+    };
+    printed.lines().map(member).collect()
+}
+
+#[test]
+fn rows_are_grouped_and_ordered_by_a_column() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Setup::new(directory.path()).start();
+    server.run(&["import", "-c", "words", "--metric", "cosine", "--wait-indexed", WORDS]);
+    let search = ["search", "-c", "words", "--id", "42", "-k", "20", "--columns", "word", "--json"];
+    let found = server.run(&[&search[..], &["--group-by", "word", "--group-size", "2"]].concat());
+    let mut groups = members(&found, "group");
+    assert_eq!(groups, members(&found, "word"));
+    // Rows of a group follow each other.
+    groups.dedup();
+    let count = groups.len();
+    groups.sort_unstable();
+    groups.dedup();
+    assert_eq!((count, groups.len()), (20, 20));
+    let line = server.fails(&[&search[..], &["--group-by", "vector"]].concat());
+    assert!(line.contains("there is no scalar column `vector`"), "{line}");
+
+    let scroll = ["scroll", "-c", "words", "-n", "50", "--json", "--order-by", "word"];
+    let first = members(&server.run(&scroll), "word");
+    assert!(first.len() == 50 && first.is_sorted(), "{first:?}");
+    let last = members(&server.run(&[&scroll[..], &["--descending"]].concat()), "word");
+    assert!(last.len() == 50 && last.is_sorted_by(|a, b| a >= b), "{last:?}");
+    assert!(first[49] < last[49]);
+    server.stop();
+}
+
 /// A .npy file of f32 in two dimensions.
 fn npy(path: &Path, rows: u64) {
     let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 2), }}");

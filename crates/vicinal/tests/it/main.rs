@@ -16,7 +16,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 /// Commands that are run, as one writes them behind `vicinal`.
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "",
     "serve",
     "demo",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 16] = [
     "import",
     "search",
     "get",
+    "scroll",
     "count",
     "describe",
     "list",
