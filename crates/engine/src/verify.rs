@@ -52,6 +52,8 @@ pub enum FileRole {
     Tombstones,
     /// Outcomes of recent requests.
     Requests,
+    /// A file of a restore that the next start completes.
+    Staged,
     /// What nobody names: a crash left it, the next start removes it.
     Leftover,
 }
@@ -68,6 +70,7 @@ impl FileRole {
             Self::ScalarIndexes => "scalars",
             Self::Tombstones => "tombstones",
             Self::Requests => "requests",
+            Self::Staged => "staged",
             Self::Leftover => "leftover",
         }
     }
@@ -97,10 +100,15 @@ pub fn verify(disk: &Arc<dyn Disk>, directory: &Path) -> Result<Verification> {
     let mut look = Look { disk: Arc::clone(disk), files: Vec::new() };
     let identity = Identity::read(&**disk, directory).err().map(|error| error.to_string());
     look.file(directory.join(IDENTITY_FILE), FileRole::Identity, identity);
-    let log = look.log(&directory.join("log"))?;
-    let groups = directory.join("groups");
+    let (log, groups) = (directory.join("log"), directory.join("groups"));
     let own = groups.join(GroupId::CATALOGUE.to_string());
+    // The first start ended before it had made more.
+    if !look.exists(&log)? && !look.has_manifest(&own)? {
+        return Ok(Verification { files: look.files });
+    }
+    let log = look.log(&log)?;
     if let Some(state) = look.catalogue(&own, log.as_ref())? {
+        let (staging, mut awaited) = (directory.join("staging"), Vec::new());
         for (id, entry) in state.collections() {
             let dir = groups.join(entry.group.to_string());
             let files = ShardFiles {
@@ -110,10 +118,19 @@ pub fn verify(disk: &Arc<dyn Disk>, directory: &Path) -> Result<Verification> {
                 schema: &entry.spec.schema,
                 log: log.as_ref(),
             };
-            files.verify(&mut look)?;
+            match &entry.restored {
+                Some(restored) if !look.has_manifest(&dir)? => {
+                    files.verify_staged(&staging.join(&restored.staged), &mut look)?;
+                    awaited.push(restored.staged.as_str());
+                }
+                Some(_) | None => files.verify(&mut look)?,
+            }
         }
-        let known: Vec<_> = state.collections().map(|(_, entry)| entry.group).collect();
-        look.strays(&groups, &known)?;
+        let known = state.collections().map(|(_, entry)| entry.group);
+        let known: Vec<_> = known.chain([GroupId::CATALOGUE]).collect();
+        let is_group = |name: &str| name.parse().is_ok_and(|group| known.contains(&GroupId(group)));
+        look.strays(&groups, is_group)?;
+        look.strays(&staging, |name| awaited.contains(&name))?;
     }
     Ok(Verification { files: look.files })
 }
@@ -147,10 +164,13 @@ impl Look {
         }
     }
 
+    fn exists(&self, dir: &Path) -> Result<bool> {
+        self.disk.exists(dir).map_err(|error| unlisted(dir, &error))
+    }
+
     /// The names in a directory; none if it is missing.
     pub(crate) fn names(&self, dir: &Path) -> Result<Vec<String>> {
-        let exists = self.disk.exists(dir).map_err(|error| unlisted(dir, &error))?;
-        if !exists {
+        if !self.exists(dir)? {
             return Ok(Vec::new());
         }
         self.disk.list(dir).map_err(|error| unlisted(dir, &error))
@@ -233,15 +253,18 @@ impl Look {
         Ok(Some(state))
     }
 
-    /// Directories of groups that no collection has.
-    fn strays(&mut self, groups: &Path, known: &[GroupId]) -> Result<()> {
-        for name in self.names(groups)? {
-            let number = name.parse().ok().map(GroupId);
-            let is_known =
-                number.is_some_and(|group| group == GroupId::CATALOGUE || known.contains(&group));
-            if !is_known {
-                for file in self.names(&groups.join(&name))? {
-                    self.file(groups.join(&name).join(file), FileRole::Leftover, None);
+    /// Whether a manifest says what a directory holds.
+    fn has_manifest(&self, dir: &Path) -> Result<bool> {
+        let names = self.names(dir)?;
+        Ok(names.iter().any(|name| name.starts_with("MANIFEST-") && !name.ends_with(".tmp")))
+    }
+
+    /// Directories below `dir` that nobody knows.
+    fn strays(&mut self, dir: &Path, is_known: impl Fn(&str) -> bool) -> Result<()> {
+        for name in self.names(dir)? {
+            if !is_known(&name) {
+                for file in self.names(&dir.join(&name))? {
+                    self.file(dir.join(&name).join(file), FileRole::Leftover, None);
                 }
             }
         }

@@ -40,11 +40,17 @@ pub enum Bug {
     LeftoversKept,
     /// The catalogue's log is purged without its document.
     CatalogueUnsaved,
+    /// A restore counts on staged files whose bytes are not synced.
+    StagedNotSynced,
+    /// A restored manifest names files before their new names are durable.
+    MovesNotSynced,
+    /// What is left of a restore's folder goes before a manifest says that it is done.
+    StageRemovedEarly,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::AckBeforeSync,
         Self::SyncTriedAgain,
         Self::LogNameNotSynced,
@@ -61,6 +67,9 @@ impl Bug {
         Self::MergeKeepsOld,
         Self::LeftoversKept,
         Self::CatalogueUnsaved,
+        Self::StagedNotSynced,
+        Self::MovesNotSynced,
+        Self::StageRemovedEarly,
     ];
 
     /// Whether a test planted this bug on the disk.

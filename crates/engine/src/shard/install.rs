@@ -76,6 +76,10 @@ pub(crate) fn install(
         let mut body = staged_body(disk, staged)?;
         body.collection = collection;
         move_files(&**disk, staged, dir, &body)?;
+        #[cfg(feature = "seeded-bugs")]
+        if vicinal_storage::Bug::StageRemovedEarly.is_on(&**disk) {
+            disk.remove_dir_all(staged).map_err(|error| unusable(staged, error))?;
+        }
         store.commit(&body.encode())?;
     }
     let is_there = disk.exists(staged).map_err(|error| unusable(staged, error))?;
@@ -100,6 +104,10 @@ fn move_files(disk: &dyn Disk, staged: &Path, dir: &Path, body: &Body) -> Result
                 "restored file {from} is gone; drop the collection and restore it again"
             )));
         }
+    }
+    #[cfg(feature = "seeded-bugs")]
+    if vicinal_storage::Bug::MovesNotSynced.is_on(disk) {
+        return Ok(());
     }
     disk.sync_dir(dir).map_err(|error| unusable(dir, error))
 }

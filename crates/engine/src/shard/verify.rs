@@ -74,6 +74,34 @@ impl ShardFiles<'_> {
         Ok(())
     }
 
+    /// Checks the files of a restore that the next start completes: it moves them into
+    /// the group's directory, where some of them may be already.
+    ///
+    /// # Errors
+    /// If a directory cannot be listed.
+    pub(crate) fn verify_staged(&self, staged: &Path, look: &mut Look) -> Result<()> {
+        let Some((path, body)) = look.manifests(staged)? else {
+            let gone = "the restored files are gone; drop the collection and restore it again";
+            look.problem(staged, FileRole::Manifest, gone.to_owned());
+            return Ok(());
+        };
+        let body = match Body::decode(&body, staged) {
+            Ok(body) => body,
+            Err(error) => {
+                look.problem(&path, FileRole::Manifest, error.to_string());
+                return Ok(());
+            }
+        };
+        let waiting = look.names(staged)?;
+        for (name, number) in body.files() {
+            let dir = if waiting.contains(&name) { staged } else { self.dir };
+            let path = dir.join(name);
+            let problem = check_sections(look, &path, number).err();
+            look.file(path, FileRole::Staged, problem);
+        }
+        Ok(())
+    }
+
     fn segments(&self, look: &mut Look, body: &Body) {
         let mut live: Vec<Live> = Vec::new();
         let mut opened = Vec::new();

@@ -35,6 +35,8 @@ pub struct Staging {
 pub struct StagedFile {
     file: Box<dyn DiskFile>,
     path: PathBuf,
+    #[cfg(feature = "seeded-bugs")]
+    is_never_synced: bool,
 }
 
 impl Engine {
@@ -116,7 +118,12 @@ impl Staging {
         }
         let path = self.dir.join(name);
         let file = self.disk().create_new(&path).map_err(|error| unusable(&path, error))?;
-        Ok(StagedFile { file, path })
+        Ok(StagedFile {
+            file,
+            path,
+            #[cfg(feature = "seeded-bugs")]
+            is_never_synced: vicinal_storage::Bug::StagedNotSynced.is_on(&**self.disk()),
+        })
     }
 
     /// Checks all files and makes a collection of them, at once or not at all.
@@ -177,6 +184,10 @@ impl StagedFile {
     /// # Errors
     /// `Unavailable` if the disk fails.
     pub fn finish(mut self) -> Result<()> {
+        #[cfg(feature = "seeded-bugs")]
+        if self.is_never_synced {
+            return Ok(());
+        }
         self.file.sync().map_err(|error| unusable(&self.path, error))
     }
 }

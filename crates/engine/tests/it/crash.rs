@@ -17,6 +17,7 @@ mod points;
 mod script;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
+mod snapshots;
 mod step;
 mod world;
 

@@ -1,36 +1,47 @@
 //! Snapshots: what was pinned comes back, here or elsewhere, at once or not at all.
 
 use crate::fixture::{
-    NAME, contents, delete, engine, flush, insert, nearest, open, range, spec, upsert,
+    NAME, contents, delete, engine, flush, insert, nearest, open, options, range, spec, upsert,
 };
 use bytes::Bytes;
 use std::path::Path;
-use vicinal_engine::{Engine, RestoreAs, SnapshotCollection};
-use vicinal_storage::{Disk, SimDisk};
+use std::sync::Arc;
+use std::time::Duration;
+use vicinal_engine::{
+    Engine, EngineOptions, FileRole, Pinned, RestoreAs, SnapshotCollection, verify,
+};
+use vicinal_storage::{Disk, FileDisk, SimDisk};
 use vicinal_types::{
-    Cancel, CollectionId, ColumnId, ErrorKind, Metric, RequestId, Result, VectorInput,
+    Cancel, Clock, CollectionId, ColumnId, ErrorKind, Metric, RequestId, Result, SystemClock,
+    VectorInput,
 };
 
 /// Names and bytes.
 type Files = Vec<(String, Bytes)>;
 
 /// A snapshot as it is kept elsewhere.
-struct Kept {
+pub(crate) struct Kept {
     collection: SnapshotCollection,
     files: Files,
 }
 
-/// Takes a snapshot and copies its files.
-fn take(engine: &Engine) -> Kept {
-    let pinned = engine.pin("", NAME, &Cancel::never()).expect("a snapshot");
-    let copy = |file: &vicinal_engine::PinnedFile| {
-        file.verify().expect("an undamaged file");
-        (file.name.clone(), Bytes::copy_from_slice(&file.bytes()))
-    };
-    Kept { files: pinned.files.iter().map(copy).collect(), collection: pinned.collection }
+/// Checks and copies the files of a snapshot.
+pub(crate) fn keep(pinned: Pinned) -> Result<Kept> {
+    let mut files = Files::new();
+    for file in &pinned.files {
+        file.verify()?;
+        files.push((file.name.clone(), Bytes::copy_from_slice(&file.bytes())));
+    }
+    Ok(Kept { collection: pinned.collection, files })
 }
 
-fn restore(engine: &Engine, kept: &Kept, to: &RestoreAs) -> Result<CollectionId> {
+/// Takes a snapshot and copies its files.
+pub(crate) fn take(engine: &Engine) -> Kept {
+    let pinned = engine.pin("", NAME, &Cancel::never()).expect("a snapshot");
+    keep(pinned).expect("undamaged files")
+}
+
+pub(crate) fn restore(engine: &Engine, kept: &Kept, to: &RestoreAs) -> Result<CollectionId> {
     let bytes = kept.files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
     let staging = engine.stage(&kept.collection, to, bytes)?;
     for (name, bytes) in &kept.files {
@@ -41,7 +52,7 @@ fn restore(engine: &Engine, kept: &Kept, to: &RestoreAs) -> Result<CollectionId>
     staging.install()
 }
 
-fn named(name: &str) -> RestoreAs {
+pub(crate) fn named(name: &str) -> RestoreAs {
     RestoreAs { database: None, collection: Some(name.to_owned()) }
 }
 
@@ -106,6 +117,37 @@ fn a_snapshot_is_of_its_moment_and_outlives_what_is_done_to_the_original() {
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     restore(&source, &kept, &named("copy")).expect("another name");
     assert_eq!(source.count("", "copy").expect("a count"), expected.len() as u64);
+    source.close();
+}
+
+#[test]
+fn the_files_of_a_snapshot_on_a_real_disk_outlive_a_merge_and_a_drop() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let real = options(Arc::new(FileDisk));
+    let source = Engine::open(EngineOptions { directory: data.clone(), ..real });
+    let source = source.expect("an empty directory");
+    source.create_collection("", spec(Metric::L2), None).expect("a right declaration");
+    for batch in 0..4 {
+        insert(&source, &range(batch * 20..batch * 20 + 20), 0).expect("an insert");
+        flush(&source);
+    }
+    let expected = contents(&source);
+    let pinned = source.pin("", NAME, &Cancel::never()).expect("a snapshot");
+    let is_there = |file: &vicinal_engine::PinnedFile| {
+        FileDisk.exists(&data.join("groups/1").join(&file.name)).expect("a disk that works")
+    };
+    assert!(pinned.files.len() >= 4 && pinned.files.iter().all(is_there));
+    delete(&source, &range(0..50)).expect("a delete");
+    let end = SystemClock.now() + Duration::from_secs(60);
+    let cancel = Cancel::new(Arc::new(SystemClock), Some(end));
+    assert!(source.compact("", NAME, &cancel).expect("merges that work") > 0);
+    assert!(!pinned.files.iter().all(is_there), "merged away");
+    source.drop_collection("", NAME, None).expect("a drop");
+    assert!(!pinned.files.iter().any(is_there), "dropped");
+    let kept = keep(pinned).expect("files as they were");
+    restore(&source, &kept, &RestoreAs::default()).expect("a restore in its own server");
+    assert_eq!(contents(&source), expected);
     source.close();
 }
 
@@ -189,9 +231,28 @@ fn try_restore(disk: &SimDisk, kept: &Kept) -> bool {
     restored
 }
 
+/// What verification makes of an accident: nothing is damaged, and the files of a
+/// restore that was acknowledged are accounted for, wherever they are by then.
+fn check_offline(disk: &SimDisk, acknowledged: bool, at: u64) {
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    // Without an identity it is no data directory yet.
+    let Ok(found) = verify(&disk, Path::new("data")) else {
+        assert!(!acknowledged, "call {at}: an acknowledged restore cannot be verified");
+        return;
+    };
+    assert!(found.is_sound(), "call {at}: {:?}", found.files);
+    let files = found.files.iter().filter(|file| {
+        file.path.extension().is_some_and(|ending| ending == "rows")
+            && [FileRole::Rows, FileRole::Staged].contains(&file.kind)
+    });
+    let count = files.count();
+    assert!(count == 3 || (count == 0 && !acknowledged), "call {at}: {:?}", found.files);
+}
+
 /// What must hold after an accident: all of it or nothing, no leftovers, and
 /// what is there is used on.
 fn check_after(disk: &SimDisk, kept: &Kept, acknowledged: bool, expected: &[(i64, i64)], at: u64) {
+    check_offline(disk, acknowledged, at);
     let engine = open(disk).unwrap_or_else(|error| panic!("call {at}: {error}"));
     let is_there = engine.collection("", NAME).is_ok();
     assert!(is_there || !acknowledged, "call {at}: an acknowledged restore is gone");

@@ -49,7 +49,7 @@ pub(crate) fn fail_everywhere(
 /// Looks at a node after a failure, ends it, and opens it on a good disk. Says
 /// whether the failure was heard of.
 fn fail(script: &Script, worlds: &[World], disk: &SimDisk, played: Played) -> Result<bool, String> {
-    let Played { engine, done, failed, said } = played;
+    let Played { engine, snapshots: _, done, failed, said } = played;
     let mut counter = 2 * done as u64;
     let mut is_said = !said.is_empty();
     if let Some(error) = &failed {
@@ -163,4 +163,9 @@ fn a_failed_call_of_opening_loses_nothing() {
 #[test]
 fn a_failed_call_with_request_ids_loses_nothing() {
     println!("{}", passes(&Script::requests()));
+}
+
+#[test]
+fn a_failed_call_of_snapshots_loses_nothing() {
+    println!("{}", passes(&Script::snapshot()));
 }

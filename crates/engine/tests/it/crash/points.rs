@@ -119,6 +119,11 @@ fn a_crash_at_any_call_with_request_ids_does_each_write_once() {
 }
 
 #[test]
+fn a_crash_at_any_call_of_snapshots_loses_nothing() {
+    println!("{}", passes(&Script::snapshot()));
+}
+
+#[test]
 fn every_kind_of_disk_call_is_made_by_some_script() {
     let mut total = [0; DiskCall::ALL.len()];
     let scripts = Script::all();

@@ -1,8 +1,10 @@
 //! The scripts: each a life of the database that works one part of it hard.
 
+use super::snapshots::Snapshots;
 use super::step::{Change, Step, Stop};
 use super::world::World;
 use crate::fixture::range;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use vicinal_engine::Engine;
@@ -21,9 +23,10 @@ pub(crate) struct Script {
 /// How far a script came.
 pub(crate) struct Played {
     pub(crate) engine: Option<Engine>,
+    pub(crate) snapshots: Snapshots,
     /// Steps done.
     pub(crate) done: usize,
-    /// Why the next step that changes the world failed.
+    /// Why the next step failed that others stand on.
     pub(crate) failed: Option<String>,
     /// Failures of other steps, which the script goes on after.
     pub(crate) said: Vec<String>,
@@ -39,6 +42,7 @@ impl Script {
             Self::catalogue(),
             Self::recovery(),
             Self::requests(),
+            Self::snapshot(),
         ]
     }
 
@@ -49,19 +53,20 @@ impl Script {
 
     /// The world after each number of steps.
     pub(crate) fn worlds(&self) -> Vec<World> {
-        let mut worlds = vec![World::default()];
+        let (mut worlds, mut snapshots) = (vec![World::default()], BTreeMap::new());
         for step in &self.steps {
             let mut world = worlds.last().cloned().unwrap_or_default();
-            world.apply(step);
+            world.apply(step, &mut snapshots);
             worlds.push(world);
         }
         worlds
     }
 
-    /// Runs the script until a step fails that changes the world. The counter
+    /// Runs the script until a step fails that others stand on. The counter
     /// is twice the steps done, plus one while a step is under way.
     pub(crate) fn play(&self, disk: &SimDisk, counter: &Arc<AtomicU64>) -> Played {
-        let mut played = Played { engine: None, done: 0, failed: None, said: Vec::new() };
+        let (engine, snapshots) = (None, Snapshots::default());
+        let mut played = Played { engine, snapshots, done: 0, failed: None, said: Vec::new() };
         // After a failure at start the disk is good again.
         for _ in 0..2 {
             match super::step::open(disk) {
@@ -74,9 +79,9 @@ impl Script {
         }
         for step in &self.steps {
             counter.fetch_add(1, Ordering::SeqCst);
-            let mut outcome = step.run(disk, &mut played.engine);
+            let mut outcome = step.run(disk, &mut played.engine, &mut played.snapshots);
             if let Err(error) = &outcome
-                && !step.changes_the_world()
+                && !step.is_needed()
             {
                 played.said.push(error.to_string());
                 if played.engine.is_none() {
@@ -270,5 +275,43 @@ impl Script {
             }
         }
         Self { name: "requests: exactly once", steps }
+    }
+
+    /// Snapshots: held while files of theirs are merged away, their collection is
+    /// dropped and the node ends; brought back beside it and in its place.
+    pub(crate) fn snapshot() -> Self {
+        let mut steps = vec![Step::Create("points"), Step::SetAlias("alias", "points")];
+        let rounds = [("copy-1", Stop::Kill), ("copy-2", Stop::Clean), ("copy-3", Stop::MidWrite)];
+        for (round, (copy, stop)) in (0..).zip(rounds) {
+            let base = round * 20;
+            steps.push(insert("points", base..base + 12, round));
+            steps.push(Step::Flush("points"));
+            steps.push(upsert("points", &[base + 1, base + 13, base / 2], round + 20));
+            steps.push(delete("points", &[base + 2, base / 3]));
+            steps.push(Step::Pin("points", "snapshot"));
+            steps.push(upsert("points", &[base + 3], round + 30));
+            steps.push(delete("points", &range(base + 4..base + 9)));
+            steps.push(Step::Compact("points"));
+            if round == 1 {
+                steps.push(Step::AddColumn("points", "first", 3));
+                steps.push(Step::Restart(Stop::Kill));
+            }
+            steps.push(Step::Keep("snapshot"));
+            steps.push(Step::Restore("snapshot", copy));
+            steps.push(upsert(copy, &[base + 1, base + 500], round + 40));
+            steps.push(delete(copy, &range(base + 5..base + 10)));
+            steps.push(Step::Restart(stop));
+            steps.push(Step::Compact(copy));
+        }
+        steps.push(Step::Drop("copy-1"));
+        steps.push(Step::Pin("points", "last"));
+        steps.push(Step::Drop("points"));
+        steps.push(Step::Restore("snapshot", "copy-1"));
+        steps.push(Step::Restart(Stop::Power(Survivors::Nothing)));
+        steps.push(Step::Keep("last"));
+        steps.push(Step::Restore("last", "points"));
+        steps.push(insert("points", 600..605, 0));
+        steps.push(Step::Flush("points"));
+        Self { name: "snapshot: hold, merge, drop, restore", steps }
     }
 }

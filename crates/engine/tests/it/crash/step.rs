@@ -1,5 +1,6 @@
 //! The steps of a script, and how the engine does them.
 
+use super::snapshots::Snapshots;
 use super::world::extra_value;
 use crate::fixture::{options, rows, spec};
 use std::sync::Arc;
@@ -39,6 +40,12 @@ pub(crate) enum Step {
     Compact(&'static str),
     /// Another kind of index for all segments, and one of a scalar column.
     Reindex(&'static str, IndexKind),
+    /// Takes a snapshot, collection and name, and holds it.
+    Pin(&'static str, &'static str),
+    /// Copies the files of a snapshot that is held, and lets it go.
+    Keep(&'static str),
+    /// Makes a collection, named last, of a snapshot that is kept.
+    Restore(&'static str, &'static str),
     Restart(Stop),
 }
 
@@ -62,13 +69,18 @@ pub(crate) enum Stop {
 }
 
 impl Step {
-    /// Whether the model is another afterwards.
-    pub(crate) fn changes_the_world(&self) -> bool {
+    /// Whether later steps stand on it: if it fails, the script ends.
+    pub(crate) fn is_needed(&self) -> bool {
         !matches!(self, Self::Flush(_) | Self::Compact(_) | Self::Reindex(..) | Self::Restart(_))
     }
 
     /// Does the step; a restart leaves no engine if it fails.
-    pub(crate) fn run(&self, disk: &SimDisk, engine: &mut Option<Engine>) -> Result<()> {
+    pub(crate) fn run(
+        &self,
+        disk: &SimDisk,
+        engine: &mut Option<Engine>,
+        snapshots: &mut Snapshots,
+    ) -> Result<()> {
         if let Self::Restart(stop) = self {
             restart(disk, engine, *stop);
             *engine = Some(open(disk)?);
@@ -111,6 +123,9 @@ impl Step {
                 engine.apply_collection("", spec, ApplyMode::default(), None)?;
                 flush(engine, name)
             }
+            Self::Pin(of, name) => snapshots.pin(engine, of, name, &a_minute()),
+            Self::Keep(name) => snapshots.keep(name),
+            Self::Restore(name, to) => snapshots.restore(engine, name, to),
             Self::Restart(_) => Ok(()),
         }
     }

@@ -36,7 +36,12 @@ pub(crate) fn extra_value(id: i64, form: i64) -> i64 {
 }
 
 impl World {
-    pub(crate) fn apply(&mut self, step: &Step) {
+    /// Does a step; `snapshots` has what each that was taken holds.
+    pub(crate) fn apply(
+        &mut self,
+        step: &Step,
+        snapshots: &mut BTreeMap<&'static str, Collection>,
+    ) {
         match step {
             Step::Create(name) => {
                 self.collections.entry((*name).to_owned()).or_default();
@@ -66,7 +71,17 @@ impl World {
                 self.aliases.remove(*alias);
             }
             Step::Write { to, change, .. } => self.collection(to).apply(change),
-            Step::Flush(_) | Step::Compact(_) | Step::Reindex(..) | Step::Restart(_) => {}
+            Step::Pin(of, name) => {
+                snapshots.insert(name, self.collection(of).clone());
+            }
+            Step::Restore(name, to) => {
+                self.collections.insert((*to).to_owned(), snapshots[name].clone());
+            }
+            Step::Flush(_)
+            | Step::Compact(_)
+            | Step::Reindex(..)
+            | Step::Keep(_)
+            | Step::Restart(_) => {}
         }
     }
 
