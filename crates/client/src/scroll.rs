@@ -25,6 +25,7 @@ pub struct Scroll {
     page_rows: u32,
     filter: Option<Filter>,
     order_by: Option<proto::OrderBy>,
+    options: proto::ReadOptions,
     /// Where the next page begins; none: the last page was given out.
     cursor: Option<Vec<u8>>,
 }
@@ -32,7 +33,8 @@ pub struct Scroll {
 impl Scroll {
     pub(crate) fn new(collection: Collection) -> Self {
         let (columns, cursor) = (Vec::new(), Some(Vec::new()));
-        Self { collection, columns, page_rows: 0, filter: None, order_by: None, cursor }
+        let options = proto::ReadOptions::default();
+        Self { collection, columns, page_rows: 0, filter: None, order_by: None, options, cursor }
     }
 
     /// Names the columns wanted; `*` all scalar columns, `**` vectors too.
@@ -65,6 +67,13 @@ impl Scroll {
         self
     }
 
+    /// Sets the options of every page's read: consistency, partial answers.
+    #[must_use]
+    pub fn options(mut self, options: proto::ReadOptions) -> Self {
+        self.options = options;
+        self
+    }
+
     /// The next page; none after the last.
     ///
     /// # Errors
@@ -80,7 +89,7 @@ impl Scroll {
             limit: self.page_rows,
             cursor,
             columns: self.columns.clone(),
-            options: None,
+            options: Some(self.options.clone()),
             filter: self.filter.clone().map(Filter::into_message),
             order_by: self.order_by.clone(),
         };

@@ -206,6 +206,8 @@ pub struct Scroll {
     pub filter: Option<RowFilter>,
     /// In which order; none: one that stays the same whatever is written.
     pub order_by: Option<OrderBy>,
+    /// Whether a page without the rows of damaged segments is welcome.
+    pub partial_ok: bool,
 }
 
 /// The order of rows by a column's values, nulls last, rows of the same value by id.

@@ -10,6 +10,7 @@ mod compact;
 mod existing;
 mod flush;
 mod grow;
+mod id_range;
 mod install;
 mod locate;
 mod manifest;
@@ -46,6 +47,7 @@ use vicinal_types::{
     Cancel, Clock, CollectionId, ColumnId, Error, GroupId, IndexSpec, Result, Schema, SegmentId,
     SegmentLimits,
 };
+use view::WAY_OUT;
 
 /// Segments waiting for their files above which writes are refused: a disk that
 /// is slower than the writers must not fill the memory.
@@ -160,7 +162,7 @@ impl Shard {
         let view = self.view.load();
         if let Some(reason) = view.damage() {
             return Err(Error::corrupt(format!(
-                "writes are refused while a segment is damaged, since its ids are unknown: {reason}"
+                "writes are refused while a segment is damaged, since its ids are unknown: {reason}; {WAY_OUT}"
             )));
         }
         let frozen = view.frozen_count();

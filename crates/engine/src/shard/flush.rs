@@ -11,6 +11,7 @@
 //! Only what was written up to the frozen segment's position goes into the
 //! files: later tombstones come again from the log, with the writes they are of.
 
+use super::id_range::IdRange;
 use super::manifest::{Body, FileKind, SegmentEntry, TombstonesEntry, file_path};
 use super::requests::Remembered;
 use super::state::SealedState;
@@ -188,8 +189,9 @@ impl Shard {
             let parts = Part::of_memory(&batch.view, &batch.kept);
             write_segment(&self.disk, &path, file, &parts, &schema, Dropped::Kept)?;
             let rows = u32::try_from(batch.kept.len()).expect("rows have 32-bit offsets");
-            written.segment = Some((batch.view.id, file, rows));
+            written.segment = Some((batch.view.id, file, rows, None));
             let sealed = Sealed::open(&*self.disk, &path, file, batch.view.id, &schema)?;
+            written.segment = Some((batch.view.id, file, rows, IdRange::of(&sealed.rows.ids)));
             Some(sealed)
         };
         for (segment, tombstones) in &batch.tombstones {
@@ -265,7 +267,7 @@ impl Shard {
 /// Files that are durable but not yet named.
 #[derive(Default)]
 struct Written {
-    segment: Option<(SegmentId, u64, u32)>,
+    segment: Option<(SegmentId, u64, u32, Option<IdRange>)>,
     tombstones: Vec<(SegmentId, TombstonesEntry)>,
     requests: Option<u64>,
 }
@@ -273,7 +275,7 @@ struct Written {
 impl Written {
     /// The files' paths.
     fn paths(&self, dir: &Path) -> Vec<PathBuf> {
-        let rows = self.segment.iter().map(|(_, file, _)| (FileKind::Rows, *file));
+        let rows = self.segment.iter().map(|(_, file, ..)| (FileKind::Rows, *file));
         let tombstones =
             self.tombstones.iter().map(|(_, entry)| (FileKind::Tombstones, entry.file));
         let requests = self.requests.iter().map(|file| (FileKind::Requests, *file));
@@ -287,11 +289,12 @@ impl Written {
                 entry.tombstones = Some(*tombstones);
             }
         }
-        if let Some((id, file, rows)) = self.segment {
+        if let Some((id, file, rows, ids)) = self.segment.clone() {
             body.segments.push(SegmentEntry {
                 id,
                 file,
                 rows,
+                ids,
                 tombstones: None,
                 indexes: Vec::new(),
                 scalar_indexes: None,

@@ -3,8 +3,10 @@
 //! Everything written up to `applied` is in the files that it names; the log
 //! holds the rest. A file that it does not name is a leftover.
 
+use super::id_range::IdRange;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use vicinal_storage::{LogPosition, ManifestStore};
 use vicinal_types::{CollectionId, ColumnId, Error, Result, SegmentId};
@@ -40,6 +42,9 @@ pub(super) struct SegmentEntry {
     pub(super) id: SegmentId,
     pub(super) file: u64,
     pub(super) rows: u32,
+    /// None in manifests from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ids: Option<IdRange>,
     pub(super) tombstones: Option<TombstonesEntry>,
     pub(super) indexes: Vec<IndexEntry>,
     /// The file of its scalar columns' indexes.
@@ -181,6 +186,17 @@ impl Body {
     }
 }
 
+impl SegmentEntry {
+    /// What is missing because of a problem with its files.
+    pub(super) fn loss(&self, problem: &dyn fmt::Display) -> String {
+        let (id, rows) = (self.id, self.rows);
+        let deleted = self.tombstones.map_or(0, |tombstones| tombstones.count);
+        let live = u64::from(rows).saturating_sub(deleted);
+        let ids = self.ids.as_ref().map_or(String::new(), |ids| format!(", ids from {ids}"));
+        format!("segment {id} with {rows} rows is missing ({live} of them live{ids}): {problem}")
+    }
+}
+
 impl IndexEntry {
     /// An index with what was measured of it.
     #[expect(
@@ -242,6 +258,19 @@ mod tests {
         let body = Body::decode(with.as_bytes(), Path::new("dir")).expect("version 1");
         assert_eq!(String::from_utf8(body.encode()).expect("JSON"), with);
         assert!(body.file_names().contains(&"00000006.scalars".to_owned()));
+    }
+
+    /// Nor did older ones say which ids a segment has.
+    #[test]
+    fn what_is_missing_is_said_with_its_ids_where_they_are_known() {
+        let body = Body::decode(GOLDEN.as_bytes(), Path::new("dir")).expect("version 1");
+        let loss = body.segments[0].loss(&"gone");
+        assert_eq!(loss, "segment 1 with 10 rows is missing (8 of them live): gone");
+        let with = GOLDEN.replace("\"rows\":10,", "\"rows\":10,\"ids\":[-3,99],");
+        let body = Body::decode(with.as_bytes(), Path::new("dir")).expect("version 1");
+        assert_eq!(String::from_utf8(body.encode()).expect("JSON"), with);
+        let loss = body.segments[0].loss(&"gone");
+        assert!(loss.contains("(8 of them live, ids from -3 to 99): gone"), "{loss}");
     }
 
     #[test]

@@ -78,8 +78,7 @@ pub(super) fn open_state(
         match open_segment(disk, dir, schema, entry) {
             Ok(segment) => sealed.push(segment),
             Err(error) => {
-                let reason =
-                    format!("segment {} with {} rows is missing: {error}", entry.id, entry.rows);
+                let reason = entry.loss(&error);
                 tracing::error!(directory = %dir.display(), "{reason}");
                 damaged.push(reason);
             }

@@ -140,10 +140,7 @@ impl ShardFiles<'_> {
             .and_then(|sealed| check_ids(sealed, entry));
         let (sealed, problem) = match checked {
             Ok(sealed) => (Some(sealed), None),
-            Err(problem) => {
-                let (id, rows) = (entry.id, entry.rows);
-                (None, Some(format!("segment {id} with {rows} rows is missing: {problem}")))
-            }
+            Err(problem) => (None, Some(entry.loss(&problem))),
         };
         look.file(path, FileRole::Rows, problem);
         sealed

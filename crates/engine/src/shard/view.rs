@@ -3,6 +3,10 @@
 use crate::segment::{MemoryView, SealedView};
 use vicinal_types::{Error, Result};
 
+/// What can be done where a segment is damaged. Its files are left where they are: the
+/// next start tries them again, perhaps with a copy of them in their place.
+pub(super) const WAY_OUT: &str = "searches, aggregates and scrolls with partial_ok answer without these rows; to have them back, put undamaged files in their place and restart, or restore a snapshot";
+
 /// The segments of a shard after some write; it never changes.
 #[derive(Debug)]
 pub(crate) struct View {
@@ -52,7 +56,7 @@ impl View {
     /// # Errors
     /// `Corrupt` naming every damaged segment.
     pub(crate) fn check_whole(&self) -> Result<()> {
-        self.damage().map_or(Ok(()), |reason| Err(Error::corrupt(reason)))
+        self.damage().map_or(Ok(()), |reason| Err(Error::corrupt(format!("{reason}; {WAY_OUT}"))))
     }
 }
 

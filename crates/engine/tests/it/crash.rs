@@ -21,40 +21,100 @@ mod snapshots;
 mod step;
 mod world;
 
-use crate::fixture::{NAME, contents, engine, insert, open, options, range, spec, upsert};
-use std::path::Path;
+use crate::fixture::{
+    NAME, contents, delete, engine, flush, forms, insert, open, options, range, spec, upsert,
+};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use vicinal_engine::Engine;
+use vicinal_engine::{Engine, Scroll, Search};
 use vicinal_storage::{Disk, SimDisk};
-use vicinal_types::Metric;
+use vicinal_types::{Cancel, Error, ErrorKind, Metric, VectorInput};
 
-#[test]
-fn a_flipped_byte_in_a_segment_is_an_error_and_spares_the_others() {
+/// Two collections, a bit of whose first segment's file is turned: the file.
+fn damaged() -> (SimDisk, PathBuf) {
     let (disk, engine) = engine();
     insert(&engine, &range(0..30), 0).expect("an insert");
-    crate::fixture::flush(&engine);
-    engine
-        .create_collection(
-            "",
-            vicinal_types::CollectionSpec { name: "other".into(), ..spec(Metric::L2) },
-            None,
-        )
-        .expect("another collection");
+    flush(&engine);
+    insert(&engine, &range(100..110), 0).expect("an insert");
+    delete(&engine, &[7, 105]).expect("a delete");
+    flush(&engine);
+    let other = vicinal_types::CollectionSpec { name: "other".into(), ..spec(Metric::L2) };
+    engine.create_collection("", other, None).expect("another collection");
     engine.close();
-    drop(engine);
     let dir = Path::new("data/groups/1");
     let names = disk.list(dir).expect("a group's directory");
     let file = names.iter().find(|name| name.ends_with(".rows")).expect("a sealed segment");
-    disk.flip(&dir.join(file), 4_096 + 17, 1).expect("a file");
+    let file = dir.join(file);
+    flip(&disk, &file);
+    (disk, file)
+}
+
+fn flip(disk: &SimDisk, file: &Path) {
+    disk.flip(file, 4_096 + 17, 1).expect("a file");
+}
+
+/// Which rows of [`damaged`] are missing.
+const MISSING: &str = "segment 1 with 30 rows is missing (29 of them live, ids from 0 to 29): ";
+
+#[test]
+fn a_flipped_byte_in_a_segment_is_an_error_and_spares_the_others() {
+    let (disk, file) = damaged();
     let engine = open(&disk).expect("one bad file does not stop the server");
-    let error = engine.count("", NAME).expect_err("rows are missing");
-    assert_eq!(error.kind(), vicinal_types::ErrorKind::Corrupt);
-    assert!(error.to_string().contains("segment 1 with 30 rows is missing"), "{error}");
-    assert!(error.to_string().contains(file), "{error} names the file");
-    let error = insert(&engine, &[99], 0).expect_err("its ids are unknown");
-    assert_eq!(error.kind(), vicinal_types::ErrorKind::Corrupt);
+    let says = |error: Error| {
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        let file = file.display().to_string();
+        for words in [MISSING, &file, "put undamaged files in their place"] {
+            assert!(error.to_string().contains(words), "`{error}` does not say `{words}`");
+        }
+    };
+    says(engine.count("", NAME).expect_err("rows are missing"));
+    says(insert(&engine, &[99], 0).expect_err("its ids are unknown"));
+    says(engine.pin("", NAME, &Cancel::never()).err().expect("no snapshot without them"));
     assert_eq!(engine.count("", "other").expect("the other collection serves"), 0);
+    engine.close();
+    drop(engine);
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    let found = vicinal_engine::verify(&disk, Path::new("data")).expect("a data directory");
+    let problem = found.files.into_iter().find_map(|of| of.problem.filter(|_| of.path == file));
+    assert!(problem.as_ref().is_some_and(|text| text.contains(MISSING)), "{problem:?}");
+}
+
+#[test]
+fn the_rest_of_a_damaged_collection_serves_those_who_ask_for_it() {
+    let (disk, _) = damaged();
+    let engine = open(&disk).expect("one bad file does not stop the server");
+    let walk = |partial_ok| {
+        let columns = vec!["**".to_owned()];
+        let scroll = Scroll { limit: 100, columns, partial_ok, ..Scroll::default() };
+        engine.scroll_where("", NAME, &scroll, &Cancel::never())
+    };
+    let error = walk(false).expect_err("nobody asked for less");
+    assert!(error.to_string().contains(MISSING), "{error}");
+    let mut found = forms(&walk(true).expect("the rest").rows);
+    found.sort_unstable();
+    let rest: Vec<_> = (100..110).filter(|id| *id != 105).map(|id| (id, 0)).collect();
+    assert_eq!(found, rest);
+    let query = VectorInput::Floats(crate::fixture::vector(3, 0).to_vec());
+    let search = Search { partial_ok: true, ..Search::new(query, 50) };
+    let answer = engine.search_blocking("", NAME, search, Cancel::never()).expect("the rest");
+    assert_eq!(answer.results[0].scores.len(), rest.len());
+    engine.close();
+}
+
+#[test]
+fn a_damaged_file_stays_where_it_is_and_an_undamaged_one_in_its_place_ends_it() {
+    let (disk, file) = damaged();
+    for _ in 0..2 {
+        let engine = open(&disk).expect("one bad file does not stop the server");
+        engine.count("", NAME).expect_err("rows are missing");
+        engine.close();
+    }
+    flip(&disk, &file);
+    let engine = open(&disk).expect("a restart");
+    insert(&engine, &[99], 0).expect("its ids are known");
+    let live = (0..30).chain(99..110).filter(|id| ![7, 105].contains(id));
+    assert_eq!(contents(&engine), live.map(|id| (id, 0)).collect::<Vec<_>>());
     engine.close();
 }
 
@@ -75,7 +135,7 @@ fn the_log_stays_small_under_writes_without_end() {
         upsert(&engine, &range(0..2_000), round).expect("an upsert");
         most.fetch_max(engine.stats().log.bytes, Ordering::Relaxed);
     }
-    crate::fixture::flush(&engine);
+    flush(&engine);
     let (most, entry) = (most.into_inner(), 2_000 * 64);
     assert!(most < 40 * entry, "the log grew to {most} bytes");
     assert_eq!(contents(&engine).len(), 2_000);

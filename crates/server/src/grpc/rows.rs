@@ -167,6 +167,7 @@ impl Api {
             columns: convert::columns_in(columns)?,
             filter: filter.map(convert::filter_in).transpose()?,
             order_by: order_by.map(convert::order_by_in).transpose()?,
+            partial_ok: options.is_some_and(|options| options.partial_ok),
         };
         let page = self
             .0

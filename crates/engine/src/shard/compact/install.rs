@@ -3,6 +3,7 @@
 use super::output::{Input, Output};
 use crate::segment::{SealedView, Tombstone, write_tombstones};
 use crate::shard::Shard;
+use crate::shard::id_range::IdRange;
 use crate::shard::manifest::{
     Body, FileKind, IndexEntry, SegmentEntry, TombstonesEntry, file_path,
 };
@@ -148,6 +149,7 @@ fn entry(output: &Output, tombstones: Option<TombstonesEntry>) -> SegmentEntry {
         id: output.sealed.id,
         file: output.file,
         rows: output.sealed.rows.len(),
+        ids: IdRange::of(&output.sealed.rows.ids),
         tombstones,
         indexes: output.indexes.iter().map(index).collect(),
         scalar_indexes: None,
