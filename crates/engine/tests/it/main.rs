@@ -12,6 +12,7 @@ mod filters;
 mod fixture;
 mod growing;
 mod life;
+mod metamorphic;
 mod retries;
 mod scalar_indexes;
 mod search;
