@@ -223,7 +223,6 @@ impl Look {
     fn catalogue(&mut self, dir: &Path, log: Option<&LogInspection>) -> Result<Option<State>> {
         let mut state = State::default();
         let mut named = dir.to_owned();
-        let is_empty = self.names(dir)?.is_empty();
         if let Some((path, body)) = self.manifests(dir)? {
             match State::decode(&body, dir) {
                 Ok(decoded) => state = decoded,
@@ -233,7 +232,7 @@ impl Look {
                 }
             }
             named = path;
-        } else if !is_empty {
+        } else if self.has_manifest(dir)? {
             return Ok(None);
         }
         let Some(log) = log else { return Ok(None) };
