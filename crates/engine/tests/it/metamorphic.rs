@@ -127,7 +127,8 @@ fn passing(engine: &Engine, name: &str, condition: Option<&str>) -> Rows {
     let (mut all, mut cursor) = (Rows::new(), Vec::new());
     loop {
         let (columns, filter) = (vec!["number".to_owned()], condition.map(filter));
-        let scroll = Scroll { cursor, limit: 33, columns, filter, partial_ok: false };
+        let (order_by, partial_ok) = (None, false);
+        let scroll = Scroll { cursor, limit: 33, columns, filter, order_by, partial_ok };
         let page = engine.scroll_where("", name, &scroll, &Cancel::never()).expect("a page");
         all.extend(rows_of(&page.rows));
         match page.next {
