@@ -293,6 +293,8 @@ impl Prepared {
             let mut rows = filter.passing(segment)?;
             if let (Some(all), Some(_)) = (&part.passing.rows, &self.filter) {
                 rows = match rows.rows {
+                    // All that live: there may be places for more in that bitmap.
+                    _ if rows.count == segment.live_count() => part.passing.clone(),
                     None => part.passing.clone(),
                     Some(mut both) => {
                         Arc::make_mut(&mut both).intersect(all);
