@@ -24,7 +24,7 @@ fn living(values: &[i64], seconds: Option<i64>) -> v1::RowBatch {
     let mut rows = batch(values.iter().copied());
     if let Some(seconds) = seconds {
         let values = vec![now + seconds * 1_000_000; values.len()];
-        let values = Some(Values::Ints(v1::IntValues { values }));
+        let values = Some(Values::Timestamps(v1::IntValues { values }));
         let name = "until".to_owned();
         rows.columns.push(v1::ColumnValues { name, values, nulls: Vec::new() });
     }
