@@ -9,7 +9,7 @@ use vicinal_types::{Effort, VectorType};
 const CODES_PER_COMPARISON: u64 = 10;
 
 /// Rows that are compared after a look at codes.
-const RERANKED: u64 = 60;
+const RERANKED: u64 = 100;
 
 /// Chooses how a segment is searched of which `passing` rows pass a filter, counted.
 ///
@@ -106,7 +106,7 @@ mod tests {
         };
         assert_eq!([false, true].map(|has_codes| plan(has_codes, 1)), [SearchPlan::Scan; 2]);
         assert_eq!(plan(false, 30), SearchPlan::Scan);
-        assert_eq!(plan(true, 30), SearchPlan::Index { effort: 15, comparisons: 360 });
+        assert_eq!(plan(true, 30), SearchPlan::Index { effort: 15, comparisons: 400 });
         assert_eq!(plan(true, 900), plan(false, 900));
     }
 
