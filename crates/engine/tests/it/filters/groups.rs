@@ -272,6 +272,22 @@ fn rows_older_than_the_column_are_of_the_group_of_its_default() {
 }
 
 #[test]
+fn a_group_of_all_rows_is_found_under_a_filter() {
+    let (_, engine, rows) = collection(IndexSpec::default());
+    data::add_columns(&engine);
+    // What is left out by groups is nothing, also of a growing segment with deleted rows.
+    let filter = Some(data::filter("id % 50 < 25", &[]));
+    let passing = rows.iter().filter(|row| row.id % 50 < 25).count();
+    for effort in [Effort::DEFAULT, Effort::Exact] {
+        let asked = search_for(&data::query(2), "price", (2, 3_000, 0));
+        let hits = find(&engine, &Search { effort, filter: filter.clone(), ..asked });
+        let groups: Vec<_> = hits.groups.iter().map(|group| group.rows).collect();
+        assert_eq!(groups, [passing], "{effort:?}");
+    }
+    engine.close();
+}
+
+#[test]
 fn wrong_groups_are_refused() {
     let (_, engine, _) = collection(IndexSpec::default());
     let refused = |column, sizes, expected: &str| {
