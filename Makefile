@@ -32,6 +32,7 @@ test-faiss: ## Builds the feature `faiss` with all its C++, lints and tests it
 	@deploy/install-deps.sh --faiss
 	cargo clippy -p vicinal-index --features faiss --all-targets --release --locked -- -D warnings
 	cargo test -p vicinal-index --features faiss --release --locked --no-fail-fast -- conformance engines
+	cargo test -p vicinal --features faiss --release --locked --test e2e kinds
 
 crash: deps ## Crashes at every disk call, prints the counts, looks for bugs planted on purpose
 	cargo clippy -p vicinal-engine --features seeded-bugs --all-targets --release --locked -- -D warnings

@@ -239,17 +239,6 @@ impl EffortUnit {
         }
     }
 
-    /// The effort that finds as much where only some of the rows count. A walk passes
-    /// others on its way to them, and sees more of what is around: measured with a share
-    /// of 0.1 to 0.9 of rows strewn or in clumps, a third to two thirds of the
-    /// candidates beyond `k` do (`vicinal bench ann --passing`).
-    pub(crate) fn effort_among(self, effort: usize, k: usize) -> usize {
-        match self {
-            Self::Candidates => k + effort.saturating_sub(k).div_ceil(2),
-            Self::Lists(_) | Self::Nothing => effort,
-        }
-    }
-
     /// The same where only `passing` of the rows count.
     pub(crate) fn comparisons_among(self, effort: usize, rows: u64, passing: u64) -> u64 {
         let comparisons = self.comparisons(effort, rows);
