@@ -136,7 +136,7 @@ say "deleting every second row"
 "$vicinal" delete -c "$name" --filter "id % 2 = 1" >/dev/null
 began=$EPOCHSECONDS
 searches "every second one deleted" 3
-left=$("$vicinal" count -c "$name" --json | field count)
+left=$("$vicinal" count -c "$name" --json | field rows)
 [[ $left == "$((rows / 2))" ]] || fail "$left rows are left, not $((rows / 2))"
 back=
 for ((waited = 0; waited < 300; waited++)); do
