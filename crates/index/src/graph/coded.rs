@@ -24,7 +24,7 @@ const RERANKED_PER_RESULT: usize = 8;
 const RERANKED_PER_CANDIDATE: usize = 3;
 
 /// Codes that cost as much as what a walk does for one result among rows that all pass:
-/// it expands two vertices or three. Measured on 384 and 128 dimensions.
+/// it expands two vertices or three. Measured on 384 dimensions alone.
 const CODES_PER_CANDIDATE: u64 = 150;
 
 /// Codes that cost as much as a vertex expanded.
