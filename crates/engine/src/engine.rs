@@ -20,6 +20,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use vicinal_cluster::{GroupStart, Node, NodeOptions};
 use vicinal_exec::{Admission, PoolOptions, Pools, Topology};
+use vicinal_planner::Writes;
 use vicinal_storage::{DirLock, Identity, Log, LogOptions, startup_probe};
 use vicinal_types::{Cancel, CollectionSpec, Error, GroupId, NodeId, RequestId, Result, limits};
 
@@ -269,7 +270,7 @@ impl Engine {
             self.flush(database, collection, true, cancel)?;
             let live = self.live(database, collection)?;
             let shard = live.shard()?;
-            shard.request_merges();
+            shard.request_merges(Writes::Quiet);
             if !shard.has_merges() {
                 return Ok(shard.view().sealed_count() as u64);
             }

@@ -31,6 +31,10 @@ pub(crate) struct Worker {
     pub(crate) found: Vec<Neighbor>,
     /// What was found in the segments so far.
     pub(crate) candidates: Vec<Candidate>,
+    /// Which segment is searched when.
+    pub(crate) order: Vec<usize>,
+    /// Whether what was found in the segments so far counts when the next is searched.
+    pub(crate) competes: bool,
 }
 
 /// A row found in a segment, by its key: smaller is nearer.
@@ -61,7 +65,7 @@ impl Scratches {
         scratches
     }
 
-    /// Lends this thread's scratch, without candidates. What runs with it must not
+    /// Lends this thread's scratch, without candidates or competition. What runs with it must not
     /// wait in a pool, which might run another search on this thread meanwhile.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Worker) -> T) -> T {
         let worker = self.workers.get_or(|| {
@@ -71,6 +75,7 @@ impl Scratches {
         });
         let mut worker = worker.borrow_mut();
         worker.candidates.clear();
+        worker.competes = false;
         let done = work(&mut worker);
         // A search of many segments for many rows takes more than is worth keeping.
         let kept = self.options.bytes_max / size_of::<Candidate>();

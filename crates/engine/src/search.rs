@@ -17,6 +17,7 @@ use crate::shard::{CALIBRATION_K, CALIBRATION_SAMPLES, SegmentView, View};
 use crate::vectors;
 use grouped::Grouping;
 use rayon::prelude::*;
+use std::cmp::Reverse;
 use std::ops::Deref;
 use std::sync::{Arc, mpsc};
 use vicinal_distance::{Comparer, kernels};
@@ -395,8 +396,15 @@ impl Prepared {
     /// distances computed.
     fn nearest(&self, query: &[u8], worker: &mut Worker) -> Result<u64, Stopped> {
         let mut distances = 0;
-        for at in 0..self.view.segments.len() {
-            distances += self.run_segment(query, at, worker)?;
+        // Within a radius all rows count, however near those of other segments are.
+        worker.competes = self.parts.len() > 1 && self.keys == KeyRange::ALL;
+        worker.scratch.forget_rivals();
+        // Those that are likely to have the nearest rows first: others end the sooner.
+        worker.order.clear();
+        worker.order.extend(0..self.parts.len());
+        worker.order.sort_unstable_by_key(|at| (Reverse(self.parts[*at].passing.count), *at));
+        for place in 0..self.parts.len() {
+            distances += self.run_segment(query, worker.order[place], worker)?;
         }
         self.keep_nearest(&mut worker.candidates);
         Ok(distances)
@@ -465,10 +473,13 @@ impl Prepared {
             return Ok(nearest.work.distances);
         }
         let (mut work, allowed) = (Work::default(), part.passing.rows.as_deref());
-        let Worker { top, found, .. } = worker;
+        let Worker { scratch, top, found, competes, .. } = worker;
         top.reset_among(k, self.keys);
         scan(&column.vectors, query, allowed, 0, top, &mut work, &self.cancel)?;
         top.drain_into(found);
+        if *competes {
+            scratch.add_rivals(found);
+        }
         Ok(work.distances)
     }
 

@@ -85,7 +85,7 @@ impl Shared {
                     shard.request_copies();
                     shard.request_growth();
                     if options.compaction == Compaction::Automatic {
-                        shard.request_merges();
+                        shard.request_merges(shard.writes());
                     }
                 }
                 let now = options.clock.now();

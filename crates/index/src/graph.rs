@@ -35,6 +35,7 @@ use crate::hot::Hot;
 use crate::neighbors::Ranked;
 use crate::quantise::rotation::Rotation;
 use crate::quantise::words::Words;
+use crate::rivals::Rivals;
 use crate::scratch::Pools;
 use crate::{Found, IndexError, Neighbor, Progress, Scratch, Search, Section, Vectors, Work};
 use bytes::Bytes;
@@ -152,7 +153,7 @@ impl Graph {
         vectors: &Vectors,
         query: &[u8],
         search: &Search<'_>,
-        Scratch { graph: scratch, pools, .. }: &mut Scratch,
+        scratch: &mut Scratch,
         cancel: &Cancel,
     ) -> Result<Found, Stopped> {
         assert_eq!(
@@ -168,43 +169,76 @@ impl Graph {
         if k == 0 {
             return Ok(Found { neighbors: Vec::new(), work });
         }
-        let expanded_max = match Way::choose(&search, self.rows, passing) {
-            Way::Compare => return exact(vectors, query, &search, pools, work, cancel),
-            Way::Codes => {
-                let scratch = (&mut scratch.coded, pools);
-                let neighbors = self.look(vectors, query, &search, scratch, &mut work, cancel)?;
-                return Ok(Found { neighbors, work });
+        let way = Way::choose(&search, self.rows, passing);
+        let found = match way {
+            Way::Compare => {
+                let found = exact(vectors, query, &search, &mut scratch.pools, work, cancel)?;
+                if search.competes {
+                    scratch.add_rivals(&found.neighbors);
+                }
+                return Ok(found);
             }
-            Way::Walk(expanded_max) if allowed.is_some() => expanded_max,
-            Way::Walk(_) => u64::MAX,
+            Way::Codes => None,
+            Way::Walk(expanded_max) => self.walked(
+                vectors,
+                query,
+                (&search, passing, expanded_max),
+                scratch,
+                &mut work,
+                cancel,
+            )?,
         };
-        let order = self.order.get();
+        let neighbors = match found {
+            Some(neighbors) => neighbors,
+            // The mask and the query disagree, or the graph has few vertices near.
+            None => {
+                let scratch = (&mut scratch.graph.coded, &mut scratch.pools);
+                self.look(vectors, query, &search, scratch, &mut work, cancel)?
+            }
+        };
+        // A walk has said what it found.
+        if search.competes && way == Way::Codes {
+            scratch.add_rivals(&neighbors);
+        }
+        Ok(Found { neighbors, work })
+    }
+
+    /// The nearest rows by a walk, unless it gives up or finds too few.
+    fn walked(
+        &self,
+        vectors: &Vectors,
+        query: &[u8],
+        (search, passing, expanded_max): (&Search<'_>, usize, u64),
+        Scratch { graph: scratch, pools, rivals, .. }: &mut Scratch,
+        work: &mut Work,
+        cancel: &Cancel,
+    ) -> Result<Option<Vec<Neighbor>>, Stopped> {
+        let (order, allowed) = (self.order.get(), search.allowed);
         let passes = |vertex: u32| self.any_passes(order[vertex as usize], allowed);
         let passes = allowed.is_some().then_some(&passes as &dyn Fn(u32) -> bool);
         let rarity = (self.rows as usize).div_ceil(passing);
         let open_max = search.effort.saturating_mul(2 * rarity).clamp(OPEN_MIN, OPEN_MAX);
         let reach = Reach {
             effort: search.effort,
-            wanted: k,
+            wanted: search.k,
             open_max: allowed.map(|_| open_max),
             without: None,
             passes,
-            expanded_max,
+            expanded_max: if allowed.is_some() { expanded_max } else { u64::MAX },
             expanded_per_result_max: (HOPELESS * rarity) as u64,
             cancel,
         };
-        self.walk(vectors, query, reach, scratch, &mut work)?;
-        if !scratch.has_given_up {
-            let neighbors = self.nearest(vectors, query, &search, (scratch, pools), &mut work);
-            if neighbors.len() == k {
-                return Ok(Found { neighbors, work });
-            }
-            pools.put_results(neighbors);
+        let rivals = search.competes.then_some(rivals);
+        self.walk(vectors, query, (reach, rivals), scratch, work)?;
+        if scratch.has_given_up {
+            return Ok(None);
         }
-        // The mask and the query disagree, or the graph has few vertices near.
-        let scratch = (&mut scratch.coded, pools);
-        let neighbors = self.look(vectors, query, &search, scratch, &mut work, cancel)?;
-        Ok(Found { neighbors, work })
+        let neighbors = self.nearest(vectors, query, search, (scratch, pools), work);
+        if neighbors.len() == search.k || scratch.is_beaten {
+            return Ok(Some(neighbors));
+        }
+        pools.put_results(neighbors);
+        Ok(None)
     }
 
     /// The vertices of ascending rows that have one.
@@ -239,7 +273,7 @@ impl Graph {
             expanded_per_result_max: u64::MAX,
             cancel,
         };
-        self.walk(vectors, query, reach, scratch, &mut work)?;
+        self.walk(vectors, query, (reach, None), scratch, &mut work)?;
         Ok(self.nearest(vectors, query, search, (scratch, pools), &mut work))
     }
 
@@ -248,13 +282,16 @@ impl Graph {
         &self,
         vectors: &Vectors,
         query: &[u8],
-        reach: Reach<'_>,
+        (reach, mut rivals): (Reach<'_>, Option<&mut Rivals>),
         scratch: &mut GraphScratch,
         work: &mut Work,
     ) -> Result<(), Stopped> {
         let (kernels, kind) = (kernels(), vectors.vector_type());
         let vertices = self.order.get().len();
         scratch.begin(vertices, &reach);
+        if let Some(rivals) = &mut rivals {
+            scratch.compete(rivals);
+        }
         scratch.query.prepare(kind, query, self.mean.floats(), &self.rotation);
         scratch.stored.resize(self.stored.row_bytes(), 0);
         stored::convert(kind, query, self.stored, &mut scratch.stored);
@@ -273,7 +310,11 @@ impl Graph {
             vertices,
             reach,
         };
-        walk.run(scratch, work)
+        let ended = walk.run(scratch, work);
+        if let Some(rivals) = rivals {
+            scratch.end_competition(rivals);
+        }
+        ended
     }
 
     /// Whether a row or a copy of it is allowed.

@@ -50,10 +50,14 @@ pub struct Search<'a> {
     /// looked for up to there, so that `k` may be large without costing what so
     /// many rows would.
     pub within: f32,
+    /// What searches with the same scratch found since
+    /// [`Scratch::forget_rivals`] counts among the nearest: those were of the same
+    /// query, in other segments.
+    pub competes: bool,
 }
 
 /// What a search found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
     /// The neighbours, nearest first, ties by row; in a buffer that
     /// [`Scratch::give_back`] takes.
@@ -146,7 +150,7 @@ pub(crate) const PAGED: u32 = 8;
 impl Search<'_> {
     /// The `k` nearest of all rows.
     pub fn new(k: usize, effort: usize) -> Self {
-        Self { k, effort, allowed: None, within: f32::INFINITY }
+        Self { k, effort, allowed: None, within: f32::INFINITY, competes: false }
     }
 }
 
@@ -248,16 +252,32 @@ impl Index {
         cancel: &Cancel,
     ) -> Result<Found, SearchError> {
         let found = match self {
-            Self::Flat(flat) => flat.search(vectors, query, search, scratch, cancel),
-            Self::Hnsw(hnsw) => hnsw.search(vectors, query, search, scratch, cancel),
-            Self::Graph(graph) => graph.search(vectors, query, search, scratch, cancel),
-            Self::FlatCoded(flat) => flat.search(vectors, query, search, scratch, cancel),
-            Self::Ivf(ivf) => ivf.search(vectors, query, search, scratch, cancel),
-            Self::Paged(graph) => graph.search(vectors, query, search, scratch, cancel),
-            Self::HnswRs(graph) => graph.search(vectors, query, search, cancel),
-            Self::Faiss(faiss) => return faiss.search(vectors, query, search, cancel),
-        };
-        Ok(found?)
+            // It knows itself what it found.
+            Self::Graph(graph) => return Ok(graph.search(vectors, query, search, scratch, cancel)?),
+            Self::Flat(flat) => {
+                flat.search(vectors, query, search, scratch, cancel).map_err(SearchError::from)
+            }
+            Self::Hnsw(hnsw) => {
+                hnsw.search(vectors, query, search, scratch, cancel).map_err(SearchError::from)
+            }
+            Self::FlatCoded(flat) => {
+                flat.search(vectors, query, search, scratch, cancel).map_err(SearchError::from)
+            }
+            Self::Ivf(ivf) => {
+                ivf.search(vectors, query, search, scratch, cancel).map_err(SearchError::from)
+            }
+            Self::Paged(graph) => {
+                graph.search(vectors, query, search, scratch, cancel).map_err(SearchError::from)
+            }
+            Self::HnswRs(graph) => {
+                graph.search(vectors, query, search, cancel).map_err(SearchError::from)
+            }
+            Self::Faiss(faiss) => faiss.search(vectors, query, search, cancel),
+        }?;
+        if search.competes {
+            scratch.add_rivals(&found.neighbors);
+        }
+        Ok(found)
     }
 
     /// Whether [`search_many`](Self::search_many) of an index with these parameters

@@ -49,6 +49,7 @@ mod neighbors;
 mod paged;
 mod quantise;
 mod range;
+mod rivals;
 mod scan;
 mod scratch;
 mod vectors;

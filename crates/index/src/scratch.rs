@@ -10,6 +10,7 @@ use crate::hnsw::HnswScratch;
 use crate::ivf::IvfScratch;
 use crate::neighbors::{Neighbor, TopK};
 use crate::paged::PagedScratch;
+use crate::rivals::Rivals;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use vicinal_types::limits;
@@ -55,6 +56,7 @@ pub struct Scratch {
     pub(crate) ivf: IvfScratch,
     pub(crate) flat: FlatScratch,
     pub(crate) pools: Pools,
+    pub(crate) rivals: Rivals,
 }
 
 /// What a thread's pools of buffers did, for others to read.
@@ -98,6 +100,17 @@ impl Scratch {
     /// With buffers as `options` say.
     pub fn new(options: ScratchOptions) -> Self {
         Self { pools: Pools::new(options), ..Self::default() }
+    }
+
+    /// Another query comes: what searches found does not count for those that
+    /// [compete](crate::Search::competes) from now on.
+    pub fn forget_rivals(&mut self) {
+        self.rivals.forget();
+    }
+
+    /// Lets what was found without competing count.
+    pub fn add_rivals(&mut self, found: &[Neighbor]) {
+        self.rivals.add_found(found);
     }
 
     /// Takes the buffer of an answer that is no longer needed.

@@ -29,4 +29,6 @@ pub use cost::{estimate_build_bytes, estimate_nanos};
 pub use effort::{Calibration, EffortUnit, Indexed, SearchChoice, SearchPlan, choose_effort};
 pub use filtered::choose_filtered;
 pub use index::{GROWING_GRAPH_ROWS_MIN, IndexChoice, choose_growing, choose_index};
-pub use merge::{DELETED_ONE_IN, Merge, MergeReason, SegmentFigures, SegmentTarget, choose_merge};
+pub use merge::{
+    DELETED_ONE_IN, Merge, MergeReason, SegmentFigures, SegmentTarget, Writes, choose_merge,
+};

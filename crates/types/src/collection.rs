@@ -47,7 +47,7 @@ pub struct SegmentLimits {
 
 impl Default for SegmentLimits {
     fn default() -> Self {
-        Self { max_rows: 262_144, max_bytes: 512 * 1024 * 1024, max_interval_s: 60 }
+        Self { max_rows: 262_144, max_bytes: 512 * 1024 * 1024, max_interval_s: 600 }
     }
 }
 

@@ -39,7 +39,7 @@ impl Prepared {
         (plan, k): (SearchPlan, usize),
         worker: &mut Worker,
     ) -> Result<u64, Stopped> {
-        let Worker { scratch, top, found, .. } = worker;
+        let &mut Worker { ref mut scratch, ref mut top, ref mut found, competes, .. } = worker;
         let mut work = Work::default();
         let mut scanned_from = 0;
         if let Some(graph) = memory.graph(self.column) {
@@ -53,7 +53,8 @@ impl Prepared {
             let replan = |wanted| self.choose(&memory_indexed(rows()), passing(), wanted);
             let nearest =
                 self.widen(EffortUnit::Candidates, (plan, k), replan, |wanted, effort| {
-                    let search = IndexSearch { allowed, ..IndexSearch::new(wanted, effort) };
+                    let search =
+                        IndexSearch { allowed, competes, ..IndexSearch::new(wanted, effort) };
                     graph.search(memory, visible, query, &search, scratch, &self.cancel).map(Some)
                 })?;
             if let Some(nearest) = nearest {
@@ -67,7 +68,11 @@ impl Prepared {
         for (vectors, first_row) in memory.blocks_from(self.column, scanned_from) {
             scan(vectors.as_ref(), query, allowed, first_row, top, &mut work, &self.cancel)?;
         }
+        let of_graph = found.len();
         top.drain_into(found);
+        if competes {
+            scratch.add_rivals(&found[of_graph..]);
+        }
         Ok(work.distances)
     }
 

@@ -75,7 +75,7 @@ impl Prepared {
         query: &[u8],
         sealed: &SealedView,
         (Part { plan, passing }, k): (&Part, usize),
-        Worker { scratch, .. }: &mut Worker,
+        &mut Worker { ref mut scratch, competes, .. }: &mut Worker,
     ) -> Result<Option<Found>, Stopped> {
         let (Some(part), Some(built), Some(indexed)) = (
             sealed.sealed.rows.vectors(self.column),
@@ -88,7 +88,8 @@ impl Prepared {
         let replan = |wanted| self.choose(&indexed, passing.count, wanted);
         self.widen(indexed.unit, (*plan, k), replan, |wanted, effort| {
             let within = self.keys.most;
-            let search = IndexSearch { allowed, within, ..IndexSearch::new(wanted, effort) };
+            let search =
+                IndexSearch { allowed, within, competes, ..IndexSearch::new(wanted, effort) };
             match index.search(&part.vectors, query, &search, scratch, &self.cancel) {
                 Ok(found) => Ok(Some(found)),
                 Err(error) => go_on_without(error, sealed, &index).map(|()| None),

@@ -84,6 +84,13 @@ impl Shard {
         build.filter(|build| build.failed_at.lock().is_none())
     }
 
+    /// Whether an index of a segment is being built now.
+    pub(super) fn is_building(&self, segment: SegmentId) -> bool {
+        let builds = self.builds.lock();
+        let of_segment = builds.iter().filter(|((of, _), _)| *of == segment);
+        of_segment.map(|(_, build)| build).any(|build| build.is_running.load(Ordering::Relaxed))
+    }
+
     /// Bytes that running builds take.
     pub(crate) fn build_bytes(&self) -> u64 {
         let builds: u64 = self.builds.lock().values().map(|build| build.bytes()).sum();
@@ -202,6 +209,11 @@ impl Shard {
         pool: &rayon::ThreadPool,
     ) {
         build.is_running.store(true, Ordering::Relaxed);
+        if self.is_merging(view.sealed.id) {
+            // The merge makes an index of its own.
+            self.builds.lock().remove(&(view.sealed.id, column));
+            return;
+        }
         let started = self.clock.now();
         // A panic of the build would leave it "running" for ever.
         let build_it = AssertUnwindSafe(|| self.build(view, column, build, pool));

@@ -26,18 +26,31 @@ use output::Input;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
-use vicinal_planner::{Merge, SegmentFigures, SegmentTarget, choose_merge, estimate_build_bytes};
+use std::time::{Duration, Instant};
+use vicinal_planner::{
+    DELETED_ONE_IN, Merge, SegmentFigures, SegmentTarget, Writes, choose_merge,
+    estimate_build_bytes,
+};
 use vicinal_types::{Error, Result, SegmentId, limits};
 
 /// What a segment should have at least before it is left alone, whatever its
-/// collection seals at: smaller ones cost searches more than merges cost.
-const TARGET: SegmentTarget = SegmentTarget { rows: 262_144, bytes: 512 * 1024 * 1024 };
+/// collection seals at: smaller ones cost searches more than merges cost. Bytes are a
+/// part of the machine's memory, of which building an index takes several times those of
+/// its rows.
+const TARGET_ROWS: u64 = 1 << 20;
+const TARGET_BYTES_MIN: u64 = 512 << 20;
+const TARGET_BYTES_MAX: u64 = 4 << 30;
+const TARGET_MEMORY_PART: u64 = 16;
+
+/// How long nobody must have written for all that fits together to be merged.
+const QUIET: Duration = Duration::from_secs(20);
 
 /// Merges that are queued or run.
 #[derive(Debug, Default)]
 pub(super) struct Merges {
     planned: Vec<Planned>,
+    /// The last write that was there at a look, and when it was seen first.
+    last_write: Option<(u64, Instant)>,
     /// When one failed, if the last did.
     failed_at: Option<Instant>,
 }
@@ -70,7 +83,7 @@ enum Deletions {
 impl Shard {
     /// Queues every merge that is worth its work and has room in the budget. Where
     /// only deletions that are not in files yet make one worth it, these are flushed.
-    pub(crate) fn request_merges(self: &Arc<Self>) {
+    pub(crate) fn request_merges(self: &Arc<Self>, writes: Writes) {
         let Some(maintenance) = self.maintenance.upgrade() else {
             return;
         };
@@ -79,20 +92,37 @@ impl Shard {
         if is_stopped || self.is_soon_after(failed_at) {
             return;
         }
-        while let Some(merge) = self.next_merge(Deletions::Durable) {
+        while let Some(merge) = self.next_merge(Deletions::Durable, writes) {
             if !self.queue_merge(&maintenance, merge) {
                 return;
             }
         }
-        if self.next_merge(Deletions::All).is_some() && !self.has_frozen() {
+        if self.next_merge(Deletions::All, writes).is_some() && !self.has_frozen() {
             self.freeze();
             self.request_flush();
         }
     }
 
-    /// Whether merges run, are queued, or should be.
+    /// Whether the collection is written to; to be asked now and then.
+    pub(crate) fn writes(&self) -> Writes {
+        let (now, applied) = (self.clock.now(), self.state.read().applied.index);
+        let mut merges = self.merges.lock();
+        match merges.last_write {
+            Some((last, since)) if last == applied => {
+                let is_quiet = now.saturating_duration_since(since) >= QUIET;
+                if is_quiet { Writes::Quiet } else { Writes::Going }
+            }
+            Some(_) | None => {
+                merges.last_write = Some((applied, now));
+                Writes::Going
+            }
+        }
+    }
+
+    /// Whether merges run, are queued, or should be if there are no more writes.
     pub(crate) fn has_merges(&self) -> bool {
-        !self.merges.lock().planned.is_empty() || self.next_merge(Deletions::All).is_some()
+        let is_planned = !self.merges.lock().planned.is_empty();
+        is_planned || self.next_merge(Deletions::All, Writes::Quiet).is_some()
     }
 
     /// Why the last merge failed a moment ago, if it did.
@@ -116,7 +146,8 @@ impl Shard {
             .sum()
     }
 
-    /// Merges that run, are queued, or would be if there were room for them.
+    /// Merges that run, are queued, or would be if there were room for them and no more
+    /// writes.
     pub(super) fn merge_plan(&self) -> MergePlan {
         let mut plan = MergePlan::default();
         for planned in &self.merges.lock().planned {
@@ -124,33 +155,38 @@ impl Shard {
             list.push(planned.merge.segments.clone());
         }
         let mut figures = self.figures(Deletions::All);
-        while let Some(merge) = choose_merge(&figures, self.segment_target()) {
+        while let Some(merge) = choose_merge(&figures, self.segment_target(), Writes::Quiet) {
             figures.retain(|segment| !merge.segments.contains(&segment.id));
             plan.queued.push(merge.segments);
         }
         plan
     }
 
-    fn next_merge(&self, deletions: Deletions) -> Option<Merge> {
-        choose_merge(&self.figures(deletions), self.segment_target())
+    fn next_merge(&self, deletions: Deletions, writes: Writes) -> Option<Merge> {
+        choose_merge(&self.figures(deletions), self.segment_target(), writes)
     }
 
     fn segment_target(&self) -> SegmentTarget {
         let declared = self.settings().segments;
+        let memory = self.maintenance.upgrade().map_or(0, |of| of.budget().limit());
+        let bytes = (memory / TARGET_MEMORY_PART).clamp(TARGET_BYTES_MIN, TARGET_BYTES_MAX);
         SegmentTarget {
-            rows: TARGET.rows.max(declared.max_rows).min(limits::SEGMENT_ROWS_MAX as u64 / 2),
-            bytes: TARGET.bytes.max(declared.max_bytes),
+            rows: TARGET_ROWS.max(declared.max_rows).min(limits::SEGMENT_ROWS_MAX as u64 / 2),
+            bytes: bytes.max(declared.max_bytes),
         }
     }
 
     /// Segments that may be merged. Those whose index is still to be built are left
-    /// alone: their rows would be scanned until the merge is done.
+    /// alone: their rows would be scanned until the merge is done. But where so many are
+    /// deleted that a merge will follow anyway, it is done at once.
     fn figures(&self, deletions: Deletions) -> Vec<SegmentFigures> {
         let view = self.view();
         let is_ready = |segment: &SegmentView| match segment {
             SegmentView::Sealed(sealed) => {
-                let is_empty = sealed.live_count() == 0;
-                let is_ready = is_empty || self.missing_indexes(sealed).is_empty();
+                let rows = u64::from(sealed.sealed.rows.len());
+                let is_heavy = u64::from(sealed.deleted_count) * DELETED_ONE_IN > rows;
+                let is_ready = self.missing_indexes(sealed).is_empty()
+                    || is_heavy && !self.is_building(sealed.sealed.id);
                 (is_ready && !self.is_merging(sealed.sealed.id)).then_some(sealed.sealed.id)
             }
             SegmentView::Memory(_) => None,

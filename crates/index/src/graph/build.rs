@@ -147,7 +147,7 @@ impl Steps<'_> {
                 draft.walk(
                     vectors,
                     vectors.row(rows[place as usize]),
-                    reach,
+                    (reach, None),
                     scratch,
                     &mut work,
                 )?;

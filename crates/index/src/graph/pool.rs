@@ -12,6 +12,7 @@
 //! `effort` nearest results, and the way goes through them.
 
 use crate::neighbors::Ranked;
+use crate::rivals::Rivals;
 use vicinal_distance::Kernels;
 
 /// So many taken at the front of the list are worth closing up.
@@ -31,6 +32,10 @@ pub(super) struct Pool {
     /// Results wanted at least, and how many exact keys came in.
     wanted: usize,
     results: usize,
+    /// What was found in other segments, if that counts.
+    rivals: Option<Rivals>,
+    /// Whether the walk ended because nearer rows are elsewhere.
+    is_beaten: bool,
 }
 
 impl Pool {
@@ -41,11 +46,29 @@ impl Pool {
         self.open.clear();
         self.closed.clear();
         self.first = 0;
+        (self.rivals, self.is_beaten) = (None, false);
+    }
+
+    /// Lets what was found elsewhere compete with what this walk finds.
+    pub(super) fn compete(&mut self, mut rivals: Rivals) {
+        rivals.begin(self.effort);
+        self.rivals = Some(rivals);
+    }
+
+    /// The rivals with what this walk found, and whether they ended it.
+    pub(super) fn take_rivals(&mut self) -> Option<(Rivals, bool)> {
+        Some((self.rivals.take()?, self.is_beaten))
     }
 
     /// The key above which a vertex is no candidate.
     #[inline]
     pub(super) fn bound(&self) -> f32 {
+        let end = self.rivals.as_ref().and_then(Rivals::end);
+        end.map_or(self.own_bound(), |end| self.own_bound().min(end.key()))
+    }
+
+    #[inline]
+    fn own_bound(&self) -> f32 {
         if let Some(open_max) = self.open_max {
             let farthest = self.farthest_apart(open_max);
             return if farthest == Ranked::FARTHEST { f32::INFINITY } else { farthest.key() };
@@ -94,6 +117,10 @@ impl Pool {
         {
             return None;
         }
+        if self.rivals.as_ref().and_then(Rivals::end).is_some_and(|end| end < next) {
+            self.is_beaten = true;
+            return None;
+        }
         self.first += 1;
         Some(next)
     }
@@ -108,6 +135,9 @@ impl Pool {
     #[inline]
     pub(super) fn close(&mut self, kernels: &Kernels, ranked: Ranked) {
         self.results += 1;
+        if let Some(rivals) = &mut self.rivals {
+            rivals.add(kernels, ranked);
+        }
         self.keep_closed(kernels, ranked);
     }
 
@@ -117,6 +147,9 @@ impl Pool {
     pub(super) fn close_again(&mut self, kernels: &Kernels, ranked: Ranked) {
         if self.results >= self.wanted && self.open_max.is_none() {
             self.keep_closed(kernels, ranked);
+            if let Some(rivals) = &mut self.rivals {
+                rivals.add_again(kernels, ranked);
+            }
         }
     }
 

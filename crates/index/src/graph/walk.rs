@@ -22,6 +22,7 @@ use super::query::Query;
 use super::records::{LANES, Layout};
 use crate::Work;
 use crate::neighbors::Ranked;
+use crate::rivals::Rivals;
 use vicinal_distance::{Comparer, Estimate, Kernels, prefetch_far};
 use vicinal_types::{Cancel, Stopped};
 
@@ -41,6 +42,8 @@ pub(crate) struct GraphScratch {
     pub(super) coded: CodedScratch,
     /// The last walk ended before it had found what it looked for.
     pub(super) has_given_up: bool,
+    /// It ended because nearer rows are in other segments.
+    pub(super) is_beaten: bool,
     /// Exact keys of the vertices expanded, in that order.
     pub(super) found: Vec<Ranked>,
 }
@@ -88,7 +91,19 @@ impl GraphScratch {
         }
         self.pool.begin(reach.effort, reach.wanted, reach.open_max);
         self.found.clear();
-        self.has_given_up = false;
+        (self.has_given_up, self.is_beaten) = (false, false);
+    }
+
+    /// Lets what was found elsewhere compete with what the walk finds.
+    pub(super) fn compete(&mut self, rivals: &mut Rivals) {
+        self.pool.compete(std::mem::take(rivals));
+    }
+
+    /// Gives the rivals back with what the walk found.
+    pub(super) fn end_competition(&mut self, rivals: &mut Rivals) {
+        if let Some((more, is_beaten)) = self.pool.take_rivals() {
+            (*rivals, self.is_beaten) = (more, is_beaten);
+        }
     }
 
     /// Makes a vertex a candidate.

@@ -16,7 +16,7 @@ use super::layers::LAYERS_MAX;
 use super::linker::{LinkScratch, OpenLayer, zeroed};
 use super::rows::{Rows, rows_ahead};
 use super::search::{POOL_MAX, walk_pays};
-use super::walk::{Ended, Walk, WalkScratch};
+use super::walk::{Ended, Walk};
 use super::{HnswParams, HnswScratch, check};
 use crate::neighbors::Ranked;
 use crate::range::widen;
@@ -230,9 +230,19 @@ impl GrowingHnsw {
             return Ok(Found { neighbors: Vec::new(), work });
         }
         let task = Task { query, search, passing, cancel };
-        let is_found = walk_pays(&search, visible, passing)
-            && self.walk(&rows, &task, &mut scratch.hnsw.walk, &mut work)?
-            && self.with_copies(&rows, &search, &mut scratch.hnsw);
+        let ended = if walk_pays(&search, visible, passing) {
+            self.walk(&rows, &task, scratch, &mut work)?
+        } else {
+            Ended::OverBudget
+        };
+        let is_found = match ended {
+            Ended::Converged => self.with_copies(&rows, &search, &mut scratch.hnsw),
+            Ended::Beaten => {
+                self.with_copies(&rows, &search, &mut scratch.hnsw);
+                true
+            }
+            Ended::OverBudget => false,
+        };
         let HnswScratch { ranked, top, .. } = &mut scratch.hnsw;
         if !is_found {
             top.reset(k);
@@ -241,6 +251,9 @@ impl GrowingHnsw {
         }
         let mut neighbors = scratch.pools.results(ranked.len());
         neighbors.extend(ranked.iter().map(|found| found.neighbor()));
+        if ended == Ended::OverBudget && search.competes {
+            scratch.add_rivals(&neighbors);
+        }
         Ok(Found { neighbors, work })
     }
 
@@ -368,17 +381,17 @@ impl GrowingHnsw {
     }
 
     /// Walks down and through the ground, as long as that is less work than a
-    /// scan; says whether it was.
+    /// scan.
     fn walk<'v, F: Fn(u32) -> &'v [u8]>(
         &self,
         rows: &CallersRows<'_, 'v, F>,
         task: &Task<'_>,
-        scratch: &mut WalkScratch,
+        Scratch { hnsw: HnswScratch { walk: scratch, .. }, rivals, .. }: &mut Scratch,
         work: &mut Work,
-    ) -> Result<bool, Stopped> {
+    ) -> Result<Ended, Stopped> {
         let Task { query, search, passing, cancel } = *task;
         let visible = rows.visible;
-        let Some((top, mut nearest)) = self.entry(visible) else { return Ok(false) };
+        let Some((top, mut nearest)) = self.entry(visible) else { return Ok(Ended::OverBudget) };
         let walk = Walk { rows, query, effort: search.effort, ahead: rows.ahead, cancel };
         for open in self.layers[1..=top].iter().rev() {
             nearest = open.below[walk.greedy(&open.view(), nearest, work) as usize];
@@ -386,6 +399,9 @@ impl GrowingHnsw {
         let seeds = if nearest == 0 { &[0][..] } else { &[nearest, 0] };
         scratch.begin(visible);
         let ground = self.layers[0].view();
+        if search.competes {
+            scratch.compete(rivals, search.effort);
+        }
         let ended = match search.allowed {
             None if search.effort <= POOL_MAX => walk.beam(&ground, seeds, scratch, work),
             None => walk.heaps(&ground, seeds, |_| true, u64::MAX, scratch, work),
@@ -396,8 +412,9 @@ impl GrowingHnsw {
                 };
                 walk.heaps(&ground, seeds, passes, passing as u64, scratch, work)
             }
-        }?;
-        Ok(ended == Ended::Converged)
+        };
+        scratch.end_competition(rivals);
+        ended
     }
 
     /// The nearest `k` allowed rows of the vertices found; says whether there are

@@ -17,10 +17,11 @@
 use super::layers::Links;
 use super::rows::Rows;
 use crate::neighbors::Ranked;
+use crate::rivals::Rivals;
 use crate::{TopK, Work};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use vicinal_distance::prefetch;
+use vicinal_distance::{kernels, prefetch};
 use vicinal_types::{Cancel, Stopped, limits};
 
 /// Expansions between two looks at the clock.
@@ -37,6 +38,8 @@ pub(crate) struct WalkScratch {
     fresh: Vec<u32>,
     queue: BinaryHeap<Reverse<Ranked>>,
     results: TopK,
+    /// What was found in other segments, if that counts.
+    rivals: Option<Rivals>,
 }
 
 /// One bit for every vertex seen.
@@ -59,6 +62,8 @@ pub(crate) struct Walk<'a, R: Rows> {
 pub(crate) enum Ended {
     /// No candidate was left that could improve the result.
     Converged,
+    /// Nearer rows are in other segments.
+    Beaten,
     /// It made more comparisons than it was allowed.
     OverBudget,
 }
@@ -70,6 +75,20 @@ impl WalkScratch {
         self.seen.0.resize((vertices as usize).div_ceil(64), 0);
     }
 
+    /// Lets what was found elsewhere compete with what the next walk, of such an effort,
+    /// finds.
+    pub(crate) fn compete(&mut self, rivals: &mut Rivals, effort: usize) {
+        rivals.begin(effort);
+        self.rivals = Some(std::mem::take(rivals));
+    }
+
+    /// Gives the rivals back with what the walk found.
+    pub(crate) fn end_competition(&mut self, rivals: &mut Rivals) {
+        if let Some(more) = self.rivals.take() {
+            *rivals = more;
+        }
+    }
+
     /// Makes the next walk pass by `vertex`.
     pub(crate) fn skip(&mut self, vertex: u32) {
         self.seen.insert(vertex);
@@ -78,6 +97,19 @@ impl WalkScratch {
     /// The vertices that the last walk found, nearest first.
     pub(crate) fn found(&self) -> impl Iterator<Item = Ranked> {
         self.pool.iter().map(|candidate| Ranked::new(candidate.key(), candidate.id() / 2))
+    }
+}
+
+/// Whether a candidate has no part in the answer any more.
+#[inline]
+fn is_beaten(rivals: Option<&Rivals>, candidate: Ranked) -> bool {
+    rivals.and_then(Rivals::end).is_some_and(|end| end < candidate)
+}
+
+#[inline]
+fn add_rival(rivals: Option<&mut Rivals>, found: Ranked) {
+    if let Some(rivals) = rivals {
+        rivals.add(kernels(), found);
     }
 }
 
@@ -118,7 +150,7 @@ impl<R: Rows> Walk<'_, R> {
         scratch: &mut WalkScratch,
         work: &mut Work,
     ) -> Result<Ended, Stopped> {
-        let WalkScratch { seen, pool, fresh, .. } = scratch;
+        let WalkScratch { seen, pool, fresh, rivals, .. } = scratch;
         pool.clear();
         for &seed in seeds.iter().filter(|&&seed| seen.insert(seed)) {
             self.offer(pool, Ranked::new(self.key(layer, seed, work), seed * 2));
@@ -129,6 +161,9 @@ impl<R: Rows> Walk<'_, R> {
                 cursor += 1;
                 continue;
             }
+            if is_beaten(rivals.as_ref(), candidate) {
+                return Ok(Ended::Beaten);
+            }
             pool[cursor] = Ranked::new(candidate.key(), candidate.id() + 1);
             self.count_expansion(work)?;
             self.collect(layer, candidate.id() / 2, seen, fresh);
@@ -138,6 +173,7 @@ impl<R: Rows> Walk<'_, R> {
             self.compare(layer, fresh, work, |ranked| {
                 if let Some(at) = self.offer(pool, ranked) {
                     cursor = cursor.min(at);
+                    add_rival(rivals.as_mut(), ranked);
                 }
             });
         }
@@ -155,7 +191,7 @@ impl<R: Rows> Walk<'_, R> {
         scratch: &mut WalkScratch,
         work: &mut Work,
     ) -> Result<Ended, Stopped> {
-        let WalkScratch { seen, pool, fresh, queue, results } = scratch;
+        let WalkScratch { seen, pool, fresh, queue, results, rivals } = scratch;
         queue.clear();
         results.reset(self.effort);
         fresh.clear();
@@ -168,6 +204,7 @@ impl<R: Rows> Walk<'_, R> {
                     queue.push(Reverse(ranked));
                     if passes(ranked.id() / 2) {
                         results.push_ranked(ranked);
+                        add_rival(rivals.as_mut(), ranked);
                     }
                 }
             });
@@ -175,6 +212,10 @@ impl<R: Rows> Walk<'_, R> {
                 break;
             };
             if results.worst_of_full().is_some_and(|worst| candidate > worst) {
+                break;
+            }
+            if is_beaten(rivals.as_ref(), candidate) {
+                ended = Ended::Beaten;
                 break;
             }
             if work.distances > limit {

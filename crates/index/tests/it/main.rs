@@ -16,4 +16,5 @@ mod masks;
 mod paged;
 mod range;
 mod recall;
+mod rivals;
 mod stored;

@@ -17,7 +17,11 @@ fn segments(rows: &[(u64, u64)]) -> Vec<SegmentFigures> {
 }
 
 fn check(rows: &[(u64, u64)], expected: Option<(&[u64], MergeReason)>) {
-    let chosen = choose_merge(&segments(rows), TARGET);
+    check_when(Writes::Going, rows, expected);
+}
+
+fn check_when(writes: Writes, rows: &[(u64, u64)], expected: Option<(&[u64], MergeReason)>) {
+    let chosen = choose_merge(&segments(rows), TARGET, writes);
     let chosen = chosen
         .map(|merge| (merge.segments.iter().map(|id| id.0).collect::<Vec<_>>(), merge.reason));
     assert_eq!(chosen, expected.map(|(ids, reason)| (ids.to_vec(), reason)), "{rows:?}");
@@ -56,7 +60,35 @@ fn small_segments_wait_for_others_of_their_size() {
     // Two that would be too large together stay apart.
     check(&[(200_000, 0); 4], None);
     let wide = |id| SegmentFigures { id, rows: 5_000, deleted_rows: 0, bytes: 500 << 20 };
-    assert_eq!(choose_merge(&[1, 2, 3, 4].map(|id| wide(SegmentId(id))), TARGET), None);
+    assert_eq!(
+        choose_merge(&[1, 2, 3, 4].map(|id| wide(SegmentId(id))), TARGET, Writes::Going),
+        None
+    );
+    // Of about one size, wherever the sizes begin.
+    check(
+        &[(60_000, 0), (65_000, 0), (70_000, 0), (90_000, 0)],
+        Some((&[1, 2, 3, 4], MergeReason::Small)),
+    );
+}
+
+#[test]
+fn where_nobody_writes_all_that_fit_are_merged() {
+    let check = |rows: &[u64], expected: &[u64]| {
+        let rows: Vec<_> = rows.iter().map(|rows| (*rows, 0)).collect();
+        let expected = (!expected.is_empty()).then_some((expected, MergeReason::Small));
+        check_when(Writes::Quiet, &rows, expected);
+    };
+    check(&[10, 4_000], &[]);
+    check(&[500, 4_000], &[1, 2]);
+    check(&[100_000, 60_000, 20_000], &[1, 2, 3]);
+    // So few are not worth copying so many.
+    check(&[200_000, 20_000], &[]);
+    check(&[200_000, 20_000, 5_000], &[1, 2, 3]);
+    check(&[200_000, 3_000, 5_000], &[2, 3]);
+    // One of the target's size is left alone.
+    check(&[262_144, 200_000], &[]);
+    check(&[200_000, 150_000, 100_000], &[2, 3]);
+    check(&[10], &[]);
 }
 
 proptest! {
@@ -64,13 +96,17 @@ proptest! {
     /// nothing larger than one and a half targets, and leaves few deleted rows and few
     /// small segments.
     #[test]
-    fn merging_ends(rows in prop::collection::vec((1_u64..400_000, 0..100_u64), 0..60)) {
+    fn merging_ends(
+        rows in prop::collection::vec((1_u64..400_000, 0..100_u64), 0..60),
+        is_quiet: bool,
+    ) {
+        let writes = if is_quiet { Writes::Quiet } else { Writes::Going };
         let rows: Vec<_> = rows.iter().map(|(rows, part)| (*rows, rows * part / 100)).collect();
         let mut all = segments(&rows);
         let live = |all: &[SegmentFigures]| all.iter().map(SegmentFigures::live_rows).sum::<u64>();
         let before = live(&all);
         let mut next = 1_000;
-        while let Some(merge) = choose_merge(&all, TARGET) {
+        while let Some(merge) = choose_merge(&all, TARGET, writes) {
             next += 1;
             prop_assert!(next < 1_200, "still merging: {all:?}");
             let of_merge = |segment: &SegmentFigures| merge.segments.contains(&segment.id);

@@ -16,13 +16,13 @@ use crate::failure::Failure;
 use crate::output;
 use data::Data;
 use parameters::NamedIndex;
-use passes::{Measured, Searched};
+use passes::{Measured, Searched, Segment};
 use report::Line;
 use resident::Resident;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vicinal_client::{ElementType, Metric};
-use vicinal_index::{Index, IndexParams, Progress};
+use vicinal_index::{Index, IndexParams, Progress, Vectors};
 use vicinal_planner::EffortUnit;
 use vicinal_types::{Bitmap, Cancel, Clock as _, SystemClock};
 
@@ -100,6 +100,14 @@ pub(crate) struct Args {
     #[arg(long, requires = "passing")]
     clumped: bool,
 
+    /// Cut the rows into so many segments with an index each, searched one after another.
+    #[arg(long, default_value_t = 1, value_name = "N", conflicts_with_all = ["cold", "batch"])]
+    segments: usize,
+
+    /// Search each segment as if there were no others.
+    #[arg(long, requires = "segments")]
+    apart: bool,
+
     /// Passes over all queries; the fastest counts.
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     passes: u32,
@@ -157,8 +165,8 @@ fn parse_share(text: &str) -> Result<f64, String> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    if args.effort.contains(&0) || args.threads == 0 || args.batch == 0 {
-        return Err(Failure::new("--effort, --threads and --batch are at least 1"));
+    if args.effort.contains(&0) || args.threads == 0 || args.batch == 0 || args.segments == 0 {
+        return Err(Failure::new("--effort, --threads, --batch and --segments are at least 1"));
     }
     let mut others = curve::read(&args.compare)?;
     let build_pool = pool(args.build_threads)?;
@@ -234,9 +242,15 @@ fn measure(
     lines: &mut Vec<Line>,
 ) -> Result<(), Failure> {
     let before = Resident::now()?;
-    let (index, built) = build(args, data, params, build_pool)?;
-    let unit = EffortUnit::of(&index.params());
-    let searched = Searched { index: &index, data, passes: args.passes, batch: args.batch };
+    let (mut segments, mut built) = (Vec::new(), Duration::ZERO);
+    for (vectors, allowed) in data.segments(args.segments) {
+        let (index, took) = build(args, &vectors, params, build_pool)?;
+        built += took;
+        segments.push(Segment { vectors, allowed, index });
+    }
+    let unit = EffortUnit::of(&params);
+    let (passes, batch, apart) = (args.passes, args.batch, args.apart);
+    let searched = Searched { segments: &segments, apart, data, passes, batch };
     for effort in efforts(args, unit) {
         let measured = if args.cold {
             searched.measure_cold(args.k, effort)?
@@ -244,7 +258,7 @@ fn measure(
             searched.measure(args.k, effort, search_pool)?
         };
         let grown = Resident::now()?.since(before);
-        let line = line(args, data, (&index, built), effort, (measured, grown));
+        let line = line(args, data, (&segments, built), effort, (measured, grown));
         if args.json {
             output::json(&line)?;
         }
@@ -269,16 +283,16 @@ fn efforts(args: &Args, unit: EffortUnit) -> Vec<usize> {
 fn line(
     args: &Args,
     data: &Data,
-    (index, built): (&Index, Duration),
+    (segments, built): (&[Segment], Duration),
     effort: usize,
     (measured, grown): (Measured, Resident),
 ) -> Line {
-    let (params, kind) = (index.params(), data.vectors.vector_type());
+    let (params, kind) = (segments[0].index.params(), data.vectors.vector_type());
     let text = params.to_string();
     let (name, parameters) = split_name(&text);
     let unit = EffortUnit::of(&params);
     let is_lists = matches!(unit, EffortUnit::Lists(_));
-    let index_bytes = index.bytes();
+    let index_bytes = segments.iter().map(|segment| segment.index.bytes()).sum::<usize>();
     let all_bytes = index_bytes + data.vectors.bytes().len();
     Line {
         lib: curve::OURS,
@@ -304,6 +318,7 @@ fn line(
         element: kind.element().name(),
         metric: kind.metric().name(),
         rows: data.vectors.len(),
+        segments: segments.len(),
         passing: data.allowed.as_ref().map(Bitmap::count),
         dim: kind.dim(),
         data: title(args),
@@ -329,27 +344,27 @@ fn rounded(number: f64, digits: i32) -> f64 {
 /// Builds an index, or takes the one that was kept.
 fn build(
     args: &Args,
-    data: &Data,
+    vectors: &Vectors,
     params: IndexParams,
     pool: &rayon::ThreadPool,
 ) -> Result<(Index, Duration), Failure> {
     // FLAT is nothing to keep.
     let is_kept = params != IndexParams::Flat && (args.save.is_some() || args.load.is_some());
-    let number = if is_kept { saved::fingerprint(&params, &data.vectors) } else { 0 };
+    let number = if is_kept { saved::fingerprint(&params, vectors) } else { 0 };
     if let Some(dir) = args.load.as_ref().filter(|_| is_kept) {
-        if let Some(loaded) = saved::load(dir, number, &params, &data.vectors)? {
+        if let Some(loaded) = saved::load(dir, number, &params, vectors)? {
             return Ok(loaded);
         }
         output::note(format_args!("{}: {params} is not there and is built", dir.display()));
     }
     let (progress, cancel) = (Progress::default(), Cancel::never());
     let started = SystemClock.now();
-    let index = Index::build(&params, &data.vectors, pool, &progress, &cancel)
+    let index = Index::build(&params, vectors, pool, &progress, &cancel)
         .map_err(|error| Failure::new(format!("{params}: {error}")))?;
     let built = SystemClock.now().saturating_duration_since(started);
     if let Some(dir) = args.save.as_ref().filter(|_| is_kept) {
         saved::save(dir, number, &params, (&index, built))?;
-        if let Some(saved) = args.cold.then(|| saved::load(dir, number, &params, &data.vectors)) {
+        if let Some(saved) = args.cold.then(|| saved::load(dir, number, &params, vectors)) {
             return saved?.ok_or_else(|| Failure::file(dir, "what was saved is gone"));
         }
     }

@@ -1,6 +1,6 @@
 //! Searches of an index whose pages are on disk.
 
-use super::passes::{Measured, Pass, Searched};
+use super::passes::{Measured, Pass, Searched, Segment};
 use crate::failure::Failure;
 use std::io;
 use vicinal_index::{Scratch, Search};
@@ -13,8 +13,11 @@ impl Searched<'_> {
     ///
     /// All else (codes, the layers above the ground) stays: a server has it in memory.
     pub(super) fn measure_cold(&self, k: usize, effort: usize) -> Result<Measured, Failure> {
-        let pages = self.index.scattered().ok_or_else(|| {
-            let params = self.index.params();
+        let Some(Segment { vectors, index, .. }) = self.segments.first() else {
+            return Err(Failure::new("--cold: there are no rows"));
+        };
+        let pages = index.scattered().ok_or_else(|| {
+            let params = index.params();
             Failure::new(format!(
                 "--cold: {params} is not laid out for disk; give --index HNSW,layout=paged"
             ))
@@ -28,8 +31,7 @@ impl Searched<'_> {
             let before = resident_pages(pages).map_err(failed)?;
             let vector = self.data.queries.row(query);
             let started = SystemClock.now();
-            let found =
-                self.index.search(&self.data.vectors, vector, &search, &mut scratch, &cancel);
+            let found = index.search(vectors, vector, &search, &mut scratch, &cancel);
             pass.took += SystemClock.now().saturating_duration_since(started);
             read += resident_pages(pages).map_err(failed)?.saturating_sub(before);
             left += before;

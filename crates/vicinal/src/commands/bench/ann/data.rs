@@ -69,6 +69,29 @@ impl Data {
     }
 }
 
+impl Data {
+    /// The rows cut into so many segments of about one size, and which of each may be
+    /// found.
+    pub(super) fn segments(&self, count: usize) -> Vec<(Vectors, Option<Bitmap>)> {
+        let (rows, kind) = (self.vectors.len() as usize, self.vectors.vector_type());
+        let row_bytes = kind.row_bytes();
+        let part = |at: usize| {
+            let range = rows * at / count..rows * (at + 1) / count;
+            let bytes = self.vectors.bytes().slice(range.start * row_bytes..range.end * row_bytes);
+            let vectors = Vectors::new(kind, bytes).expect("whole rows, and fewer than all");
+            let allowed = self.allowed.as_ref().map(|allowed| {
+                let first = u32::try_from(range.start).expect("rows have 32-bit numbers");
+                let mut part = Bitmap::new(range.len());
+                let passing = (0..vectors.len()).filter(|row| allowed.contains(first + row));
+                passing.for_each(|row| _ = part.insert(row));
+                part
+            });
+            (vectors, allowed)
+        };
+        (0..count).map(part).collect()
+    }
+}
+
 /// Takes some rows out, always the same ones.
 fn hold_out(base: &mut Matrix<f32>, count: usize, path: &Path) -> Result<Matrix<f32>, Failure> {
     if count == 0 || count >= base.rows {

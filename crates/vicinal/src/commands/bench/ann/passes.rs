@@ -5,17 +5,28 @@ use crate::failure::Failure;
 use crate::recall;
 use rayon::prelude::*;
 use std::time::Duration;
-use vicinal_index::{Found, Index, Scratch, Search, SearchError};
-use vicinal_types::{Cancel, Clock as _, SystemClock};
+use vicinal_index::{Found, Index, Scratch, Search, SearchError, Vectors};
+use vicinal_types::{Bitmap, Cancel, Clock as _, SystemClock};
 
-/// An index with what it is searched for.
+/// Indexes with what they are searched for.
 pub(super) struct Searched<'a> {
-    pub(super) index: &'a Index,
+    /// The segments, one after another all rows.
+    pub(super) segments: &'a [Segment],
+    /// Whether each is searched as if there were no others.
+    pub(super) apart: bool,
     pub(super) data: &'a Data,
     /// Passes over all queries; the best counts.
     pub(super) passes: u32,
     /// Queries handed over together.
     pub(super) batch: usize,
+}
+
+/// Some of the rows, and their index.
+pub(super) struct Segment {
+    pub(super) vectors: Vectors,
+    /// The rows that may be found; `None`: all.
+    pub(super) allowed: Option<Bitmap>,
+    pub(super) index: Index,
 }
 
 /// What an effort gives.
@@ -72,8 +83,7 @@ impl Searched<'_> {
         effort: usize,
         pool: &rayon::ThreadPool,
     ) -> Result<Measured, Failure> {
-        let allowed = self.data.allowed.as_ref();
-        let search = Search { allowed, ..Search::new(k, effort) };
+        let search = Search::new(k, effort);
         let mut best: Option<Pass> = None;
         for _ in 0..self.passes {
             let pass = if self.batch > 1 {
@@ -93,15 +103,45 @@ impl Searched<'_> {
         Ok(best.measured(queries))
     }
 
+    /// The nearest rows of all segments.
+    fn find(
+        &self,
+        query: &[u8],
+        search: &Search<'_>,
+        scratch: &mut Scratch,
+        cancel: &Cancel,
+    ) -> Result<Found, SearchError> {
+        let competes = self.segments.len() > 1 && !self.apart;
+        let mut all: Option<Found> = None;
+        scratch.forget_rivals();
+        for Segment { vectors, allowed, index } in self.segments {
+            let search = Search { allowed: allowed.as_ref(), competes, ..*search };
+            let found = index.search(vectors, query, &search, scratch, cancel)?;
+            let Some(all) = &mut all else {
+                all = Some(found);
+                continue;
+            };
+            all.neighbors.extend_from_slice(&found.neighbors);
+            all.work += found.work;
+            scratch.give_back(found.neighbors);
+        }
+        let mut all = all.unwrap_or_default();
+        if self.segments.len() > 1 {
+            all.neighbors.sort_unstable_by(|a, b| a.key.total_cmp(&b.key));
+            all.neighbors.truncate(search.k);
+        }
+        Ok(all)
+    }
+
     /// Every query timed alone, on this thread: the sum of their times.
     fn pass_alone(&self, search: &Search<'_>) -> Result<Pass, SearchError> {
-        let Data { vectors, queries, truth, .. } = self.data;
+        let Data { queries, truth, .. } = self.data;
         let (mut scratch, cancel) = (Scratch::default(), Cancel::never());
         let mut pass = Pass::default();
         for (query, truth) in (0..queries.len()).zip(truth) {
             let vector = queries.row(query);
             let started = SystemClock.now();
-            let found = self.index.search(vectors, vector, search, &mut scratch, &cancel)?;
+            let found = self.find(vector, search, &mut scratch, &cancel)?;
             pass.took += SystemClock.now().saturating_duration_since(started);
             pass.add(&found, truth);
             scratch.give_back(found.neighbors);
@@ -111,13 +151,17 @@ impl Searched<'_> {
 
     /// Every batch of queries timed alone, on this thread: the sum of their times.
     fn pass_batched(&self, search: &Search<'_>) -> Result<Pass, SearchError> {
-        let Data { vectors, queries, truth, .. } = self.data;
+        let Data { queries, truth, .. } = self.data;
+        let Some(Segment { vectors, index, allowed }) = self.segments.first() else {
+            return Ok(Pass::default());
+        };
+        let search = Search { allowed: allowed.as_ref(), ..*search };
         let (mut scratch, cancel) = (Scratch::default(), Cancel::never());
         let mut pass = Pass::default();
         let batches = queries.bytes().chunks(self.batch * queries.vector_type().row_bytes());
         for (batch, truth) in batches.zip(truth.chunks(self.batch)) {
             let started = SystemClock.now();
-            let found = self.index.search_many(vectors, batch, search, &mut scratch, &cancel)?;
+            let found = index.search_many(vectors, batch, &search, &mut scratch, &cancel)?;
             pass.took += SystemClock.now().saturating_duration_since(started);
             found.iter().zip(truth).for_each(|(found, truth)| pass.add(found, truth));
         }
@@ -130,14 +174,12 @@ impl Searched<'_> {
         search: &Search<'_>,
         pool: &rayon::ThreadPool,
     ) -> Result<Pass, SearchError> {
-        let Data { vectors, queries, truth, .. } = self.data;
+        let Data { queries, truth, .. } = self.data;
         let started = SystemClock.now();
         let found: Vec<_> = pool.install(|| {
             let searched = (0..queries.len()).into_par_iter().map_init(
                 || (Scratch::default(), Cancel::never()),
-                |(scratch, cancel), query| {
-                    self.index.search(vectors, queries.row(query), search, scratch, cancel)
-                },
+                |(scratch, cancel), query| self.find(queries.row(query), search, scratch, cancel),
             );
             searched.collect::<Result<_, _>>()
         })?;

@@ -50,6 +50,8 @@ pub(super) struct Line {
     pub(super) element: &'static str,
     pub(super) metric: &'static str,
     pub(super) rows: u32,
+    #[serde(skip_serializing_if = "is_one")]
+    pub(super) segments: usize,
     /// How many of them may be found, if not all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) passing: Option<usize>,
@@ -57,6 +59,10 @@ pub(super) struct Line {
     pub(super) data: String,
     /// The name of the queries.
     pub(super) queries: String,
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 fn is_zero(number: &f64) -> bool {
