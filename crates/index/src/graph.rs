@@ -290,7 +290,7 @@ impl Graph {
         let vertices = self.order.get().len();
         scratch.begin(vertices, &reach);
         if let Some(rivals) = &mut rivals {
-            scratch.compete(rivals);
+            scratch.compete(rivals, self.rows);
         }
         scratch.query.prepare(kind, query, self.mean.floats(), &self.rotation);
         scratch.stored.resize(self.stored.row_bytes(), 0);

@@ -8,19 +8,39 @@
 //!
 //! Some of its own it must have found first: a walk begins far from where it goes, and
 //! in a small neighbourhood it may be stuck. With three eighths of the effort, four
-//! segments together find what one graph of their rows finds with that effort, within
-//! half a percent (wordnet384, GloVe).
+//! segments of records together find what one graph of their rows finds with that effort,
+//! within half a percent (wordnet384, GloVe). A graph that grows has no estimates, of
+//! which a walk sees several of one vertex, and needs twice as many. Where a segment has a
+//! small part of the rows, as small a part of the nearest is missed with what is missed
+//! there, and fewer are enough; if the nearest are there nevertheless, no rival ends it.
 
 use crate::neighbors::{Neighbor, Ranked};
 use vicinal_distance::Kernels;
 
-/// Of its own a walk finds at least so many before rivals end it.
+/// Of its own a walk finds at least so many before rivals end it, and in a small segment.
 const OWN_MIN: usize = 16;
+const OWN_OF_FEW_MIN: usize = 6;
+
+/// A segment is small if it has less than this part of all rows searched so far.
+const FEW: f64 = 0.25;
+
+/// Of what a walk finds with its effort, how many eighths it must have found itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Own {
+    /// Of a graph of records.
+    Records = 3,
+    /// Of a graph that grows.
+    Growing = 6,
+}
 
 /// The nearest keys found so far in any segment, and those of the walk under way.
 #[derive(Debug, Default)]
 pub(crate) struct Rivals {
     effort: usize,
+    /// Of the walk under way so many count at least.
+    own_max: usize,
+    /// Rows of the segments searched so far.
+    searched: u64,
     /// Rows found so far; those alone that may have a part in the answer are counted.
     rows: usize,
     /// The `effort` nearest, in order; their numbers mean nothing.
@@ -33,14 +53,24 @@ impl Rivals {
     /// Another query comes.
     pub(crate) fn forget(&mut self) {
         self.near.clear();
-        self.rows = 0;
+        (self.rows, self.searched) = (0, 0);
     }
 
-    /// A walk begins that keeps `effort`.
-    pub(crate) fn begin(&mut self, effort: usize) {
+    /// A walk begins that keeps `effort`, in a segment of so many rows.
+    pub(crate) fn begin(&mut self, effort: usize, own: Own, rows: u32) {
         self.effort = effort.max(1);
         self.near.truncate(self.effort);
         self.own.clear();
+        self.searched += u64::from(rows);
+        let part = f64::from(rows) / self.searched.max(1) as f64;
+        let all = (self.effort * own as usize / 8).max(OWN_MIN);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at most what it is a part of"
+        )]
+        let of_few = (all as f64 * (part / FEW).min(1.0)) as usize;
+        self.own_max = of_few.max(OWN_OF_FEW_MIN).min(self.effort);
     }
 
     /// What is farther has no part in the answer any more; `None` until that is known.
@@ -49,7 +79,7 @@ impl Rivals {
         if self.rows < self.effort {
             return None;
         }
-        let (near, own) = (self.near.get(self.effort - 1)?, self.own.get(self.own_max() - 1)?);
+        let (near, own) = (self.near.get(self.effort - 1)?, self.own.get(self.own_max - 1)?);
         Some(*near.max(own))
     }
 
@@ -63,9 +93,8 @@ impl Rivals {
     /// Adds another estimate of what was found, as walks count these.
     #[inline]
     pub(crate) fn add_again(&mut self, kernels: &Kernels, found: Ranked) {
-        let own_max = self.own_max();
         insert(kernels, &mut self.near, found, self.effort);
-        insert(kernels, &mut self.own, found, own_max);
+        insert(kernels, &mut self.own, found, self.own_max);
     }
 
     /// Adds what was found without regard to rivals.
@@ -73,10 +102,6 @@ impl Rivals {
         self.rows += found.len();
         self.near.extend(found.iter().map(|found| Ranked::new(found.key, found.row)));
         self.near.sort_unstable();
-    }
-
-    fn own_max(&self) -> usize {
-        (self.effort * 3 / 8).max(OWN_MIN).min(self.effort)
     }
 }
 
@@ -102,7 +127,7 @@ mod tests {
     fn ends(effort: usize, segments: &[&[f32]]) -> Vec<Option<f32>> {
         let mut rivals = Rivals::default();
         let walk = |keys: &&[f32]| {
-            rivals.begin(effort);
+            rivals.begin(effort, Own::Records, 1_000);
             for (row, key) in (0..).zip(*keys) {
                 rivals.add(kernels(), Ranked::new(*key, row));
             }
@@ -128,15 +153,29 @@ mod tests {
     }
 
     #[test]
+    fn a_small_segment_has_fewer_of_its_own() {
+        let mut rivals = Rivals::default();
+        let mut own = |own, rows| {
+            rivals.begin(64, own, rows);
+            rivals.own_max
+        };
+        assert_eq!(own(Own::Records, 900), 24);
+        assert_eq!(own(Own::Records, 300), 24, "a quarter of all");
+        assert_eq!(own(Own::Growing, 300), 38, "a fifth of all");
+        assert_eq!(own(Own::Growing, 100), 12);
+        assert_eq!(own(Own::Records, 1), 6);
+    }
+
+    #[test]
     fn what_was_found_otherwise_counts() {
         let mut rivals = Rivals::default();
         let found: Vec<_> = (0..70).map(|row| Neighbor { row, key: row as f32 }).collect();
         rivals.add_found(&found);
-        rivals.begin(64);
+        rivals.begin(64, Own::Records, 1_000);
         keys(200, 24).iter().for_each(|key| rivals.add(kernels(), Ranked::new(*key, 0)));
         assert_eq!(rivals.end().map(Ranked::key), Some(223.0));
         rivals.forget();
-        rivals.begin(64);
+        rivals.begin(64, Own::Records, 1_000);
         assert_eq!(rivals.end(), None);
     }
 }

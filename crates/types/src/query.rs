@@ -21,7 +21,8 @@ pub enum Consistency {
 pub enum Effort {
     /// Compare with every row.
     Exact,
-    /// Keep this many candidates per segment, at least k.
+    /// Keep this many candidates, at least k; where several segments are searched one
+    /// after another, in all of them.
     Candidates(usize),
     /// Whatever reaches this mean recall by the segment's calibration curve.
     MinRecall(f32),

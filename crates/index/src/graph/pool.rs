@@ -12,7 +12,7 @@
 //! `effort` nearest results, and the way goes through them.
 
 use crate::neighbors::Ranked;
-use crate::rivals::Rivals;
+use crate::rivals::{Own, Rivals};
 use vicinal_distance::Kernels;
 
 /// So many taken at the front of the list are worth closing up.
@@ -50,8 +50,8 @@ impl Pool {
     }
 
     /// Lets what was found elsewhere compete with what this walk finds.
-    pub(super) fn compete(&mut self, mut rivals: Rivals) {
-        rivals.begin(self.effort);
+    pub(super) fn compete(&mut self, mut rivals: Rivals, rows: u32) {
+        rivals.begin(self.effort, Own::Records, rows);
         self.rivals = Some(rivals);
     }
 

@@ -95,8 +95,8 @@ impl GraphScratch {
     }
 
     /// Lets what was found elsewhere compete with what the walk finds.
-    pub(super) fn compete(&mut self, rivals: &mut Rivals) {
-        self.pool.compete(std::mem::take(rivals));
+    pub(super) fn compete(&mut self, rivals: &mut Rivals, rows: u32) {
+        self.pool.compete(std::mem::take(rivals), rows);
     }
 
     /// Gives the rivals back with what the walk found.

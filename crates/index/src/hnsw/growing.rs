@@ -400,7 +400,7 @@ impl GrowingHnsw {
         scratch.begin(visible);
         let ground = self.layers[0].view();
         if search.competes {
-            scratch.compete(rivals, search.effort);
+            scratch.compete(rivals, search.effort, visible);
         }
         let ended = match search.allowed {
             None if search.effort <= POOL_MAX => walk.beam(&ground, seeds, scratch, work),

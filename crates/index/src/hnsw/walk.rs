@@ -17,7 +17,7 @@
 use super::layers::Links;
 use super::rows::Rows;
 use crate::neighbors::Ranked;
-use crate::rivals::Rivals;
+use crate::rivals::{Own, Rivals};
 use crate::{TopK, Work};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -75,10 +75,10 @@ impl WalkScratch {
         self.seen.0.resize((vertices as usize).div_ceil(64), 0);
     }
 
-    /// Lets what was found elsewhere compete with what the next walk, of such an effort,
-    /// finds.
-    pub(crate) fn compete(&mut self, rivals: &mut Rivals, effort: usize) {
-        rivals.begin(effort);
+    /// Lets what was found elsewhere compete with what the next walk finds, of such an
+    /// effort through so many rows.
+    pub(crate) fn compete(&mut self, rivals: &mut Rivals, effort: usize, rows: u32) {
+        rivals.begin(effort, Own::Growing, rows);
         self.rivals = Some(std::mem::take(rivals));
     }
 

@@ -113,7 +113,7 @@ struct Bounds {
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[group(multiple = false)]
 pub(crate) struct How {
-    /// Candidates that an index keeps per segment.
+    /// Candidates that indexes keep.
     #[arg(long, value_name = "N")]
     pub(crate) effort: Option<u32>,
 
