@@ -11,7 +11,7 @@ const ROWS: [usize; 4] = [3_000, 200, 1_500, 1_000];
 
 enum Part {
     Sealed(Index),
-    Growing(GrowingHnsw),
+    Growing(Box<GrowingHnsw>),
 }
 
 /// Rows in four segments: two of records, one that is compared with whole, one that grows.
@@ -30,7 +30,7 @@ impl Segments {
             let vectors = Vectors::new(l2(DIM), bytes).expect("whole rows");
             let part = match at {
                 1 => Part::Sealed(build_as(IndexParams::Flat, &vectors, 1)),
-                3 => Part::Growing(grown(&vectors)),
+                3 => Part::Growing(Box::new(grown(&vectors))),
                 _ => {
                     let params = GraphParams { m: 16, ef_construction: 64, seed: 42 };
                     Part::Sealed(build_as(IndexParams::Graph(params), &vectors, 1))
