@@ -1,5 +1,9 @@
 //! Asking for the nearest rows.
 
+mod pages;
+
+pub use pages::SearchPages;
+
 use crate::collection::Collection;
 use crate::convert;
 use crate::error::Result;
@@ -208,6 +212,17 @@ impl Search<One> {
     /// # Errors
     /// `INVALID_ARGUMENT` naming what is wrong: dimension, k, a column.
     pub async fn send(self) -> Result<Found<Hits>> {
+        self.ask(None).await.map(|(found, _)| found)
+    }
+
+    /// Walks over the nearest rows in pages of [`k`](Self::k), as far as there are any; no
+    /// limit of a search holds for all pages together.
+    pub fn pages(self) -> SearchPages {
+        SearchPages::new(self)
+    }
+
+    /// Sends the search, and says where the next page begins if this is one.
+    async fn ask(self, cursor: Option<Vec<u8>>) -> Result<(Found<Hits>, Vec<u8>)> {
         let client = self.collection.client();
         let message = proto::SearchRequest {
             database: client.database(),
@@ -224,6 +239,7 @@ impl Search<One> {
             offset: self.bounds.offset,
             group_by: self.bounds.group_by,
             group_size: self.bounds.group_size,
+            cursor,
         };
         let answer = client
             .call(message, |request| {
@@ -233,13 +249,10 @@ impl Search<One> {
             .await?;
         let nearer = convert::nearer_back(answer.nearer());
         let found = nearer.ok_or_else(no_direction).and_then(|nearer| {
-            Ok(Found {
-                hits: hits(answer.hits.unwrap_or_default())?,
-                nearer,
-                report: answer.report.unwrap_or_default(),
-            })
+            let hits = hits(answer.hits.unwrap_or_default())?;
+            Ok(Found { hits, nearer, report: answer.report.unwrap_or_default() })
         });
-        found.map_err(|reason| client.answer_error(reason))
+        Ok((found.map_err(|reason| client.answer_error(reason))?, answer.next))
     }
 }
 

@@ -138,6 +138,9 @@ pub struct Search {
     pub partial_ok: bool,
     /// Which rows may be found; none: all.
     pub filter: Option<RowFilter>,
+    /// Makes the answer a page of `k` rows of a walk over the nearest, by score and then by
+    /// id: where it begins, as the last page said; empty: at the nearest. None: no walk.
+    pub cursor: Option<Vec<u8>>,
 }
 
 /// Makes rows with the same value in a column one group, null included.
@@ -169,6 +172,8 @@ pub struct QueryHits {
     pub scores: Vec<f32>,
     /// The groups, that of the nearest row first; empty if nothing groups rows.
     pub groups: Vec<HitGroup>,
+    /// Of a walk: where the next page begins; none: this was the last.
+    pub next: Option<Vec<u8>>,
 }
 
 /// Rows found that are of one group; they follow those of the group before.
@@ -432,6 +437,7 @@ impl Search {
             columns: Vec::new(),
             partial_ok: false,
             filter: None,
+            cursor: None,
         }
     }
 }

@@ -4,20 +4,18 @@ mod ordered;
 
 use crate::catalogue::LiveCollection;
 use crate::columns::{IdRef, id_ref};
+use crate::cursor::{self, decode_id, encode_id, id_of};
 use crate::engine::Engine;
 use crate::expiry;
 use crate::fetch::{Wanted, fetch, source};
 use crate::filtering::{Asked, CompiledFilter, Passing};
+use crate::first::First;
 use crate::request::{Page, RowFilter, Scroll};
 use crate::shard::{SegmentView, View};
 use crate::validate;
 use ordered::{Order, Stops};
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 use vicinal_types::{Cancel, Error, Ids, Result, RowBatch, RowId, limits};
-
-/// The first byte of a cursor: its format.
-const CURSOR_VERSION: u8 = 1;
 
 /// A row in the order of a walk: by the hash of its id, then by the id. The
 /// order is the same in every view, so rows that stay are met exactly once.
@@ -199,7 +197,7 @@ fn next_stops(
     limit: usize,
     cancel: &Cancel,
 ) -> Result<Vec<Stop>> {
-    let mut first = FirstStops { stops: BinaryHeap::new(), limit, after };
+    let mut first = FirstStops { stops: First::new(limit), after };
     for (segment, segment_view) in view.segments.iter().enumerate() {
         cancel.check()?;
         let passing = match filter {
@@ -233,20 +231,19 @@ fn next_stops(
             }
         }
     }
-    Ok(first.stops.into_sorted_vec())
+    Ok(first.stops.into_sorted())
 }
 
-/// Keeps the first stops of all that are offered; the last of them on top.
+/// The first stops behind one.
 struct FirstStops<'a> {
-    stops: BinaryHeap<Stop>,
-    limit: usize,
+    stops: First<Stop>,
     after: Option<&'a (u64, RowId)>,
 }
 
 impl FirstStops<'_> {
     /// Whether a row of that hash cannot be among them.
     fn is_beyond(&self, hash: u64) -> bool {
-        self.stops.len() == self.limit && self.stops.peek().is_some_and(|last| hash > last.hash)
+        self.stops.end().is_some_and(|last| hash > last.hash)
     }
 
     fn offer(&mut self, hash: u64, id: IdRef<'_>, segment: usize, row: u32) {
@@ -260,22 +257,15 @@ impl FirstStops<'_> {
         if self.after.is_some_and(|(last, last_id)| hash == *last && id <= *last_id) {
             return;
         }
-        self.stops.push(Stop { hash, id, segment, row });
-        if self.stops.len() > self.limit {
-            self.stops.pop();
-        }
+        self.stops.offer(Stop { hash, id, segment, row });
     }
 }
 
 /// Version (1), hash (8, little-endian), then the id.
 fn encode_cursor(stop: &Stop) -> Vec<u8> {
-    let mut cursor = vec![CURSOR_VERSION];
+    let mut cursor = vec![cursor::BY_HASH];
     cursor.extend_from_slice(&stop.hash.to_le_bytes());
-    let id = match &stop.id {
-        RowId::Int(id) => IdRef::Int(*id),
-        RowId::Str(id) => IdRef::Str(id),
-    };
-    encode_id(id, &mut cursor);
+    encode_id(id_of(&stop.id), &mut cursor);
     cursor
 }
 
@@ -283,34 +273,11 @@ fn decode_cursor(cursor: &[u8]) -> Result<Option<(u64, RowId)>> {
     let wrong = || {
         Error::invalid("the cursor is not one that a scroll returned; leave it empty to start over")
     };
-    let Some((&CURSOR_VERSION, rest)) = cursor.split_first() else {
+    let Some((&cursor::BY_HASH, rest)) = cursor.split_first() else {
         return if cursor.is_empty() { Ok(None) } else { Err(wrong()) };
     };
     let (hash, rest) = rest.split_first_chunk().ok_or_else(wrong)?;
     Ok(Some((u64::from_le_bytes(*hash), decode_id(rest).ok_or_else(wrong)?)))
-}
-
-/// 0 and the number (8), or 1 and the text, to the end.
-fn encode_id(id: IdRef<'_>, cursor: &mut Vec<u8>) {
-    match id {
-        IdRef::Int(id) => {
-            cursor.push(0);
-            cursor.extend_from_slice(&id.to_le_bytes());
-        }
-        IdRef::Str(id) => {
-            cursor.push(1);
-            cursor.extend_from_slice(id.as_bytes());
-        }
-    }
-}
-
-fn decode_id(bytes: &[u8]) -> Option<RowId> {
-    let (kind, id) = bytes.split_first()?;
-    match kind {
-        0 => Some(RowId::Int(i64::from_le_bytes(id.try_into().ok()?))),
-        1 => Some(RowId::Str(String::from_utf8(id.to_vec()).ok()?)),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

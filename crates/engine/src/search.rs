@@ -2,6 +2,7 @@
 
 mod grouped;
 mod memory;
+mod pages;
 mod range;
 mod together;
 
@@ -16,6 +17,7 @@ use crate::segment::SealedView;
 use crate::shard::{CALIBRATION_K, CALIBRATION_SAMPLES, SegmentView, View};
 use crate::vectors;
 use grouped::Grouping;
+use pages::Paging;
 use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::ops::Deref;
@@ -46,6 +48,7 @@ struct Asked {
     search: Search,
     filter: Option<Arc<CompiledFilter>>,
     grouping: Option<Grouping>,
+    paging: Option<Paging>,
     column: ColumnId,
     kind: VectorType,
     /// Rows of each query, those included that the answer begins behind.
@@ -72,6 +75,13 @@ struct Prepared {
 struct Part {
     plan: SearchPlan,
     passing: Passing,
+}
+
+impl Part {
+    /// How many rows the segment is asked for of which `k` are wanted.
+    fn k_of(&self, k: usize) -> usize {
+        k.min(usize::try_from(self.passing.count).unwrap_or(usize::MAX))
+    }
 }
 
 impl Deref for Prepared {
@@ -103,8 +113,11 @@ impl Engine {
             Ok(asked) => asked,
             Err(error) => return done(Err(error)),
         };
-        // What groups take beyond the first rows is not known.
-        if asked.grouping.is_some() || asked.evaluation_nanos() > EVALUATE_NANOS_MAX {
+        // What groups and pages take beyond the first rows is not known.
+        if asked.grouping.is_some()
+            || asked.paging.is_some()
+            || asked.evaluation_nanos() > EVALUATE_NANOS_MAX
+        {
             return self.on_pool(done, move || asked.prepare(true)?.run(true));
         }
         match asked.prepare(false) {
@@ -175,8 +188,13 @@ impl Engine {
         }
         let filter = self.compile(&live, search.filter.as_ref())?.map(Arc::new);
         let (queries, column) = (encoded.bytes, column.id);
-        let keys = range::keys_of(&search, kind.metric())?;
+        let paging = Paging::new(&live.info, (column, kind), &search, &queries)?;
+        let mut keys = range::keys_of(&search, kind.metric())?;
         let mut k = search.k + search.offset;
+        if let Some(paging) = &paging {
+            k = paging.rows_of_an_index();
+            keys.least = keys.least.max(paging.least());
+        }
         if let Some(grouping) = &grouping {
             // It passes over groups by itself.
             (k, search.offset) = (grouping.first_rows(), 0);
@@ -189,6 +207,7 @@ impl Engine {
             search,
             filter,
             grouping,
+            paging,
             column,
             kind,
             k,
@@ -341,10 +360,8 @@ impl Prepared {
         };
         let row_bytes = self.kind.row_bytes();
         let count = self.queries.len() / row_bytes;
-        let together = match self.grouping {
-            Some(_) => 1,
-            None => self.queries_together(count, spread),
-        };
+        let is_alone = self.grouping.is_some() || self.paging.is_some();
+        let together = if is_alone { 1 } else { self.queries_together(count, spread) };
         let mut report = SearchReport::default();
         let mut results = Vec::with_capacity(count);
         let mut add = |(hits, distances)| {
@@ -381,6 +398,9 @@ impl Prepared {
     fn run_query(&self, query: &[u8], wish: &Wish<'_>, spread: bool) -> Result<(QueryHits, u64)> {
         if let Some(grouping) = &self.grouping {
             return self.run_grouped(query, grouping, wish, spread);
+        }
+        if let Some(paging) = &self.paging {
+            return self.run_page(query, paging, wish, spread);
         }
         if spread {
             let (candidates, distances) = self.nearest_spread(query)?;
@@ -436,9 +456,20 @@ impl Prepared {
 
     /// Adds the nearest rows of a segment to the candidates; the distances computed.
     fn run_segment(&self, query: &[u8], at: usize, worker: &mut Worker) -> Result<u64, Stopped> {
+        self.run_segment_for(query, at, self.k, worker)
+    }
+
+    /// The same for as many rows.
+    fn run_segment_for(
+        &self,
+        query: &[u8],
+        at: usize,
+        k: usize,
+        worker: &mut Worker,
+    ) -> Result<u64, Stopped> {
         self.cancel.check()?;
         let part = &self.parts[at];
-        let k = self.k_of(part);
+        let k = part.k_of(k);
         if k == 0 {
             return Ok(0);
         }
@@ -483,16 +514,11 @@ impl Prepared {
         Ok(work.distances)
     }
 
-    /// How many rows a segment is asked for.
-    fn k_of(&self, part: &Part) -> usize {
-        self.k.min(usize::try_from(part.passing.count).unwrap_or(usize::MAX))
-    }
-
     fn hits(&self, wish: &Wish<'_>, candidates: &[Candidate]) -> QueryHits {
         let sources = candidates.iter().map(|found| source(&self.view, found.segment, found.row));
         let scores = candidates.iter().map(|found| wish.comparer.score(found.key)).collect();
         let rows = fetch(&self.live.info.spec.schema, &wish.wanted, sources);
-        QueryHits { rows, scores, groups: Vec::new() }
+        QueryHits { rows, scores, groups: Vec::new(), next: None }
     }
 }
 

@@ -145,6 +145,7 @@ mod tests {
             columns: vec!["word".to_owned()],
             partial_ok: false,
             filter: None,
+            cursor: None,
         }
     }
 

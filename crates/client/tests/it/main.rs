@@ -145,6 +145,23 @@ async fn scroll_ends_after_the_last_page() {
 }
 
 #[tokio::test]
+async fn pages_of_a_search_follow_their_cursors_and_end() {
+    let server = server::start(Script::default()).await;
+    let collection = connect(&server.address).await.collection("c");
+    let mut pages = collection.search(&[0.1, 0.2]).k(2).exact().pages();
+    let mut count = 0;
+    while let Some(found) = pages.next_page().await.expect("a page") {
+        assert_eq!((found.hits.scores, found.hits.rows.len()), (vec![0.25, 0.5], 2));
+        count += 1;
+    }
+    assert!(pages.next_page().await.expect("the end stays the end").is_none());
+    let cursors: Vec<_> = server.searches().into_iter().map(|asked| asked.cursor).collect();
+    assert_eq!((count, cursors), (2, vec![Some(Vec::new()), Some(vec![1])]));
+    collection.search(&[0.1, 0.2]).send().await.expect("found");
+    assert_eq!(server.searches()[2].cursor, None);
+}
+
+#[tokio::test]
 async fn search_carries_what_was_asked_and_reads_what_was_found() {
     let server = server::start(Script::default()).await;
     let collection = connect(&server.address).await.collection("c");

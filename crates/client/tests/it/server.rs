@@ -194,7 +194,10 @@ impl proto::search_server::Search for Scripted {
         &self,
         request: Request<proto::SearchRequest>,
     ) -> Answer<proto::SearchResponse> {
-        self.0.searches.lock().expect("no panic while locked").push(request.into_inner());
+        let request = request.into_inner();
+        // One page follows the first.
+        let next = if request.cursor == Some(Vec::new()) { vec![1] } else { Vec::new() };
+        self.0.searches.lock().expect("no panic while locked").push(request);
         let rows = words(0..2);
         let scores = vec![0.25, 0.5];
         let word = proto::value::Kind::StringValue("w".into());
@@ -205,6 +208,7 @@ impl proto::search_server::Search for Scripted {
             hits: Some(hits),
             nearer: proto::Nearer::Lower.into(),
             report: None,
+            next,
         }))
     }
 

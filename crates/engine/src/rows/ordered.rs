@@ -4,10 +4,11 @@
 //! kept as the page has. What a walk has come to is a value and an id, so rows may be
 //! written between two pages: those that stay as they are come once.
 
-use super::{decode_id, encode_id};
 use crate::aggregate::scalar_column;
 use crate::columns::{self, IdRef, id_ref};
+use crate::cursor::{self, decode_id, encode_id, id_of};
 use crate::filtering::{CompiledFilter, Passing};
+use crate::first::First;
 use crate::request::{Direction, OrderBy};
 use crate::segment::Rows;
 use crate::shard::{SegmentView, View};
@@ -15,11 +16,7 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
 use arrow_array::{Array as _, ArrayRef};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use vicinal_types::{Cancel, Column, Error, Result, RowId, ScalarType, Schema};
-
-/// The first byte of a cursor: its format.
-const CURSOR_VERSION: u8 = 2;
 
 /// Rows that are looked at between two looks at the clock.
 const BLOCK_ROWS: usize = 4_096;
@@ -103,7 +100,7 @@ impl<'a> Order<'a> {
         let cursor = self.decode(cursor)?;
         let after = cursor.as_ref().map(|cursor| (self.rank_of(&cursor.value), id_of(&cursor.id)));
         // One row more than asked for tells whether there is another page.
-        let mut first = FirstStops { stops: BinaryHeap::new(), limit: limit + 1, after };
+        let mut first = FirstStops { stops: First::new(limit + 1), after };
         for (segment, segment_view) in view.segments.iter().enumerate() {
             cancel.check()?;
             let passing = match filter {
@@ -122,7 +119,7 @@ impl<'a> Order<'a> {
                 }
             }
         }
-        let mut stops = first.stops.into_sorted_vec();
+        let mut stops = first.stops.into_sorted();
         let has_more = stops.len() > limit;
         stops.truncate(limit);
         let next = stops.last().filter(|_| has_more).map(|stop| self.encode(stop));
@@ -209,7 +206,7 @@ impl<'a> Order<'a> {
     /// Version (1), the column's number (4), 0 ascending or 1 descending (1), then 0 and
     /// the number (8), 1 and a length (4) and the text, or 2; then the id.
     fn encode(&self, stop: &Stop<'_>) -> Vec<u8> {
-        let mut cursor = vec![CURSOR_VERSION];
+        let mut cursor = vec![cursor::BY_COLUMN];
         cursor.extend_from_slice(&self.column.id.0.to_le_bytes());
         cursor.push(direction_byte(self.direction));
         match stop.rank {
@@ -252,7 +249,7 @@ impl<'a> Order<'a> {
 }
 
 fn decode(cursor: &[u8]) -> Option<Cursor> {
-    let (&CURSOR_VERSION, rest) = cursor.split_first()? else { return None };
+    let (&cursor::BY_COLUMN, rest) = cursor.split_first()? else { return None };
     let (column, rest) = rest.split_first_chunk()?;
     let (direction, rest) = rest.split_first()?;
     let directions = [Direction::Ascending, Direction::Descending];
@@ -283,23 +280,15 @@ fn direction_byte(direction: Direction) -> u8 {
     }
 }
 
-fn id_of(id: &RowId) -> IdRef<'_> {
-    match id {
-        RowId::Int(id) => IdRef::Int(*id),
-        RowId::Str(id) => IdRef::Str(id),
-    }
-}
-
 /// An integer that orders as the float does; zeros of both signs are the same.
 fn ordered(value: f64) -> i64 {
     let bits = (value + 0.0).to_bits().cast_signed();
     if bits < 0 { bits ^ i64::MAX } else { bits }
 }
 
-/// Keeps the first stops of all that are offered; the last of them on top.
+/// The first stops behind one.
 struct FirstStops<'a> {
-    stops: BinaryHeap<Stop<'a>>,
-    limit: usize,
+    stops: First<Stop<'a>>,
     after: Option<(Rank<'a>, IdRef<'a>)>,
 }
 
@@ -307,18 +296,14 @@ impl<'a> FirstStops<'a> {
     /// Whether a row of that rank may be among them.
     fn takes(&self, rank: Rank<'_>) -> bool {
         let is_behind = self.after.is_none_or(|(last, _)| rank >= last);
-        let is_full = self.stops.len() == self.limit;
-        is_behind && !(is_full && self.stops.peek().is_some_and(|last| rank > last.rank))
+        is_behind && self.stops.end().is_none_or(|last| rank <= last.rank)
     }
 
     fn offer(&mut self, stop: Stop<'a>) {
         if self.after.is_some_and(|after| (stop.rank, stop.id) <= after) {
             return;
         }
-        self.stops.push(stop);
-        if self.stops.len() > self.limit {
-            self.stops.pop();
-        }
+        self.stops.offer(stop);
     }
 }
 

@@ -316,6 +316,7 @@ impl Prepared {
             search: Search { effort: self.search.effort, ..Search::new(queries, k) },
             filter,
             grouping: None,
+            paging: None,
             column: self.column,
             kind: self.kind,
             k,

@@ -56,8 +56,11 @@ pub(super) fn keys_of(search: &Search, metric: Metric) -> Result<KeyRange> {
 }
 
 impl Asked {
-    /// How many of the `k` rows an index is asked for at first.
+    /// How many rows an index is asked for at first.
     pub(super) fn first_k(&self, unit: EffortUnit) -> usize {
+        if let Some(paging) = &self.paging {
+            return self.k.saturating_add(paging.passed_over(self.view.segments.len()));
+        }
         match unit {
             EffortUnit::Candidates | EffortUnit::Lists(_) if self.keys != KeyRange::ALL => {
                 self.k.min(FIRST)
@@ -106,7 +109,10 @@ impl Prepared {
         replan: impl Fn(usize) -> SearchPlan,
         mut find: impl FnMut(usize, usize) -> Result<Option<Found>, Stopped>,
     ) -> Result<Option<Found>, Stopped> {
-        let mut wanted = self.first_k(unit).min(k);
+        let mut wanted = self.first_k(unit);
+        if self.paging.is_none() {
+            wanted = wanted.min(k);
+        }
         let mut distances = 0;
         loop {
             let SearchPlan::Index { effort, .. } = plan else { return Ok(None) };

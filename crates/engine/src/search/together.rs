@@ -64,7 +64,7 @@ impl Prepared {
     fn search_segment(&self, queries: &[u8], at: usize) -> Result<Vec<Found>, Stopped> {
         self.cancel.check()?;
         let part = &self.parts[at];
-        let k = self.k_of(part);
+        let k = part.k_of(self.k);
         if k == 0 {
             return Ok(Vec::new());
         }

@@ -5,6 +5,7 @@ mod data;
 mod deletes;
 mod groups;
 mod orders;
+mod pages;
 mod ranges;
 
 use crate::fixture::open;

@@ -1,6 +1,7 @@
 //! Relations between answers that hold whatever the rows are: no oracle says what is
 //! right, two ways to it say the same.
 
+mod pages;
 mod relations;
 
 use crate::fixture::{NAME, flush, open, spec, upsert, vector};

@@ -35,6 +35,7 @@ pub(crate) fn search_in(collection: &Collection, request: v1::SearchRequest) -> 
         offset: request.offset,
         group_by: request.group_by,
         group_size: request.group_size,
+        cursor: request.cursor,
     };
     wanted.parse(target, queries)
 }
@@ -79,6 +80,7 @@ pub(crate) fn batch_in(
         offset: request.offset,
         group_by: request.group_by,
         group_size: request.group_size,
+        cursor: None,
     };
     wanted.parse(target, input)
 }
@@ -100,6 +102,7 @@ struct Wanted {
     offset: u32,
     group_by: String,
     group_size: u32,
+    cursor: Option<Vec<u8>>,
 }
 
 impl Wanted {
@@ -126,11 +129,13 @@ impl Wanted {
             columns: columns_in(self.columns)?,
             partial_ok: self.partial_ok,
             filter: self.filter.map(filter_in).transpose()?,
+            cursor: self.cursor,
         };
-        // An answer without damaged segments is for those who asked for it, and one of
-        // a moment for that moment.
+        // An answer without damaged segments is for those who asked for it, one of a
+        // moment for that moment, and nobody asks for a page twice.
         let is_of_now = search.filter.as_ref().is_some_and(|filter| filter.expression.uses_now());
-        let allow_cached = self.params.allow_cached && !self.partial_ok && !is_of_now;
+        let is_common = !self.partial_ok && !is_of_now && search.cursor.is_none();
+        let allow_cached = self.params.allow_cached && is_common;
         Ok(SearchIn { search, allow_cached })
     }
 }
@@ -149,13 +154,15 @@ fn group_by_in(column: String, size: u32) -> Result<Option<GroupHits>> {
 /// Turns the answer to one query into its message.
 pub(crate) fn answer_out(
     collection: &Collection,
-    answer: SearchAnswer,
+    mut answer: SearchAnswer,
     engine_time: Duration,
 ) -> Result<v1::SearchResponse> {
+    let next = answer.results.first_mut().and_then(|hits| hits.next.take()).unwrap_or_default();
     let batch = batch_out(collection, answer, engine_time)?;
     let [hits] = <[v1::Hits; 1]>::try_from(batch.results)
         .map_err(|results| Error::internal(format!("one query got {} answers", results.len())))?;
-    Ok(v1::SearchResponse { hits: Some(hits), nearer: batch.nearer, report: batch.report })
+    let v1::SearchBatchResponse { nearer, report, .. } = batch;
+    Ok(v1::SearchResponse { hits: Some(hits), nearer, report, next })
 }
 
 /// Turns the answers to many queries into their message.
@@ -175,7 +182,7 @@ pub(crate) fn batch_out(
 }
 
 fn hits_out(collection: &Collection, hits: QueryHits) -> Result<v1::Hits> {
-    let QueryHits { rows, scores, groups } = hits;
+    let QueryHits { rows, scores, groups, next: _ } = hits;
     if rows.ids.len() != scores.len() {
         let (ids, scores) = (rows.ids.len(), scores.len());
         return Err(Error::internal(format!("{ids} hits came with {scores} scores")));

@@ -9,7 +9,13 @@ use crate::source::npy;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use vicinal_client::proto::CollectionSpec;
-use vicinal_client::{Collection, Effort, Found, HitGroup, Hits, Value as Cell, Vectors};
+use vicinal_client::{
+    Collection, Effort, Found, HitGroup, Hits, One, Search, Value as Cell, Vectors,
+};
+use vicinal_types::limits::K_MAX;
+
+/// Rows of a page: few pages, each far below what a message may have.
+const PAGE_ROWS: u32 = 4_096;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -20,7 +26,8 @@ Examples:
   vicinal search -c words --id 42 --filter relations>={n} --param n=5
   vicinal search -c words --id 42 -k 100 --radius 0.6 --inner-radius 0.9
   vicinal search -c words --id 42 -k 10 --offset 10
-  vicinal search -c words --id 42 -k 5 --group-by category --group-size 3";
+  vicinal search -c words --id 42 -k 5 --group-by category --group-size 3
+  vicinal search -c words --id 42 --all --radius 0.5 --json        however many they are";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -34,9 +41,13 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 0, requires = "file", value_name = "N")]
     row: usize,
 
-    /// Rows wanted, or groups.
+    /// Rows wanted, or groups; more than 16,384 rows are read in pages.
     #[arg(short, long, default_value_t = 10)]
     k: u32,
+
+    /// Find all rows that pass and are within the bounds, read in pages.
+    #[arg(long, conflicts_with_all = ["k", "offset", "group_by"])]
+    all: bool,
 
     /// Nearest rows, or groups, to pass over first.
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -161,9 +172,31 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         if let Some(inner_radius) = args.bounds.inner_radius {
             search = search.inner_radius(inner_radius);
         }
+        let wanted = if args.all { usize::MAX } else { args.k as usize };
+        if wanted > K_MAX {
+            return walk(search, wanted, args.json).await;
+        }
         let found = search.send().await?;
-        if args.json { print_json(&found) } else { print_table(&found) }
+        if args.json { print_json(&found, wanted) } else { print_table(&[found], wanted) }
     })
+}
+
+/// Prints the nearest rows, so many, page by page; a table once all are there.
+async fn walk(search: Search<One>, wanted: usize, as_json: bool) -> Result<(), Failure> {
+    let mut pages = search.k(PAGE_ROWS).pages();
+    let (mut left, mut all) = (wanted, Vec::new());
+    while left > 0
+        && let Some(found) = pages.next_page().await?
+    {
+        if as_json {
+            print_json(&found, left)?;
+        }
+        left -= found.hits.rows.len().min(left);
+        if !as_json {
+            all.push(found);
+        }
+    }
+    if as_json { Ok(()) } else { print_table(&all, wanted) }
 }
 
 async fn query(collection: &Collection, args: &Args) -> Result<Vectors, Failure> {
@@ -213,9 +246,10 @@ fn groups(found: &Found<Hits>) -> Vec<Cell<'_>> {
     groups.flat_map(|group| std::iter::repeat_n(group.key(), rows(group))).collect()
 }
 
-fn print_json(found: &Found<Hits>) -> Result<(), Failure> {
+/// Prints the first so many.
+fn print_json(found: &Found<Hits>, limit: usize) -> Result<(), Failure> {
     let groups = groups(found);
-    for (row, score) in found.hits.scores.iter().enumerate() {
+    for (row, score) in found.hits.scores.iter().enumerate().take(limit) {
         let mut hit = row_json(&found.hits.rows, row);
         hit.insert("score".into(), json!(score));
         if let Some(group) = groups.get(row) {
@@ -226,25 +260,28 @@ fn print_json(found: &Found<Hits>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn print_table(found: &Found<Hits>) -> Result<(), Failure> {
-    let rows = &found.hits.rows;
-    if rows.is_empty() {
+/// Prints the first so many of all pages.
+fn print_table(pages: &[Found<Hits>], limit: usize) -> Result<(), Failure> {
+    let Some(first) = pages.first().filter(|found| !found.hits.rows.is_empty()) else {
         output::note(
             "nothing found: no row passes the filter and is within the bounds, or there are none",
         );
         return Ok(());
-    }
-    let names: Vec<_> = rows.column_names().map(String::from).collect();
+    };
+    let names: Vec<_> = first.hits.rows.column_names().map(String::from).collect();
     let columns = names.iter().map(|name| (name.as_str(), Align::Left));
-    let groups = groups(found);
-    let group = (!groups.is_empty()).then_some(("group", Align::Left));
-    let first = group.into_iter().chain([("score", Align::Right), ("id", Align::Right)]);
-    let columns: Vec<_> = first.chain(columns).collect();
+    let group = (!first.hits.groups.is_empty()).then_some(("group", Align::Left));
+    let heads = group.into_iter().chain([("score", Align::Right), ("id", Align::Right)]);
+    let columns: Vec<_> = heads.chain(columns).collect();
     let mut grid = Grid::new(&columns);
-    for (row, score) in found.hits.scores.iter().enumerate() {
-        let group = groups.get(row).map(output::cell);
-        let first = group.into_iter().chain([format!("{score:.4}")]);
-        grid.row(first.chain(row_cells(rows, row, &names)));
+    let rows =
+        pages.iter().flat_map(|found| (0..found.hits.scores.len()).map(move |row| (found, row)));
+    let groups: Vec<_> = pages.iter().flat_map(groups).collect();
+    for (at, (found, row)) in rows.take(limit).enumerate() {
+        let Hits { rows, scores, .. } = &found.hits;
+        let group = groups.get(at).map(output::cell);
+        let heads = group.into_iter().chain([format!("{:.4}", scores[row])]);
+        grid.row(heads.chain(row_cells(rows, row, &names)));
     }
     grid.print()
 }

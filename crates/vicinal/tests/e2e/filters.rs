@@ -85,6 +85,41 @@ fn rows_are_grouped_and_ordered_by_a_column() {
     server.stop();
 }
 
+#[test]
+fn a_search_walks_over_all_rows_in_pages() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let setup = Setup::new(directory.path());
+    let server = setup.start();
+    server.run(&["import", "-c", "words", "--metric", "cosine", "--wait-indexed", WORDS]);
+    let search = ["search", "-c", "words", "--id", "42", "--columns", "word", "--json"];
+    let hits = |server: &Server, more: &[&str]| -> Vec<(f64, i64)> {
+        let printed = server.run(&[&search[..], more].concat());
+        let hit = |line| {
+            let hit: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            (hit["score"].as_f64().expect("a score"), hit["id"].as_i64().expect("an id"))
+        };
+        printed.lines().map(hit).collect()
+    };
+    let all = hits(&server, &["--all", "--exact"]);
+    assert_eq!(all.len() as u64, ROWS);
+    // Nearest first, those of the same score by id, so none comes twice.
+    let is_behind =
+        |a: &(f64, i64), b: &(f64, i64)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).is_lt();
+    assert!(all.is_sorted_by(is_behind));
+    assert_eq!(hits(&server, &["-k", "20000", "--exact"]), all, "more than there are");
+    let radius = format!("{}", (all[4_999].0 + all[5_000].0) / 2.0);
+    let within = hits(&server, &["--all", "--exact", "--radius", &radius]);
+    assert_eq!(within[..], all[..within.len()]);
+    assert!((4_990..=5_010).contains(&within.len()), "{}", within.len());
+    let found = hits(&server, &["--all"]);
+    assert!(found.len() as u64 > ROWS * 95 / 100 && found.is_sorted_by(is_behind));
+    let printed = server.run(&["search", "-c", "words", "--id", "42", "--all", "--columns", ""]);
+    assert_eq!(printed.lines().count() as u64, found.len() as u64 + 1);
+    let line = server.fails(&[&search[..], &["--all", "--offset", "3"]].concat());
+    assert!(line.contains("--all"), "{line}");
+    server.stop();
+}
+
 /// A .npy file of f32 in two dimensions.
 fn npy(path: &Path, rows: u64) {
     let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 2), }}");

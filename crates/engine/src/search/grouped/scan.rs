@@ -89,7 +89,7 @@ impl Prepared {
 
     /// Shows each row of a segment that passes and has a key that is wanted; the distances
     /// computed.
-    fn each_row<'a>(
+    pub(in crate::search) fn each_row<'a>(
         &'a self,
         query: &[u8],
         at: usize,

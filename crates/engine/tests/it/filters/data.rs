@@ -51,6 +51,10 @@ pub(super) fn query(id: i64) -> [f32; DIM] {
 }
 
 impl Row {
+    pub(super) fn vector(&self) -> [f32; DIM] {
+        self.vector
+    }
+
     pub(super) fn score(&self, query: &[f32; DIM]) -> f32 {
         self.vector.iter().zip(query).map(|(a, b)| (a - b) * (a - b)).sum()
     }

@@ -13,7 +13,7 @@ use vicinal_types::{ColumnId, Ids, IndexKind, IndexSpec, Metric, VectorInput};
 
 /// What is done to the files of a collection, not to its rows.
 #[derive(Clone, Debug)]
-enum Act {
+pub(super) enum Act {
     Flush,
     Compact,
     Reindex(IndexKind),
@@ -21,7 +21,7 @@ enum Act {
     Crash,
 }
 
-fn act() -> impl Strategy<Value = Act> {
+pub(super) fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         Just(Act::Flush),
         Just(Act::Compact),
@@ -32,7 +32,7 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 impl Act {
-    fn run(&self, disk: &SimDisk, engine: Engine) -> Engine {
+    pub(super) fn run(&self, disk: &SimDisk, engine: Engine) -> Engine {
         match self {
             Self::Flush => drop(flush(&engine)),
             Self::Compact => compact(&engine),

@@ -107,6 +107,20 @@ fn partial_answers_are_only_for_those_who_ask_and_never_cached() {
 }
 
 #[test]
+fn pages_carry_their_cursors_and_are_never_cached() {
+    let request = |cursor| v1::SearchRequest {
+        params: Some(v1::SearchParams { effort_kind: None, allow_cached: true }),
+        cursor,
+        ..search(one(), 1)
+    };
+    for cursor in [Some(Vec::new()), Some(vec![3, 1]), None] {
+        let asked = search_in(&collection(IdType::Int64), request(cursor.clone())).expect("right");
+        assert_eq!(asked.allow_cached, cursor.is_none());
+        assert_eq!(asked.search.cursor, cursor);
+    }
+}
+
+#[test]
 fn an_answer_leaves_whole() {
     let rows = RowBatch { ids: Ids::Int(vec![3, 1]), vectors: Vec::new(), scalars: Vec::new() };
     let groups = vec![
@@ -114,13 +128,13 @@ fn an_answer_leaves_whole() {
         HitGroup { key: None, rows: 1 },
     ];
     let answer = SearchAnswer {
-        results: vec![QueryHits { rows, scores: vec![0.5, 2.0], groups }],
+        results: vec![QueryHits { rows, scores: vec![0.5, 2.0], groups, next: Some(vec![3, 1]) }],
         nearer: Nearer::Lower,
         report: SearchReport { segments: 2, scanned_segments: 1, distances: 99, passing_rows: 7 },
     };
     let message = answer_out(&collection(IdType::Int64), answer, Duration::from_micros(12));
     let message = message.expect("one answer");
-    assert_eq!(message.nearer(), v1::Nearer::Lower);
+    assert_eq!((message.nearer(), &message.next[..]), (v1::Nearer::Lower, &[3, 1][..]));
     let hits = message.hits.expect("hits");
     assert_eq!((hits.ids, hits.scores), (ints(vec![3, 1]), vec![0.5, 2.0]));
     let key = v1::Value { kind: Some(v1::value::Kind::BoolValue(true)) };
