@@ -24,6 +24,9 @@ pub struct Groups {
     pub group_count: u64,
     /// The first of them.
     pub groups: Vec<Group>,
+    /// The rows that the answer is without, if that was welcome: a line for each damaged
+    /// segment.
+    pub missing_rows: Vec<String>,
 }
 
 /// One group of rows.
@@ -84,6 +87,13 @@ impl Aggregate {
         self
     }
 
+    /// Sets the options of the read: consistency, partial answers.
+    #[must_use]
+    pub fn options(mut self, options: proto::ReadOptions) -> Self {
+        self.message.options = Some(options);
+        self
+    }
+
     /// Sends the aggregation.
     ///
     /// # Errors
@@ -103,9 +113,10 @@ impl Aggregate {
                 async move { stub.aggregate(request).await }
             })
             .await?;
-        let proto::AggregateResponse { rows, group_count, groups } = answer;
+        let proto::AggregateResponse { rows, group_count, groups, missing_rows } = answer;
         let group = |proto::Group { key, rows, values }| Group { key, rows, values };
-        Ok(Groups { rows, group_count, groups: groups.into_iter().map(group).collect() })
+        let groups = groups.into_iter().map(group).collect();
+        Ok(Groups { rows, group_count, groups, missing_rows })
     }
 }
 

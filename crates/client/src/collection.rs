@@ -33,6 +33,15 @@ pub enum Apply {
     DryRun,
 }
 
+/// An answer that may be without the rows of damaged segments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partial<T> {
+    /// The answer from what can be read.
+    pub value: T,
+    /// The rows that it is without, a line for each damaged segment; empty: it is whole.
+    pub missing_rows: Vec<String>,
+}
+
 /// What a flush waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlushUntil {
@@ -252,12 +261,35 @@ impl Collection {
     /// # Errors
     /// `INVALID_ARGUMENT` naming a column that is not there.
     pub async fn get(&self, ids: impl Into<Ids>, columns: &[&str]) -> Result<Rows> {
+        let options = proto::ReadOptions::default();
+        self.get_with(ids.into(), columns, options).await.map(|answer| answer.value)
+    }
+
+    /// [`get`](Self::get), without the rows of damaged segments if there are any.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn get_partial(
+        &self,
+        ids: impl Into<Ids>,
+        columns: &[&str],
+    ) -> Result<Partial<Rows>> {
+        let options = proto::ReadOptions { partial_ok: true, ..Default::default() };
+        self.get_with(ids.into(), columns, options).await
+    }
+
+    async fn get_with(
+        &self,
+        ids: Ids,
+        columns: &[&str],
+        options: proto::ReadOptions,
+    ) -> Result<Partial<Rows>> {
         let message = proto::GetRequest {
             database: self.client.database(),
             collection: self.name.clone(),
-            ids: Some(convert::ids(ids.into())),
+            ids: Some(convert::ids(ids)),
             columns: columns.iter().map(ToString::to_string).collect(),
-            options: None,
+            options: Some(options),
         };
         let answer = self
             .client
@@ -267,7 +299,9 @@ impl Collection {
             })
             .await?;
         let rows = answer.rows.unwrap_or_default();
-        Rows::from_parts(rows.ids, rows.columns).map_err(|reason| self.client.answer_error(reason))
+        let value = Rows::from_parts(rows.ids, rows.columns)
+            .map_err(|reason| self.client.answer_error(reason))?;
+        Ok(Partial { value, missing_rows: answer.missing_rows })
     }
 
     /// Counts the rows.
@@ -275,7 +309,7 @@ impl Collection {
     /// # Errors
     /// `NOT_FOUND` if there is no such collection.
     pub async fn count(&self) -> Result<u64> {
-        self.count_rows(None).await
+        self.count_rows(None, proto::ReadOptions::default()).await.map(|answer| answer.value)
     }
 
     /// Counts the rows that pass.
@@ -283,15 +317,30 @@ impl Collection {
     /// # Errors
     /// `INVALID_ARGUMENT` with the place in the filter that is wrong.
     pub async fn count_where(&self, filter: impl Into<Filter>) -> Result<u64> {
-        self.count_rows(Some(filter.into().into_message())).await
+        let options = proto::ReadOptions::default();
+        self.count_rows(Some(filter.into()), options).await.map(|answer| answer.value)
     }
 
-    async fn count_rows(&self, filter: Option<proto::Filter>) -> Result<u64> {
+    /// Counts the rows, or those that pass, without those of damaged segments if there are
+    /// any.
+    ///
+    /// # Errors
+    /// As [`count_where`](Self::count_where).
+    pub async fn count_partial(&self, filter: Option<Filter>) -> Result<Partial<u64>> {
+        let options = proto::ReadOptions { partial_ok: true, ..Default::default() };
+        self.count_rows(filter, options).await
+    }
+
+    async fn count_rows(
+        &self,
+        filter: Option<Filter>,
+        options: proto::ReadOptions,
+    ) -> Result<Partial<u64>> {
         let message = proto::CountRequest {
             database: self.client.database(),
             collection: self.name.clone(),
-            options: None,
-            filter,
+            options: Some(options),
+            filter: filter.map(Filter::into_message),
         };
         let answer = self
             .client
@@ -300,7 +349,7 @@ impl Collection {
                 async move { stub.count(request).await }
             })
             .await?;
-        Ok(answer.rows)
+        Ok(Partial { value: answer.rows, missing_rows: answer.missing_rows })
     }
 
     /// Computes figures of groups of rows: counts, least and greatest values, sums and

@@ -56,7 +56,7 @@ mod writer;
 mod convert;
 
 pub use aggregate::{Aggregate, Group, Groups};
-pub use collection::{Apply, Collection, FlushUntil};
+pub use collection::{Apply, Collection, FlushUntil, Partial};
 pub use connect::{Client, ClientBuilder};
 pub use error::{Error, Result};
 pub use filter::{Filter, FilterValue};

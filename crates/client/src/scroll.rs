@@ -28,13 +28,22 @@ pub struct Scroll {
     options: proto::ReadOptions,
     /// Where the next page begins; none: the last page was given out.
     cursor: Option<Vec<u8>>,
+    missing_rows: Vec<String>,
 }
 
 impl Scroll {
     pub(crate) fn new(collection: Collection) -> Self {
         let (columns, cursor) = (Vec::new(), Some(Vec::new()));
-        let options = proto::ReadOptions::default();
-        Self { collection, columns, page_rows: 0, filter: None, order_by: None, options, cursor }
+        Self {
+            collection,
+            columns,
+            page_rows: 0,
+            filter: None,
+            order_by: None,
+            options: proto::ReadOptions::default(),
+            cursor,
+            missing_rows: Vec::new(),
+        }
     }
 
     /// Names the columns wanted; `*` all scalar columns, `**` vectors too.
@@ -58,7 +67,7 @@ impl Scroll {
         self
     }
 
-    /// Walks in the order of a column's values, nulls last. Rows whose value changes
+    /// Walks in the order of a column's values, nulls last, or of `id`. Rows whose value changes
     /// meanwhile come where they are then.
     #[must_use]
     pub fn order_by(mut self, column: impl Into<String>, direction: proto::Direction) -> Self {
@@ -72,6 +81,12 @@ impl Scroll {
     pub fn options(mut self, options: proto::ReadOptions) -> Self {
         self.options = options;
         self
+    }
+
+    /// The rows that the last page was looked for without, if that was welcome: a line for
+    /// each damaged segment.
+    pub fn missing_rows(&self) -> &[String] {
+        &self.missing_rows
     }
 
     /// The next page; none after the last.
@@ -99,6 +114,7 @@ impl Scroll {
                 async move { stub.scroll(request).await }
             })
             .await?;
+        self.missing_rows = answer.missing_rows;
         let rows = answer.rows.unwrap_or_default();
         let rows = Rows::from_parts(rows.ids, rows.columns)
             .map_err(|reason| client.answer_error(reason))?;

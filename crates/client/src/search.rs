@@ -83,6 +83,9 @@ pub struct Found<H> {
     pub nearer: Nearer,
     /// What the search took.
     pub report: proto::SearchReport,
+    /// The rows that the answer is without, if that was welcome: a line for each damaged
+    /// segment.
+    pub missing_rows: Vec<String>,
 }
 
 /// Rows wanted by a search that does not say.
@@ -250,7 +253,8 @@ impl Search<One> {
         let nearer = convert::nearer_back(answer.nearer());
         let found = nearer.ok_or_else(no_direction).and_then(|nearer| {
             let hits = hits(answer.hits.unwrap_or_default())?;
-            Ok(Found { hits, nearer, report: answer.report.unwrap_or_default() })
+            let (report, missing_rows) = (answer.report.unwrap_or_default(), answer.missing_rows);
+            Ok(Found { hits, nearer, report, missing_rows })
         });
         Ok((found.map_err(|reason| client.answer_error(reason))?, answer.next))
     }
@@ -292,6 +296,7 @@ impl Search<Many> {
                 hits: answer.results.into_iter().map(hits).collect::<Result<_, _>>()?,
                 nearer,
                 report: answer.report.unwrap_or_default(),
+                missing_rows: answer.missing_rows,
             })
         });
         found.map_err(|reason| client.answer_error(reason))

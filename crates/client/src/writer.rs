@@ -2,6 +2,7 @@
 
 use crate::collection::Collection;
 use crate::error::{Error, Result};
+use crate::filter::Filter;
 use crate::rows::Rows;
 use tokio::task::{JoinError, JoinSet};
 use vicinal_types::limits;
@@ -40,6 +41,8 @@ pub struct Written {
     pub replaced: u64,
     /// Of those, rows left out as their ids exist.
     pub already_there: u64,
+    /// Of those, rows left out by [`Writer::replace_if`] or [`Writer::existing_only`].
+    pub left_out: u64,
 }
 
 /// Gathers rows into batches and keeps several of them in flight.
@@ -50,6 +53,8 @@ pub struct Written {
 pub struct Writer {
     collection: Collection,
     options: WriterOptions,
+    condition: Option<Filter>,
+    existing_only: bool,
     /// Less than a batch.
     waiting: Option<Rows>,
     flying: JoinSet<Result<Written>>,
@@ -89,10 +94,29 @@ impl Writer {
         Self {
             collection,
             options,
+            condition: None,
+            existing_only: false,
             waiting: None,
             flying: JoinSet::new(),
             written: Written::default(),
         }
+    }
+
+    /// Lets rows replace others, but only those which pass as they are when the batch is
+    /// applied; new ids are added. Instead of [`WriterOptions::on_existing`].
+    #[must_use]
+    pub fn replace_if(mut self, condition: impl Into<Filter>) -> Self {
+        self.options.on_existing = OnExisting::Replace;
+        self.condition = Some(condition.into());
+        self
+    }
+
+    /// Lets rows replace others, and leaves out those whose ids are new.
+    #[must_use]
+    pub fn existing_only(mut self) -> Self {
+        self.options.on_existing = OnExisting::Replace;
+        self.existing_only = true;
+        self
     }
 
     /// Adds rows; waits while enough batches are in flight. All rows given to a
@@ -158,8 +182,14 @@ impl Writer {
             }
         }
         let collection = self.collection.clone();
-        let on_existing = self.options.on_existing;
-        self.flying.spawn(async move { send(&collection, rows, on_existing).await });
+        let (on_existing, existing_only) = (self.options.on_existing, self.existing_only);
+        let condition = self.condition.clone();
+        self.flying.spawn(async move {
+            match on_existing {
+                OnExisting::Keep => insert(&collection, rows).await,
+                OnExisting::Replace => upsert(&collection, rows, condition, existing_only).await,
+            }
+        });
         Ok(())
     }
 
@@ -175,30 +205,31 @@ impl Writer {
         self.written.inserted += batch.inserted;
         self.written.replaced += batch.replaced;
         self.written.already_there += batch.already_there;
+        self.written.left_out += batch.left_out;
         Ok(())
     }
 }
 
-async fn send(collection: &Collection, rows: Rows, on_existing: OnExisting) -> Result<Written> {
+async fn insert(collection: &Collection, rows: Rows) -> Result<Written> {
     let count = rows.len() as u64;
-    match on_existing {
-        OnExisting::Keep => {
-            let answer = collection.insert(rows).await?;
-            Ok(Written {
-                rows: count,
-                inserted: answer.inserted,
-                replaced: 0,
-                already_there: answer.already_exists.len() as u64,
-            })
-        }
-        OnExisting::Replace => {
-            let answer = collection.upsert(rows).await?;
-            Ok(Written {
-                rows: count,
-                inserted: answer.inserted,
-                replaced: answer.replaced,
-                already_there: 0,
-            })
-        }
-    }
+    let answer = collection.insert(rows).await?;
+    let already_there = answer.already_exists.len() as u64;
+    Ok(Written { rows: count, inserted: answer.inserted, already_there, ..Written::default() })
+}
+
+async fn upsert(
+    collection: &Collection,
+    rows: Rows,
+    condition: Option<Filter>,
+    existing_only: bool,
+) -> Result<Written> {
+    let count = rows.len() as u64;
+    let answer = collection.upsert_rows(rows, condition, existing_only).await?;
+    Ok(Written {
+        rows: count,
+        inserted: answer.inserted,
+        replaced: answer.replaced,
+        left_out: answer.left_out.len() as u64,
+        ..Written::default()
+    })
 }

@@ -44,9 +44,11 @@ pub struct Aggregate {
 pub enum GroupBy {
     /// All of them, even if there are none.
     Nothing,
-    /// Those with the same value in a column, null included.
+    /// Those with the same value in a column, null included; of arrays those that have an
+    /// item in common, so that a row is of as many groups as it has distinct items.
     Column(String),
-    /// Those whose timestamps are in the same stretch of time, named by its begin.
+    /// Those whose timestamps are in the same stretch of time, named by its begin; of
+    /// arrays those that have an item in it.
     Time {
         /// The column.
         column: String,
@@ -92,7 +94,7 @@ pub enum GroupOrder {
 /// The groups that there are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Aggregated {
-    /// Rows that pass the filter.
+    /// Rows that pass the filter, those included that are of no group or of several.
     pub rows: u64,
     /// Groups, those included that the limit left out.
     pub group_count: u64,
@@ -207,8 +209,11 @@ pub(crate) fn group_column<'a>(schema: &'a Schema, name: &str) -> Result<(&'a Co
 struct Pass<'a> {
     groups: Groups<'a>,
     figures: Vec<(Scalar<'a>, Tally)>,
+    /// All of them, and those of each group.
+    total: u64,
     rows: Vec<u64>,
-    /// Of a batch: its rows, and the group of each.
+    /// Of a batch: its rows, and the group of each; a row of several groups is there as
+    /// often.
     batch: Vec<u32>,
     group_of: Vec<u32>,
     cancel: &'a Cancel,
@@ -249,7 +254,7 @@ impl<'a> Pass<'a> {
         let figures = asked.figures.iter().map(figure).collect::<Result<_>>()?;
         let groups = Groups::new(schema, &asked.group_by)?;
         let (rows, batch, group_of) = (Vec::new(), Vec::new(), Vec::new());
-        let mut pass = Self { groups, figures, rows, batch, group_of, cancel };
+        let mut pass = Self { groups, figures, total: 0, rows, batch, group_of, cancel };
         pass.make_room();
         Ok(pass)
     }
@@ -271,7 +276,8 @@ impl<'a> Pass<'a> {
     }
 
     fn take_batch(&mut self, rows: &Rows) -> Result<()> {
-        self.groups.assign(rows, &self.batch, &mut self.group_of)?;
+        self.total += self.batch.len() as u64;
+        self.groups.assign(rows, &mut self.batch, &mut self.group_of)?;
         self.make_room();
         for &group in &self.group_of {
             self.rows[group as usize] += 1;
@@ -315,7 +321,7 @@ impl<'a> Pass<'a> {
             values: self.figures.iter().map(|(_, tally)| tally.value(at)).collect(),
         };
         Aggregated {
-            rows: self.rows.iter().sum(),
+            rows: self.total,
             group_count: keys.len() as u64,
             groups: order.iter().map(group).collect(),
         }

@@ -13,6 +13,9 @@ pub(crate) const BY_COLUMN: u8 = 2;
 /// Over rows by their scores.
 pub(crate) const BY_SCORE: u8 = 3;
 
+/// Over rows in the order of their ids.
+pub(crate) const BY_ID: u8 = 4;
+
 /// 0 and the number (8), or 1 and the text, to the end.
 pub(crate) fn encode_id(id: IdRef<'_>, cursor: &mut Vec<u8>) {
     match id {

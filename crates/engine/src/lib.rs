@@ -77,9 +77,9 @@ pub use engine::Engine;
 pub use memory::{MemoryOptions, Pressure};
 pub use options::{Compaction, EngineOptions};
 pub use request::{
-    Applied, ApplyMode, Change, Collection, CollectionStats, Description, Direction, Done,
-    GroupHits, HitGroup, LogFigures, Missing, OrderBy, Page, QueryHits, RowFilter, Scroll, Search,
-    SearchAnswer, SearchReport, SegmentDescription, SegmentIndexDescription, SegmentState,
+    Applied, ApplyMode, Change, Collection, CollectionStats, Count, Description, Direction, Done,
+    Get, GroupHits, HitGroup, LogFigures, Missing, OrderBy, Page, QueryHits, RowFilter, Scroll,
+    Search, SearchAnswer, SearchReport, SegmentDescription, SegmentIndexDescription, SegmentState,
     Selection, Stats, Summary, Update, UpsertCondition, Write, WriteOutcome,
 };
 pub use shard::Space;

@@ -198,6 +198,26 @@ pub struct SearchReport {
     pub passing_rows: u64,
 }
 
+/// A read of rows by id.
+#[derive(Clone, Debug)]
+pub struct Get {
+    /// The ids; those that have no row are left out.
+    pub ids: Ids,
+    /// Names of columns wanted; `*` all scalars, `**` everything.
+    pub columns: Vec<String>,
+    /// Whether an answer without the rows of damaged segments is welcome.
+    pub partial_ok: bool,
+}
+
+/// Rows to be counted.
+#[derive(Clone, Debug, Default)]
+pub struct Count {
+    /// Which rows; none: all.
+    pub filter: Option<RowFilter>,
+    /// Whether a count without the rows of damaged segments is welcome.
+    pub partial_ok: bool,
+}
+
 /// The next page of a walk over all rows.
 #[derive(Clone, Debug, Default)]
 pub struct Scroll {
@@ -215,10 +235,11 @@ pub struct Scroll {
     pub partial_ok: bool,
 }
 
-/// The order of rows by a column's values, nulls last, rows of the same value by id.
+/// The order of rows by a column's values, nulls last, rows of the same value by id; or
+/// by their ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderBy {
-    /// The column: of bools, numbers, timestamps or strings.
+    /// The column: of bools, numbers, timestamps or strings; or `id`.
     pub column: String,
     /// Which values come first.
     pub direction: Direction,

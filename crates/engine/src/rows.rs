@@ -10,7 +10,7 @@ use crate::expiry;
 use crate::fetch::{Wanted, fetch, source};
 use crate::filtering::{Asked, CompiledFilter, Passing};
 use crate::first::First;
-use crate::request::{Page, RowFilter, Scroll};
+use crate::request::{Count, Get, Page, RowFilter, Scroll};
 use crate::shard::{SegmentView, View};
 use crate::validate;
 use ordered::{Order, Stops};
@@ -40,13 +40,32 @@ impl Engine {
         columns: &[String],
         cancel: &Cancel,
     ) -> Result<RowBatch> {
+        let get = Get { ids: ids.clone(), columns: columns.to_vec(), partial_ok: false };
+        self.get_rows(database, collection, &get, cancel)
+    }
+
+    /// [`get`](Self::get), perhaps without the rows of damaged segments, which
+    /// [`missing_rows`](Self::missing_rows) names.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and `Corrupt` if some of the collection is damaged and the
+    /// rest is not welcome.
+    pub fn get_rows(
+        &self,
+        database: &str,
+        collection: &str,
+        Get { ids, columns, partial_ok }: &Get,
+        cancel: &Cancel,
+    ) -> Result<RowBatch> {
         let live = self.live(database, collection)?;
         let schema = &live.info.spec.schema;
         validate::id_list(schema, ids, limits::FETCH_ROWS_MAX, "a get")?;
         let wanted = Wanted::new(schema, columns)?;
         cancel.check()?;
         let (view, places) = live.shard()?.locate(ids);
-        view.check_whole()?;
+        if !partial_ok {
+            view.check_whole()?;
+        }
         let sources = places.iter().map(|place| source(&view, place.segment, place.row));
         let Some(living) = self.compile(&live, None)? else {
             return Ok(fetch(schema, &wanted, sources));
@@ -62,11 +81,7 @@ impl Engine {
     /// # Errors
     /// `NotFound` for the collection, `Corrupt` if some of it is damaged.
     pub fn count(&self, database: &str, collection: &str) -> Result<u64> {
-        let live = self.live(database, collection)?;
-        let living = self.compile(&live, None)?;
-        let view = live.shard()?.view();
-        view.check_whole()?;
-        living.map_or_else(|| Ok(view.live_count()), |living| living.count(&view, &Cancel::never()))
+        self.count_rows(database, collection, &Count::default(), &Cancel::never())
     }
 
     /// Counts the rows of a collection that pass a filter.
@@ -81,11 +96,38 @@ impl Engine {
         filter: &RowFilter,
         cancel: &Cancel,
     ) -> Result<u64> {
+        let count = Count { filter: Some(filter.clone()), partial_ok: false };
+        self.count_rows(database, collection, &count, cancel)
+    }
+
+    /// Counts rows, perhaps without those of damaged segments, which
+    /// [`missing_rows`](Self::missing_rows) names.
+    ///
+    /// # Errors
+    /// As [`count_where`](Self::count_where).
+    pub fn count_rows(
+        &self,
+        database: &str,
+        collection: &str,
+        Count { filter, partial_ok }: &Count,
+        cancel: &Cancel,
+    ) -> Result<u64> {
         let live = self.live(database, collection)?;
-        let filter = self.compile(&live, Some(filter))?;
+        let filter = self.compile(&live, filter.as_ref())?;
         let view = live.shard()?.view();
-        view.check_whole()?;
+        if !partial_ok {
+            view.check_whole()?;
+        }
         filter.map_or_else(|| Ok(view.live_count()), |filter| filter.count(&view, cancel))
+    }
+
+    /// The rows of a collection that cannot be read: for each damaged segment its file, how
+    /// many rows it has and from which id to which. They stay so until a restart.
+    ///
+    /// # Errors
+    /// `NotFound` for the collection.
+    pub fn missing_rows(&self, database: &str, collection: &str) -> Result<Vec<String>> {
+        Ok(self.live(database, collection)?.shard()?.view().damaged.clone())
     }
 
     /// What a read may find, as it fits the collection now: what passes the filter, if

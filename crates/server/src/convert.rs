@@ -24,7 +24,7 @@ pub(crate) use collections::{
     aliases_out, applied_out, description_out, spec_in, stats_out, summaries_out,
 };
 pub(crate) use filter::filter_in;
-pub(crate) use options::{consistency_in, request_id_in};
+pub(crate) use options::{consistency_in, partial_ok_in, request_id_in};
 pub(crate) use rows::{
     columns_in, fetch_ids_in, order_by_in, positions_out, rows_in, rows_out, update_in, upsert_in,
     write_ids_in,

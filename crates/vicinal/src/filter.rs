@@ -19,20 +19,45 @@ pub(crate) struct FilterArgs {
 impl FilterArgs {
     /// The filter, if there is one.
     pub(crate) fn filter(&self) -> Result<Option<Filter>, Failure> {
-        let Some(text) = &self.filter else { return Ok(None) };
-        let mut filter = Filter::new(text);
-        for parameter in &self.parameters {
-            let Some((name, value)) = parameter.split_once('=') else {
-                return Err(Failure::new(format!(
-                    "--param `{parameter}` is not of the form NAME=VALUE"
-                )));
-            };
-            let value = value_of(value)
-                .map_err(|reason| Failure::new(format!("--param `{parameter}`: {reason}")))?;
-            filter = filter.parameter(name, value);
-        }
-        Ok(Some(filter))
+        parse(self.filter.as_deref(), &self.parameters)
     }
+}
+
+/// What a row must pass that is there, for another to take its place.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ConditionArgs {
+    /// With --upsert: replace only rows that pass as they are then, for example
+    /// `version < {v}`; new ids are added.
+    #[arg(long = "if", value_name = "TEXT", requires = "upsert")]
+    condition: Option<String>,
+
+    /// The value of a `{name}` in --if: a number, `true`, a JSON list, or else a string;
+    /// text in quotes is a string in any case.
+    #[arg(long = "param", value_name = "NAME=VALUE", requires = "condition")]
+    parameters: Vec<String>,
+}
+
+impl ConditionArgs {
+    /// The condition, if there is one.
+    pub(crate) fn filter(&self) -> Result<Option<Filter>, Failure> {
+        parse(self.condition.as_deref(), &self.parameters)
+    }
+}
+
+fn parse(text: Option<&str>, parameters: &[String]) -> Result<Option<Filter>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    let mut filter = Filter::new(text);
+    for parameter in parameters {
+        let Some((name, value)) = parameter.split_once('=') else {
+            return Err(Failure::new(format!(
+                "--param `{parameter}` is not of the form NAME=VALUE"
+            )));
+        };
+        let value = value_of(value)
+            .map_err(|reason| Failure::new(format!("--param `{parameter}`: {reason}")))?;
+        filter = filter.parameter(name, value);
+    }
+    Ok(Some(filter))
 }
 
 /// A value as JSON, or else a string.

@@ -153,7 +153,7 @@ impl proto::rows_server::Rows for Scripted {
         let end = (start + i64::from(request.limit)).min(5);
         let next = if end < 5 { vec![u8::try_from(end).expect("five rows")] } else { vec![] };
         let rows = Some(words(start..end));
-        Ok(Response::new(proto::ScrollResponse { rows, next }))
+        Ok(Response::new(proto::ScrollResponse { rows, next, missing_rows: vec![] }))
     }
 
     async fn upsert(&self, _: Request<proto::UpsertRequest>) -> Answer<proto::UpsertResponse> {
@@ -209,6 +209,7 @@ impl proto::search_server::Search for Scripted {
             nearer: proto::Nearer::Lower.into(),
             report: None,
             next,
+            missing_rows: vec![],
         }))
     }
 

@@ -3,11 +3,13 @@
 use super::tally::{ints, texts};
 use super::{GroupBy, Scalar};
 use crate::segment::Rows;
-use arrow_array::Array as _;
+use arrow_array::cast::AsArray as _;
+use arrow_array::{Array as _, ArrayRef};
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::ops::Range;
 use vicinal_filter::TimeUnit;
-use vicinal_types::{Error, Result, ScalarType, ScalarValue, Schema, limits};
+use vicinal_types::{ArrayItem, Error, Result, ScalarType, ScalarValue, Schema, limits};
 
 /// The groups found so far, numbered as they were met.
 pub(super) struct Groups<'a> {
@@ -33,7 +35,9 @@ impl<'a> Groups<'a> {
             GroupBy::Time { column, unit } => (Some(Scalar::named(schema, column)?), Some(*unit)),
         };
         if let Some(by) = by {
-            check(by, unit)?;
+            // Rows with an array are of the groups of its items.
+            let item = by.scalar.item().map_or(by.scalar, ArrayItem::scalar);
+            check(Scalar { scalar: item, ..by }, unit)?;
         }
         Ok(Self {
             by,
@@ -62,19 +66,82 @@ impl<'a> Groups<'a> {
         self.keys
     }
 
-    /// The group of each row of a batch.
+    /// The group of each row of a batch; a row of several groups takes as many places in
+    /// the batch from then on, one of none takes none.
     ///
     /// # Errors
     /// `Invalid` if there are too many groups.
-    pub(super) fn assign(&mut self, rows: &Rows, batch: &[u32], out: &mut Vec<u32>) -> Result<()> {
+    pub(super) fn assign(
+        &mut self,
+        rows: &Rows,
+        batch: &mut Vec<u32>,
+        out: &mut Vec<u32>,
+    ) -> Result<()> {
         out.clear();
         let Some(by) = self.by else {
             out.resize(batch.len(), 0);
             return Ok(());
         };
         let (array, places) = by.values(rows, batch);
-        if by.scalar == ScalarType::String {
-            for text in texts(&array, &places) {
+        match by.scalar.item() {
+            None => self.number(by.scalar, &array, &places, out),
+            Some(item) => {
+                let members = self.number_items(item.scalar(), &array, (batch, &places), out)?;
+                *batch = members;
+                Ok(())
+            }
+        }
+    }
+
+    /// The groups of the items of each array, once each, that of null for a null, and the
+    /// row of each.
+    fn number_items(
+        &mut self,
+        item: ScalarType,
+        array: &ArrayRef,
+        (batch, places): (&[u32], &[u32]),
+        out: &mut Vec<u32>,
+    ) -> Result<Vec<u32>> {
+        let lists = array.as_list::<i32>();
+        let ends = lists.value_offsets();
+        let range = |place: usize| -> Range<u32> {
+            if lists.is_null(place) {
+                return 0..0;
+            }
+            let end = |at: usize| u32::try_from(ends[at]).expect("offsets are not negative");
+            end(place)..end(place + 1)
+        };
+        let items: Vec<_> = places.iter().flat_map(|place| range(*place as usize)).collect();
+        let mut groups = Vec::with_capacity(items.len());
+        self.number(item, lists.values(), &items, &mut groups)?;
+        let (mut left, mut members) = (&mut groups[..], Vec::with_capacity(batch.len()));
+        for (&row, &place) in batch.iter().zip(places) {
+            if lists.is_null(place as usize) {
+                members.push(row);
+                out.push(self.null()?);
+                continue;
+            }
+            let (own, rest) = left.split_at_mut(range(place as usize).len());
+            left = rest;
+            own.sort_unstable();
+            for run in own.chunk_by(|a, b| a == b) {
+                members.push(row);
+                out.push(run[0]);
+            }
+        }
+        Ok(members)
+    }
+
+    /// Appends the groups of the values at some places of an array.
+    fn number(
+        &mut self,
+        scalar: ScalarType,
+        array: &ArrayRef,
+        places: &[u32],
+        out: &mut Vec<u32>,
+    ) -> Result<()> {
+        if scalar == ScalarType::String {
+            for text in texts(array, places) {
                 let group = match text {
                     None => self.null()?,
                     Some(text) => self.text(text)?,
@@ -84,7 +151,7 @@ impl<'a> Groups<'a> {
             return Ok(());
         }
         let mut values = std::mem::take(&mut self.values);
-        ints(by.scalar, &array, &places, &mut values);
+        ints(scalar, array, places, &mut values);
         debug_assert_eq!(values.len(), places.len(), "{}", array.data_type());
         for value in &values {
             let value = match (value, self.unit) {
@@ -93,7 +160,7 @@ impl<'a> Groups<'a> {
             };
             let group = match value {
                 None => self.null()?,
-                Some(value) => self.int(value, by.scalar)?,
+                Some(value) => self.int(value, scalar)?,
             };
             out.push(group);
         }

@@ -1,4 +1,4 @@
-//! Walks over rows in the order of a column.
+//! Walks over rows in the order of a column or of their ids.
 //!
 //! A page is the first rows behind the last one: of all rows that pass only as many are
 //! kept as the page has. What a walk has come to is a value and an id, so rows may be
@@ -30,12 +30,16 @@ enum Rank<'a> {
     Text(&'a str),
     TextDown(Reverse<&'a str>),
     Null,
+    /// Rows in the order of their ids.
+    Id(IdRef<'a>),
+    IdDown(Reverse<IdRef<'a>>),
 }
 
-/// A [`Rank`] without its column, and the id: where a page ended.
+/// A [`Rank`] and the id: where a page ended.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Cursor {
-    column: u32,
+    /// The column's number; none: ids.
+    column: Option<u32>,
     direction: Direction,
     value: CursorValue,
     id: RowId,
@@ -46,6 +50,8 @@ enum CursorValue {
     Number(i64),
     Text(String),
     Null,
+    /// That of the row.
+    Id,
 }
 
 /// A row in the order of a walk.
@@ -60,9 +66,16 @@ struct Stop<'a> {
 /// The order of a walk.
 #[derive(Debug)]
 pub(super) struct Order<'a> {
+    /// None: ids.
+    by: Option<By<'a>>,
+    direction: Direction,
+}
+
+/// The column by whose values rows are ordered.
+#[derive(Debug)]
+struct By<'a> {
     column: &'a Column,
     scalar: ScalarType,
-    direction: Direction,
     /// The one value of rows that are older than the column.
     default: ArrayRef,
 }
@@ -78,15 +91,19 @@ impl<'a> Order<'a> {
     /// # Errors
     /// `Invalid` for a column that there is not, or whose values have no order.
     pub(super) fn new(schema: &'a Schema, asked: &OrderBy) -> Result<Self> {
+        let direction = asked.direction;
+        if asked.column == Schema::ID_NAME {
+            return Ok(Self { by: None, direction });
+        }
         let (column, scalar) = scalar_column(schema, &asked.column)?;
         if matches!(scalar, ScalarType::Json | ScalarType::Array(_)) {
             let name = &column.name;
             return Err(Error::invalid(format!(
-                "column `{name}` holds {scalar} values; rows are ordered by bools, numbers, timestamps or strings"
+                "column `{name}` holds {scalar} values; rows are ordered by bools, numbers, timestamps or strings, or by `id`"
             )));
         }
         let default = columns::constant(scalar, column.default.as_ref(), 1);
-        Ok(Self { column, scalar, direction: asked.direction, default })
+        Ok(Self { by: Some(By { column, scalar, default }), direction })
     }
 
     /// The first `limit` live rows behind the cursor that pass.
@@ -98,7 +115,7 @@ impl<'a> Order<'a> {
         cancel: &Cancel,
     ) -> Result<Stops> {
         let cursor = self.decode(cursor)?;
-        let after = cursor.as_ref().map(|cursor| (self.rank_of(&cursor.value), id_of(&cursor.id)));
+        let after = cursor.as_ref().map(|cursor| (self.rank_of(cursor), id_of(&cursor.id)));
         // One row more than asked for tells whether there is another page.
         let mut first = FirstStops { stops: First::new(limit + 1), after };
         for (segment, segment_view) in view.segments.iter().enumerate() {
@@ -137,29 +154,33 @@ impl<'a> Order<'a> {
     ) -> Result<()> {
         let passing = passing.rows.as_deref();
         let passes = |row: &u32| passing.is_none_or(|passing| passing.contains(first_row + row));
-        let values = rows.scalars(self.column.id);
-        let constant = values.is_none().then(|| self.rank(&self.default, 0));
+        let values = self.by.as_ref().map(|by| match rows.scalars(by.column.id) {
+            Some(values) => Ok((values, by.scalar)),
+            None => Err(self.rank(&by.default, by.scalar, 0)),
+        });
         for (count, row) in (0..rows.len()).filter(passes).enumerate() {
             if count % BLOCK_ROWS == 0 {
                 cancel.check()?;
             }
-            let rank = match (values, constant) {
-                (Some(values), _) => self.rank(values, row as usize),
-                (None, constant) => constant.unwrap_or(Rank::Null),
+            let id = || id_ref(&rows.ids, row as usize);
+            let rank = match values {
+                None => self.id(id()),
+                Some(Ok((values, scalar))) => self.rank(values, scalar, row as usize),
+                Some(Err(constant)) => constant,
             };
             if first.takes(rank) {
-                let id = id_ref(&rows.ids, row as usize);
+                let id = id();
                 first.offer(Stop { rank, id, segment, row: first_row + row });
             }
         }
         Ok(())
     }
 
-    fn rank<'v>(&self, values: &'v ArrayRef, row: usize) -> Rank<'v> {
+    fn rank<'v>(&self, values: &'v ArrayRef, scalar: ScalarType, row: usize) -> Rank<'v> {
         if values.is_null(row) {
             return Rank::Null;
         }
-        match self.scalar {
+        match scalar {
             ScalarType::Bool => self.number(values.as_boolean().value(row).into()),
             ScalarType::Int8 => self.number(values.as_primitive::<Int8Type>().value(row).into()),
             ScalarType::Int16 => self.number(values.as_primitive::<Int16Type>().value(row).into()),
@@ -175,7 +196,7 @@ impl<'a> Order<'a> {
             }
             ScalarType::String => self.text(values.as_string::<i32>().value(row)),
             ScalarType::Json | ScalarType::Array(_) => {
-                unreachable!("{} values have no order, which was checked", self.scalar)
+                unreachable!("{scalar} values have no order, which was checked")
             }
         }
     }
@@ -195,19 +216,34 @@ impl<'a> Order<'a> {
         }
     }
 
-    fn rank_of<'v>(&self, value: &'v CursorValue) -> Rank<'v> {
-        match value {
-            CursorValue::Number(number) => Rank::Number(*number),
-            CursorValue::Text(text) => self.text(text),
-            CursorValue::Null => Rank::Null,
+    fn id<'v>(&self, id: IdRef<'v>) -> Rank<'v> {
+        match self.direction {
+            Direction::Ascending => Rank::Id(id),
+            Direction::Descending => Rank::IdDown(Reverse(id)),
         }
     }
 
-    /// Version (1), the column's number (4), 0 ascending or 1 descending (1), then 0 and
-    /// the number (8), 1 and a length (4) and the text, or 2; then the id.
+    fn rank_of<'v>(&self, cursor: &'v Cursor) -> Rank<'v> {
+        match &cursor.value {
+            CursorValue::Number(number) => Rank::Number(*number),
+            CursorValue::Text(text) => self.text(text),
+            CursorValue::Null => Rank::Null,
+            CursorValue::Id => self.id(id_of(&cursor.id)),
+        }
+    }
+
+    /// Of a column: which walk (1), the column's number (4), 0 ascending or 1 descending
+    /// (1), then 0 and the number (8), 1 and a length (4) and the text, or 2; then the id.
+    /// Of ids: which walk (1), 0 or 1 as before (1), the id.
     fn encode(&self, stop: &Stop<'_>) -> Vec<u8> {
-        let mut cursor = vec![cursor::BY_COLUMN];
-        cursor.extend_from_slice(&self.column.id.0.to_le_bytes());
+        let mut cursor = Vec::new();
+        match &self.by {
+            None => cursor.push(cursor::BY_ID),
+            Some(by) => {
+                cursor.push(cursor::BY_COLUMN);
+                cursor.extend_from_slice(&by.column.id.0.to_le_bytes());
+            }
+        }
         cursor.push(direction_byte(self.direction));
         match stop.rank {
             Rank::Number(number) => {
@@ -221,6 +257,7 @@ impl<'a> Order<'a> {
                 cursor.extend_from_slice(text.as_bytes());
             }
             Rank::Null => cursor.push(2),
+            Rank::Id(_) | Rank::IdDown(_) => {}
         }
         encode_id(stop.id, &mut cursor);
         cursor
@@ -237,25 +274,41 @@ impl<'a> Order<'a> {
             )
         };
         let cursor = decode(cursor).ok_or_else(wrong)?;
-        let is_text = self.scalar == ScalarType::String;
+        let is_text = self.by.as_ref().map(|by| by.scalar == ScalarType::String);
         let fits = match cursor.value {
-            CursorValue::Number(_) => !is_text,
-            CursorValue::Text(_) => is_text,
-            CursorValue::Null => true,
+            CursorValue::Number(_) => is_text == Some(false),
+            CursorValue::Text(_) => is_text == Some(true),
+            CursorValue::Null => is_text.is_some(),
+            CursorValue::Id => is_text.is_none(),
         };
-        let is_own = cursor.column == self.column.id.0 && cursor.direction == self.direction;
+        let column = self.by.as_ref().map(|by| by.column.id.0);
+        let is_own = cursor.column == column && cursor.direction == self.direction;
         if fits && is_own { Ok(Some(cursor)) } else { Err(wrong()) }
     }
 }
 
 fn decode(cursor: &[u8]) -> Option<Cursor> {
-    let (&cursor::BY_COLUMN, rest) = cursor.split_first()? else { return None };
-    let (column, rest) = rest.split_first_chunk()?;
+    let (column, rest) = match cursor.split_first()? {
+        (&cursor::BY_COLUMN, rest) => {
+            let (column, rest) = rest.split_first_chunk()?;
+            (Some(u32::from_le_bytes(*column)), rest)
+        }
+        (&cursor::BY_ID, rest) => (None, rest),
+        _ => return None,
+    };
     let (direction, rest) = rest.split_first()?;
     let directions = [Direction::Ascending, Direction::Descending];
     let direction = directions.into_iter().find(|known| direction_byte(*known) == *direction)?;
-    let (kind, rest) = rest.split_first()?;
-    let (value, rest) = match kind {
+    let (value, rest) = match column {
+        Some(_) => decode_value(rest)?,
+        None => (CursorValue::Id, rest),
+    };
+    Some(Cursor { column, direction, value, id: decode_id(rest)? })
+}
+
+fn decode_value(bytes: &[u8]) -> Option<(CursorValue, &[u8])> {
+    let (kind, rest) = bytes.split_first()?;
+    Some(match kind {
         0 => {
             let (number, rest) = rest.split_first_chunk()?;
             (CursorValue::Number(i64::from_le_bytes(*number)), rest)
@@ -268,9 +321,7 @@ fn decode(cursor: &[u8]) -> Option<Cursor> {
         }
         2 => (CursorValue::Null, rest),
         _ => return None,
-    };
-    let column = u32::from_le_bytes(*column);
-    Some(Cursor { column, direction, value, id: decode_id(rest)? })
+    })
 }
 
 fn direction_byte(direction: Direction) -> u8 {
@@ -321,27 +372,33 @@ mod tests {
     #[test]
     fn cursors_come_back_and_nonsense_is_refused() {
         let id = RowId::Str("ü".into());
-        for value in
-            [CursorValue::Number(-3), CursorValue::Text("a lake".into()), CursorValue::Null]
-        {
+        for value in [
+            CursorValue::Number(-3),
+            CursorValue::Text("a lake".into()),
+            CursorValue::Null,
+            CursorValue::Id,
+        ] {
             let kind = match value {
                 CursorValue::Text(_) => ScalarType::String,
-                CursorValue::Number(_) | CursorValue::Null => ScalarType::Int64,
+                CursorValue::Number(_) | CursorValue::Null | CursorValue::Id => ScalarType::Int64,
             };
             let column = Column::scalar(vicinal_types::ColumnId(7), "c", kind, true);
-            let order = |direction| Order {
-                column: &column,
-                scalar: kind,
-                direction,
-                default: columns::constant(kind, None, 1),
+            let is_id = value == CursorValue::Id;
+            let order = |direction, is_id: bool| {
+                let default = columns::constant(kind, None, 1);
+                let by = By { column: &column, scalar: kind, default };
+                Order { by: (!is_id).then_some(by), direction }
             };
-            let down = order(Direction::Descending);
-            let rank = down.rank_of(&value);
+            let down = order(Direction::Descending, is_id);
+            let (direction, column) = (Direction::Descending, (!is_id).then_some(7));
+            let expected = Cursor { column, direction, value: value.clone(), id: id.clone() };
+            let rank = down.rank_of(&expected);
             let bytes = down.encode(&Stop { rank, id: id_of(&id), segment: 0, row: 0 });
-            let direction = Direction::Descending;
-            let expected = Cursor { column: 7, direction, value: value.clone(), id: id.clone() };
-            assert_eq!(down.decode(&bytes).expect("a cursor"), Some(expected));
-            assert!(order(Direction::Ascending).decode(&bytes).is_err(), "of another order");
+            assert_eq!(down.decode(&bytes).expect("a cursor"), Some(expected.clone()));
+            let others = [(Direction::Ascending, is_id), (Direction::Descending, !is_id)];
+            for (direction, is_id) in others {
+                assert!(order(direction, is_id).decode(&bytes).is_err(), "of another order");
+            }
             for end in 1..bytes.len() - "ü".len() {
                 assert!(down.decode(&bytes[..end]).is_err(), "{end} bytes of it");
             }

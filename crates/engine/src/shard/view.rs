@@ -5,7 +5,7 @@ use vicinal_types::{Error, Result};
 
 /// What can be done where a segment is damaged. Its files are left where they are: the
 /// next start tries them again, perhaps with a copy of them in their place.
-pub(super) const WAY_OUT: &str = "searches, aggregates and scrolls with partial_ok answer without these rows; to have them back, put undamaged files in their place and restart, or restore a snapshot";
+pub(super) const WAY_OUT: &str = "reads with partial_ok answer without these rows and name them; to have them back, put undamaged files in their place and restart, or restore a snapshot";
 
 /// The segments of a shard after some write; it never changes.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Columns of every type, and columns that come and go: against a model.
 
-mod values;
+pub(crate) mod values;
 
 use crate::fixture::{NAME, flush, open, vector};
 use proptest::prelude::*;

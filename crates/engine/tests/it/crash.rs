@@ -27,9 +27,12 @@ use crate::fixture::{
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use vicinal_engine::{Engine, Scroll, Search};
+use vicinal_engine::{
+    Aggregate, Count, Engine, Get, GroupBy, GroupOrder, RowFilter, Scroll, Search,
+};
+use vicinal_filter::Expression;
 use vicinal_storage::{Disk, SimDisk};
-use vicinal_types::{Cancel, Error, ErrorKind, Metric, VectorInput};
+use vicinal_types::{Cancel, Error, ErrorKind, Ids, Metric, VectorInput};
 
 /// Two collections, a bit of whose first segment's file is turned: the file.
 fn damaged() -> (SimDisk, PathBuf) {
@@ -99,7 +102,44 @@ fn the_rest_of_a_damaged_collection_serves_those_who_ask_for_it() {
     let search = Search { partial_ok: true, ..Search::new(query, 50) };
     let answer = engine.search_blocking("", NAME, search, Cancel::never()).expect("the rest");
     assert_eq!(answer.results[0].scores.len(), rest.len());
+    reads_in_part(&engine, &rest);
     engine.close();
+}
+
+/// Reads by id, counts and figures, for those who ask for less and for others.
+fn reads_in_part(engine: &Engine, rest: &[(i64, i64)]) {
+    let ids = Ids::Int((0..120).collect());
+    let get = |partial_ok| {
+        let get = Get { ids: ids.clone(), columns: vec!["**".to_owned()], partial_ok };
+        engine.get_rows("", NAME, &get, &Cancel::never())
+    };
+    assert_eq!(forms(&get(true).expect("the rest")), rest);
+    let count = |filter: Option<&str>, partial_ok| {
+        let filter = filter.map(|text| RowFilter::new(Expression::parse(text).expect("a filter")));
+        engine.count_rows("", NAME, &Count { filter, partial_ok }, &Cancel::never())
+    };
+    assert_eq!(count(None, true).expect("the rest"), rest.len() as u64);
+    assert_eq!(count(Some("id < 103"), true).expect("the rest"), 3);
+    let aggregate = |partial_ok| {
+        let (figures, order) = (Vec::new(), GroupOrder::Key);
+        let group_by = GroupBy::Nothing;
+        let asked = Aggregate { filter: None, group_by, figures, order, limit: 1, partial_ok };
+        engine.aggregate("", NAME, &asked, &Cancel::never())
+    };
+    assert_eq!(aggregate(true).expect("the rest").rows, rest.len() as u64);
+    let errors = [
+        get(false).expect_err("nobody asked for less"),
+        count(None, false).expect_err("nobody asked for less"),
+        count(Some("id < 3"), false).expect_err("nobody asked for less"),
+        aggregate(false).expect_err("nobody asked for less"),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains(MISSING), "{error}");
+    }
+    let missing = engine.missing_rows("", NAME).expect("the collection is there");
+    assert!(missing.len() == 1 && missing[0].contains(MISSING), "{missing:?}");
+    assert!(engine.missing_rows("", "other").expect("the other one, too").is_empty());
 }
 
 #[test]

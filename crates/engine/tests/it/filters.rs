@@ -4,6 +4,7 @@ mod aggregates;
 mod data;
 mod deletes;
 mod groups;
+mod items;
 mod orders;
 mod pages;
 mod ranges;

@@ -82,7 +82,8 @@ fn figure_in(figure: v1::Figure) -> Result<Figure> {
 /// Turns groups into their message.
 pub(crate) fn aggregated_out(answer: Aggregated) -> v1::AggregateResponse {
     let Aggregated { rows, group_count, groups } = answer;
-    v1::AggregateResponse { rows, group_count, groups: groups.into_iter().map(group_out).collect() }
+    let groups = groups.into_iter().map(group_out).collect();
+    v1::AggregateResponse { rows, group_count, groups, missing_rows: Vec::new() }
 }
 
 fn group_out(group: Group) -> v1::Group {

@@ -28,3 +28,8 @@ pub(crate) fn consistency_in(options: Option<&v1::ReadOptions>) -> Result<Consis
         Err(_) => Err(Error::invalid(format!("{number} is no Consistency; use 0 to 4"))),
     }
 }
+
+/// Whether an answer without the rows of damaged segments is welcome.
+pub(crate) fn partial_ok_in(options: Option<&v1::ReadOptions>) -> bool {
+    options.is_some_and(|options| options.partial_ok)
+}

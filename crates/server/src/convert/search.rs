@@ -162,7 +162,7 @@ pub(crate) fn answer_out(
     let [hits] = <[v1::Hits; 1]>::try_from(batch.results)
         .map_err(|results| Error::internal(format!("one query got {} answers", results.len())))?;
     let v1::SearchBatchResponse { nearer, report, .. } = batch;
-    Ok(v1::SearchResponse { hits: Some(hits), nearer, report, next })
+    Ok(v1::SearchResponse { hits: Some(hits), nearer, report, next, missing_rows: Vec::new() })
 }
 
 /// Turns the answers to many queries into their message.
@@ -178,6 +178,7 @@ pub(crate) fn batch_out(
         results: results.collect::<Result<_>>()?,
         nearer: nearer_out(nearer).into(),
         report: Some(report_out(report, engine_time)),
+        missing_rows: Vec::new(),
     })
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use vicinal_api::v1;
 use vicinal_api::v1::rows_server::Rows;
-use vicinal_engine::{Collection, Engine, Scroll, Write, WriteOutcome};
+use vicinal_engine::{Collection, Count, Engine, Get, Scroll, Write, WriteOutcome};
 use vicinal_types::{Cancel, Error, Result, limits};
 
 /// Rows of a page when the request names no number.
@@ -124,9 +124,12 @@ impl Api {
         let ids = convert::fetch_ids_in(&collection, request.ids)?;
         let columns = convert::columns_in(request.columns)?;
         cancel.cancel().check()?;
-        let rows =
-            engine.get(&request.database, &request.collection, &ids, &columns, cancel.cancel())?;
-        self.0.fits(v1::GetResponse { rows: Some(convert::rows_out(&collection, rows)?) })
+        let get = Get { ids, columns, partial_ok: convert::partial_ok_in(options) };
+        let (database, name) = (&request.database, &request.collection);
+        let rows = engine.get_rows(database, name, &get, cancel.cancel())?;
+        let missing_rows = self.0.missing_rows(get.partial_ok, (database, name))?;
+        let rows = Some(convert::rows_out(&collection, rows)?);
+        self.0.fits(v1::GetResponse { rows, missing_rows })
     }
 
     async fn count_rows(&self, request: Request<v1::CountRequest>) -> Result<v1::CountResponse> {
@@ -135,17 +138,21 @@ impl Api {
         convert::consistency_in(options)?;
         let cancel = self.0.cancel(&call, options.map_or(0, |options| options.timeout_ms));
         call.collection(&self.0.engine, &request.database, &request.collection)?;
+        let partial_ok = convert::partial_ok_in(options);
         let v1::CountRequest { database, collection, filter, .. } = request;
-        let rows = match filter.map(convert::filter_in).transpose()? {
-            None => self.0.engine.count(&database, &collection)?,
-            Some(filter) => {
-                let count = move |engine: &Engine, cancel: &Cancel| {
-                    engine.count_where(&database, &collection, &filter, cancel)
-                };
-                self.0.blocking(&call, &cancel, count).await?
-            }
+        let filter = filter.map(convert::filter_in).transpose()?;
+        let missing_rows = self.0.missing_rows(partial_ok, (&database, &collection))?;
+        let is_known = filter.is_none();
+        let asked = Count { filter, partial_ok };
+        let count = move |engine: &Engine, cancel: &Cancel| {
+            engine.count_rows(&database, &collection, &asked, cancel)
         };
-        Ok(v1::CountResponse { rows })
+        let rows = if is_known {
+            count(&self.0.engine, cancel.cancel())?
+        } else {
+            self.0.blocking(&call, &cancel, count).await?
+        };
+        Ok(v1::CountResponse { rows, missing_rows })
     }
 
     async fn scroll_rows(&self, request: Request<v1::ScrollRequest>) -> Result<v1::ScrollResponse> {
@@ -167,8 +174,9 @@ impl Api {
             columns: convert::columns_in(columns)?,
             filter: filter.map(convert::filter_in).transpose()?,
             order_by: order_by.map(convert::order_by_in).transpose()?,
-            partial_ok: options.is_some_and(|options| options.partial_ok),
+            partial_ok: convert::partial_ok_in(options),
         };
+        let missing_rows = self.0.missing_rows(scroll.partial_ok, (&database, &name))?;
         let page = self
             .0
             .blocking(&call, &cancel, move |engine, cancel| {
@@ -176,7 +184,7 @@ impl Api {
             })
             .await?;
         let rows = Some(convert::rows_out(&collection, page.rows)?);
-        self.0.fits(v1::ScrollResponse { rows, next: page.next.unwrap_or_default() })
+        self.0.fits(v1::ScrollResponse { rows, next: page.next.unwrap_or_default(), missing_rows })
     }
 
     async fn aggregate_rows(
@@ -190,13 +198,14 @@ impl Api {
         call.collection(&self.0.engine, &request.database, &request.collection)?;
         let (database, name) = (take(&mut request.database), take(&mut request.collection));
         let asked = convert::aggregate_in(request)?;
+        let missing_rows = self.0.missing_rows(asked.partial_ok, (&database, &name))?;
         let answer = self
             .0
             .blocking(&call, &cancel, move |engine, cancel| {
                 engine.aggregate(&database, &name, &asked, cancel)
             })
             .await?;
-        self.0.fits(convert::aggregated_out(answer))
+        self.0.fits(v1::AggregateResponse { missing_rows, ..convert::aggregated_out(answer) })
     }
 
     async fn flush_rows(&self, request: Request<v1::FlushRequest>) -> Result<v1::FlushResponse> {

@@ -37,6 +37,7 @@ impl Api {
             }
             Some(_) | None => None,
         };
+        let missing_rows = self.0.missing_rows(asked.search.partial_ok, (&place.0, &place.1))?;
         let start = self.0.clock.now();
         let answer: SearchAnswer = self
             .0
@@ -45,7 +46,7 @@ impl Api {
             })
             .await?;
         let answer = convert::answer_out(&collection, answer, self.since(start))?;
-        let answer = self.0.fits(answer)?;
+        let answer = self.0.fits(v1::SearchResponse { missing_rows, ..answer })?;
         if let Some((cache, key)) = cached {
             if self.0.engine.memory_pressure() == Pressure::Calm {
                 cache.put(key, &answer);
@@ -68,6 +69,7 @@ impl Api {
         let collection = call.collection(&self.0.engine, &request.database, &request.collection)?;
         let place = (take(&mut request.database), take(&mut request.collection));
         let asked = convert::batch_in(&collection, request)?;
+        let missing_rows = self.0.missing_rows(asked.search.partial_ok, (&place.0, &place.1))?;
         let start = self.0.clock.now();
         let answer: SearchAnswer = self
             .0
@@ -75,7 +77,8 @@ impl Api {
                 engine.search(&place.0, &place.1, asked.search, cancel.cancel().clone(), done);
             })
             .await?;
-        self.0.fits(convert::batch_out(&collection, answer, self.since(start))?)
+        let answer = convert::batch_out(&collection, answer, self.since(start))?;
+        self.0.fits(v1::SearchBatchResponse { missing_rows, ..answer })
     }
 
     fn since(&self, start: Instant) -> Duration {

@@ -20,8 +20,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     target: Target,
 
-    /// The column whose values make the groups: bools, integers, timestamps or strings.
-    /// One group of all rows if not said.
+    /// The column whose values make the groups: bools, integers, timestamps, strings or
+    /// arrays of these, whose rows count once for each distinct item. One group of all rows
+    /// if not said.
     #[arg(long, value_name = "COLUMN")]
     by: Option<String>,
 

@@ -118,6 +118,7 @@ fn open(data: Option<&Path>) -> Result<Source, Failure> {
 async fn show(address: &str, data: Option<&Path>, words: &Words) -> Result<(), Failure> {
     let client = Client::connect(address).await?;
     let options = import::Options {
+        upsert: None,
         metric: Some(Metric::Cosine),
         element: None,
         batch_rows: None,

@@ -3,10 +3,11 @@
 mod declare;
 mod load;
 
-pub(crate) use load::{Loaded, Options, load};
+pub(crate) use load::{Loaded, Options, Upsert, load};
 
 use crate::connection::{Target, block_on};
 use crate::failure::Failure;
+use crate::filter::ConditionArgs;
 use crate::output;
 use crate::source::Source;
 use serde_json::json;
@@ -21,9 +22,11 @@ Examples:
   vicinal import -c hashes --metric jaccard --element binary bits.npy
   vicinal import -c words --metric cosine --columns rows.parquet vectors.npy
   vicinal import -c words --limit 1000 --wait-indexed --json words.parquet
+  vicinal import -c words --upsert --if 'version < {v}' --param v=3 words.parquet
 
 Row ids come from the column `id` of a .parquet file, else they are row numbers.
-Run the same command again after an interruption: rows that are there are skipped.";
+Run the same command again after an interruption: rows that are there are skipped, or
+with --upsert replaced.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -66,6 +69,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ROWS")]
     limit: Option<u64>,
 
+    /// Replace rows whose ids exist; they stay as they are if not said.
+    #[arg(long)]
+    upsert: bool,
+
+    #[command(flatten)]
+    condition: ConditionArgs,
+
+    /// With --upsert: leave out rows whose ids are new.
+    #[arg(long, requires = "upsert")]
+    existing_only: bool,
+
     /// Return only when every row is in a segment with its index.
     #[arg(long)]
     wait_indexed: bool,
@@ -80,7 +94,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if let Some(path) = &args.columns {
         source = source.with_columns_of(path)?;
     }
+    let condition = args.condition.filter()?;
+    let upsert = Upsert { condition, existing_only: args.existing_only };
     let options = Options {
+        upsert: args.upsert.then_some(upsert),
         metric: args.metric,
         element: args.element,
         batch_rows: args.batch_rows.map(|rows| rows as usize),
@@ -103,6 +120,8 @@ fn print(loaded: &Loaded, as_json: bool) -> Result<(), Failure> {
             "seconds": loaded.seconds,
             "rows_per_s": loaded.rows_per_s(),
             "already_there": loaded.already_there,
+            "replaced": loaded.replaced,
+            "left_out": loaded.left_out,
         });
         if let Some(seconds) = loaded.indexed_s {
             object["indexed_s"] = seconds.into();
@@ -111,8 +130,13 @@ fn print(loaded: &Loaded, as_json: bool) -> Result<(), Failure> {
     }
     let (rows, seconds, rate) = (loaded.rows, loaded.seconds, loaded.rows_per_s());
     let mut line = format!("rows {rows}  seconds {seconds:.2}  rows_per_s {rate:.0}");
-    if loaded.already_there > 0 {
-        line.push_str(&format!("  already_there {}", loaded.already_there));
+    let others = [
+        ("already_there", loaded.already_there),
+        ("replaced", loaded.replaced),
+        ("left_out", loaded.left_out),
+    ];
+    for (name, count) in others.into_iter().filter(|(_, count)| *count > 0) {
+        line.push_str(&format!("  {name} {count}"));
     }
     if let Some(seconds) = loaded.indexed_s {
         line.push_str(&format!("  indexed_s {seconds:.2}"));

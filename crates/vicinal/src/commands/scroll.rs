@@ -11,6 +11,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   vicinal scroll -c words
   vicinal scroll -c words --order-by relations --descending -n 10
+  vicinal scroll -c words --order-by id --descending
   vicinal scroll -c words --filter relations>=10 --order-by word --columns word,gloss
   vicinal scroll -c words -n 16384 --columns '**' --json    vectors, too";
 
@@ -20,7 +21,7 @@ pub(crate) struct Args {
     target: Target,
 
     /// Show rows in the order of this column of bools, numbers, timestamps or strings, nulls
-    /// last. In no particular order if not said.
+    /// last, or of `id`. In no particular order if not said.
     #[arg(long, value_name = "COLUMN")]
     order_by: Option<String>,
 

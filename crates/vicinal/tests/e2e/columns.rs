@@ -132,6 +132,11 @@ async fn every_type_is_the_same_growing_sealed_and_after_a_kill() {
     let printed = server.run(&["get", "-c", "things", "3", "--json"]);
     let row: Json = serde_json::from_str(&printed).expect("JSON");
     assert_eq!((&row["json"], &row["shorts"]), (&json!({"a": [1.5]}), &json!([3, 4])));
+    let by_item = ["aggregate", "-c", "things", "--by", "shorts", "--order", "key", "--json"];
+    let printed = server.run(&by_item);
+    let keys: Vec<Json> =
+        printed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(keys.iter().filter(|group| group["rows"] == 1).count(), 5, "{printed}");
     server.kill();
     let server = desk.setup.start();
     check(&server).await;

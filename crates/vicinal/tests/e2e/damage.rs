@@ -3,6 +3,7 @@
 
 use crate::process::{Ended, Server, Setup, names, vicinal, write_file};
 use std::path::{Path, PathBuf};
+use vicinal_client::proto::ReadOptions;
 use vicinal_client::{
     Client, Code, CollectionSpec, ElementType, Error, FlushUntil, Ids, Metric, Rows, SegmentLimits,
     VectorType,
@@ -103,6 +104,37 @@ async fn first_is_damaged(server: Server, file: &str) -> Ended {
     server.stop()
 }
 
+/// `first` answers those who ask for less from its second segment, and says what is missing.
+async fn first_answers_in_part(server: Server, file: &str) {
+    let client = server.client().await;
+    let first = client.collection("first");
+    let says = |missing: &[String]| {
+        assert_eq!(missing.len(), 1, "{missing:?}");
+        assert!(missing[0].contains(file) && missing[0].contains("ids from 0 to 7"), "{missing:?}");
+    };
+    let got = first.get_partial([1_i64, 9, 20], &[]).await.expect("the rest");
+    assert_eq!(got.value.ids(), &Ids::Int(vec![9, 20]));
+    says(&got.missing_rows);
+    let count = first.count_partial(None).await.expect("the rest");
+    assert_eq!(count.value, 13);
+    says(&count.missing_rows);
+    let few = first.count_partial(Some("id < 10".into())).await.expect("the rest");
+    assert_eq!(few.value, 2);
+    let options = || ReadOptions { partial_ok: true, ..Default::default() };
+    let groups = first.aggregate().options(options()).send().await.expect("the rest");
+    assert_eq!(groups.rows, 13);
+    says(&groups.missing_rows);
+    let found = first.search(&[0.0; 4]).k(100).options(options()).send().await.expect("the rest");
+    assert_eq!(found.hits.scores.len(), 13);
+    says(&found.missing_rows);
+    let mut pages = first.scroll().options(options());
+    assert_eq!(pages.next_page().await.expect("the rest").expect("a page").len(), 13);
+    says(pages.missing_rows());
+    let whole = client.collection("second").count_partial(None).await.expect("all");
+    assert_eq!((whole.value, whole.missing_rows.len()), (19, 0));
+    server.stop();
+}
+
 /// A collection reads and writes.
 async fn serves(client: &Client, name: &str, count: u64) {
     let collection = client.collection(name);
@@ -143,6 +175,7 @@ async fn a_flipped_byte_in_a_segment_is_data_loss_and_spares_the_others() {
         let logged =
             ended.lines.iter().any(|line| line.contains("ERROR") && line.contains(&name(&rows)));
         assert!(logged, "{ended:#?}");
+        first_answers_in_part(setup.start(), &name(&rows)).await;
         write_file(&rows, whole);
     }
     let server = setup.start();

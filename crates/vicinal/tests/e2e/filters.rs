@@ -82,6 +82,46 @@ fn rows_are_grouped_and_ordered_by_a_column() {
     let last = members(&server.run(&[&scroll[..], &["--descending"]].concat()), "word");
     assert!(last.len() == 50 && last.is_sorted_by(|a, b| a >= b), "{last:?}");
     assert!(first[49] < last[49]);
+    let ids = |more: &[&str]| -> Vec<i64> {
+        let printed = server.run(&[&["scroll", "-c", "words", "-n", "3", "--json"], more].concat());
+        let id = |line| {
+            let row: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            row["id"].as_i64().expect("an id")
+        };
+        printed.lines().map(id).collect()
+    };
+    let up = ids(&["--order-by", "id", "--filter", "id >= 7"]);
+    assert!(up[0] >= 7 && up.is_sorted_by(|a, b| a < b), "{up:?}");
+    let down = ids(&["--order-by", "id", "--descending"]);
+    assert!(down[2] > up[2] && down.is_sorted_by(|a, b| a > b), "{down:?}");
+    server.stop();
+}
+
+#[test]
+fn an_import_replaces_rows_that_pass_a_condition() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Setup::new(directory.path()).start();
+    let import = |more: &[&str]| -> serde_json::Value {
+        let arguments = [&["import", "-c", "words", "--metric", "cosine", "--json"], more].concat();
+        serde_json::from_str(&server.run(&[&arguments[..], &[WORDS]].concat())).expect("JSON")
+    };
+    let counts = |done: serde_json::Value| {
+        ["rows", "already_there", "replaced", "left_out"]
+            .map(|name| done[name].as_u64().expect("a count"))
+    };
+    assert_eq!(counts(import(&["--limit", "6000"])), [6_000, 0, 0, 0]);
+    assert_eq!(counts(import(&["--limit", "8000"])), [2_000, 6_000, 0, 0]);
+    let short = ["--filter", "length(word) < 6"];
+    let short_count = count(&server, &short);
+    let condition = ["--upsert", "--if", "length(word) < {n}", "--param", "n=6"];
+    let done = counts(import(&[&condition[..], &["--limit", "8000"]].concat()));
+    assert_eq!(done, [0, 0, short_count, 8_000 - short_count]);
+    let existing = [&condition[..], &["--existing-only"]].concat();
+    assert_eq!(counts(import(&existing)), [0, 0, short_count, ROWS - short_count]);
+    assert_eq!(count(&server, &[]), 8_000);
+    assert_eq!(counts(import(&["--upsert"])), [2_000, 0, 8_000, 0]);
+    let line = server.fails(&["import", "-c", "words", "--if", "id < 3", WORDS]);
+    assert!(line.contains("--upsert"), "{line}");
     server.stop();
 }
 

@@ -1,4 +1,4 @@
-//! Walks in the order of a column: against a model that sorts all rows.
+//! Walks in the order of a column or of ids: against a model that sorts all rows.
 
 use super::data::{self, NAME, Row};
 use super::groups;
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use vicinal_engine::{Direction, Engine, OrderBy, Page, Scroll, Write};
 use vicinal_types::{Cancel, Column, ColumnId, Error, IndexSpec, Result, ScalarType, ScalarValue};
 
-const COLUMNS: [&str; 5] = ["flag", "kind", "at", "doc", "score"];
+const COLUMNS: [&str; 6] = ["flag", "kind", "at", "doc", "score", "id"];
 const DIRECTIONS: [Direction; 2] = [Direction::Ascending, Direction::Descending];
 
 fn ordered(column: &str, direction: Direction, limit: usize) -> Scroll {
@@ -37,6 +37,10 @@ fn walk(engine: &Engine, mut scroll: Scroll, mut between: impl FnMut(&[i64])) ->
 
 /// The order of two rows in a walk.
 fn compare(a: &Row, b: &Row, column: &str, direction: Direction) -> Ordering {
+    if column == "id" {
+        let ascending = a.id.cmp(&b.id);
+        return if direction == Direction::Descending { ascending.reverse() } else { ascending };
+    }
     let values = match (groups::key(a, column), groups::key(b, column)) {
         (None, None) => Ordering::Equal,
         (None, Some(_)) => Ordering::Greater,
@@ -90,7 +94,9 @@ fn rows_older_than_the_column_have_its_default() {
 
 #[test]
 fn rows_that_stay_come_once_whatever_is_written_meanwhile() {
-    for (column, direction) in [("kind", Direction::Descending), ("doc", Direction::Ascending)] {
+    let ids = DIRECTIONS.map(|direction| ("id", direction));
+    let columns = [("kind", Direction::Descending), ("doc", Direction::Ascending)];
+    for (column, direction) in ids.into_iter().chain(columns) {
         let (_, engine, rows) = groups::collection(IndexSpec::default());
         let is_deleted = |id: i64| id % 13 == 1;
         let mut pages = 0;
@@ -147,6 +153,8 @@ fn wrong_orders_and_cursors_are_refused() {
         refused(&Scroll { cursor, ..up("at") }, wrong);
     }
     refused(&Scroll { cursor: own.clone(), ..up("kind") }, wrong);
+    refused(&Scroll { cursor: own.clone(), ..up("id") }, wrong);
+    refused(&Scroll { cursor: next(up("id")), ..up("at") }, wrong);
     let down = ordered("at", Direction::Descending, 10);
     refused(&Scroll { cursor: own.clone(), ..down }, wrong);
     let plain = Scroll { cursor: own, limit: 10, ..Scroll::default() };

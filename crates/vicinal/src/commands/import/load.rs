@@ -7,7 +7,8 @@ use crate::{indexing, output};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use vicinal_client::{
-    Client, Collection, ElementType, FlushUntil, Metric, OnExisting, Rows, WriterOptions,
+    Client, Collection, ElementType, Filter, FlushUntil, Metric, OnExisting, Rows, Writer,
+    WriterOptions,
 };
 use vicinal_types::{Clock as _, SystemClock, limits};
 
@@ -19,8 +20,10 @@ const BATCH_BYTES: usize = 2 << 20;
 const READ_AHEAD: usize = 2;
 
 /// How to load.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Options {
+    /// None: rows whose ids exist stay as they are.
+    pub(crate) upsert: Option<Upsert>,
     /// For a collection that is made.
     pub(crate) metric: Option<Metric>,
     /// For a collection that is made.
@@ -35,6 +38,15 @@ pub(crate) struct Options {
     pub(crate) wait_indexed: bool,
 }
 
+/// Which rows take the place of others.
+#[derive(Clone, Debug)]
+pub(crate) struct Upsert {
+    /// What the row that is there must pass; none: any does.
+    pub(crate) condition: Option<Filter>,
+    /// Whether rows whose ids are new are left out.
+    pub(crate) existing_only: bool,
+}
+
 /// What was loaded, and how long it took.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Loaded {
@@ -42,6 +54,10 @@ pub(crate) struct Loaded {
     pub(crate) rows: u64,
     /// Rows whose ids existed.
     pub(crate) already_there: u64,
+    /// Rows that replaced others.
+    pub(crate) replaced: u64,
+    /// Rows that an upsert's condition left out, or that were new to it.
+    pub(crate) left_out: u64,
     /// From the first byte read to the last acknowledgement.
     pub(crate) seconds: f64,
     /// From the same start until everything was indexed, if that was waited for.
@@ -66,9 +82,10 @@ pub(crate) async fn load(
     let (mapping, may_hold_rows) = prepare(client, name, &layout, wanted).await?;
     let collection = client.collection(name);
     let started = SystemClock.now();
+    let wait_indexed = options.wait_indexed;
     let mut loaded = write(&collection, source, mapping, may_hold_rows, options).await?;
     loaded.seconds = seconds_since(started);
-    if options.wait_indexed {
+    if wait_indexed {
         collection.flush(FlushUntil::Sealed).await?;
         indexing::wait(&collection).await?;
         loaded.indexed_s = Some(seconds_since(started));
@@ -98,14 +115,11 @@ async fn write(
     let reader =
         tokio::task::spawn_blocking(move || read(source, &mapping, batch_rows, total, &sender));
 
-    let mut writer = collection.writer(WriterOptions {
-        batch_rows,
-        batch_bytes,
-        in_flight: options.in_flight,
-        on_existing: OnExisting::Keep,
-    });
+    // Rows that are there are skipped, unless they are to be replaced.
+    let mut is_resuming = may_hold_rows && options.upsert.is_none();
+    let mut writer =
+        writer(collection, (batch_rows, batch_bytes), options.in_flight, options.upsert);
     let mut skipped = 0;
-    let mut is_resuming = may_hold_rows;
     let (mut began, mut pushed) = (None, 0_u64);
     while let Some(chunk) = chunks.recv().await {
         let rows: Rows = chunk;
@@ -131,9 +145,27 @@ async fn write(
     Ok(Loaded {
         rows: written.inserted,
         already_there: skipped + written.already_there,
+        replaced: written.replaced,
+        left_out: written.left_out,
         seconds: 0.0,
         indexed_s: None,
     })
+}
+
+fn writer(
+    collection: &Collection,
+    (batch_rows, batch_bytes): (usize, usize),
+    in_flight: usize,
+    upsert: Option<Upsert>,
+) -> Writer {
+    let on_existing = if upsert.is_some() { OnExisting::Replace } else { OnExisting::Keep };
+    let options = WriterOptions { batch_rows, batch_bytes, in_flight, on_existing };
+    let mut writer = collection.writer(options);
+    let Some(Upsert { condition, existing_only }) = upsert else { return writer };
+    if let Some(condition) = condition {
+        writer = writer.replace_if(condition);
+    }
+    if existing_only { writer.existing_only() } else { writer }
 }
 
 /// Whether all rows of a chunk are in the collection.
