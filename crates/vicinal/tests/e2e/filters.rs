@@ -120,8 +120,8 @@ fn an_import_replaces_rows_that_pass_a_condition() {
     assert_eq!(counts(import(&existing)), [0, 0, short_count, ROWS - short_count]);
     assert_eq!(count(&server, &[]), 8_000);
     assert_eq!(counts(import(&["--upsert"])), [2_000, 0, 8_000, 0]);
-    let line = server.fails(&["import", "-c", "words", "--if", "id < 3", WORDS]);
-    assert!(line.contains("--upsert"), "{line}");
+    let line = server.fails(&["import", "-c", "words", "--upsert", "--if", "wrod = 'a'", WORDS]);
+    assert!(line.contains("there is no column `wrod`"), "{line}");
     server.stop();
 }
 
@@ -155,8 +155,6 @@ fn a_search_walks_over_all_rows_in_pages() {
     assert!(found.len() as u64 > ROWS * 95 / 100 && found.is_sorted_by(is_behind));
     let printed = server.run(&["search", "-c", "words", "--id", "42", "--all", "--columns", ""]);
     assert_eq!(printed.lines().count() as u64, found.len() as u64 + 1);
-    let line = server.fails(&[&search[..], &["--all", "--offset", "3"]].concat());
-    assert!(line.contains("--all"), "{line}");
     server.stop();
 }
 

@@ -67,6 +67,8 @@ fn wrong_usage_ends_with_2() {
     check(&["search", "-c", "words"], "--id");
     check(&["search", "-c", "words", "--id", "1", "--vector", "1,2"], "cannot be used with");
     check(&["search", "-c", "words", "--id", "1", "--exact", "--effort", "3"], "cannot be used");
+    check(&["search", "-c", "words", "--id", "1", "--all", "--offset", "3"], "cannot be used with");
+    check(&["import", "-c", "words", "--if", "id < 3", "a.npy"], "--upsert");
     check(&["import", "-c", "words", "--metric", "l1", "a.npy"], "it is l2, ip, cosine, hamming");
     check(
         &["bench", "load", "-c", "a", "--query", "q.npy", "--clients", "0"],

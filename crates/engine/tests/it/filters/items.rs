@@ -120,10 +120,7 @@ fn oracle(
 }
 
 fn sortable(key: &ScalarValue) -> String {
-    match key {
-        ScalarValue::Int(value) => format!("{:020}", value + DAY),
-        key => key.to_string(),
-    }
+    if let ScalarValue::Int(value) = key { format!("{:020}", value + DAY) } else { key.to_string() }
 }
 
 #[test]
@@ -141,9 +138,9 @@ fn a_row_counts_once_in_the_group_of_each_distinct_item() {
         }
     }
     // Several items may be of one day.
-    let day = |key| match key {
-        ScalarValue::Int(at) => ScalarValue::Int(at - at.rem_euclid(DAY)),
-        key => key,
+    let day = |key| {
+        let ScalarValue::Int(at) = key else { panic!("timestamps are integers") };
+        ScalarValue::Int(at - at.rem_euclid(DAY))
     };
     let days = |id| items(id, "times").map(|items| items.into_iter().map(day).collect());
     let (_, groups) = oracle(ids.iter().copied(), days);
