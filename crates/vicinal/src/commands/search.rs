@@ -177,7 +177,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             return walk(search, wanted, args.json).await;
         }
         let found = search.send().await?;
-        if args.json { print_json(&found, wanted) } else { print_table(&[found], wanted) }
+        if args.json { print_json(&found, usize::MAX) } else { print_table(&[found], usize::MAX) }
     })
 }
 
