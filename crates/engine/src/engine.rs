@@ -21,7 +21,7 @@ use std::time::Duration;
 use vicinal_cluster::{GroupStart, Node, NodeOptions};
 use vicinal_exec::{Admission, PoolOptions, Pools, Topology};
 use vicinal_planner::Writes;
-use vicinal_storage::{DirLock, Identity, Log, LogOptions, startup_probe};
+use vicinal_storage::{DirLock, Disk, Identity, Log, LogOptions, startup_probe};
 use vicinal_types::{Cancel, CollectionSpec, Error, GroupId, NodeId, RequestId, Result, limits};
 
 /// How long the log of one group may take to be applied at start.
@@ -73,6 +73,7 @@ impl Engine {
         let scratches = Scratches::new(options.scratch, &pools);
         let flush_workers = options.flush_workers(topology.core_count());
         let budget = Arc::new(MemoryBudget::new(&options.memory));
+        budget.add_source("files read whole", Box::new(held_bytes(Arc::clone(&disk))));
         let hot = HotMemory::new(options.hot_index_bytes, Arc::clone(&budget));
         let maintenance = Maintenance::new(flush_workers, Arc::clone(&pools), hot, budget)?;
         let maintenance = Arc::new(maintenance);
@@ -494,6 +495,11 @@ fn start_pools(topology: &Topology, options: &EngineOptions) -> Result<Pools> {
     Pools::new(topology, &options).map_err(|error| {
         Error::exhausted("the worker threads could not be started").caused_by(error)
     })
+}
+
+/// What files take that are not mapped.
+fn held_bytes(disk: Arc<dyn Disk>) -> impl Fn() -> u64 {
+    move || disk.held_bytes()
 }
 
 fn start_node(options: &EngineOptions, node: NodeId) -> Result<Node<Machine>> {

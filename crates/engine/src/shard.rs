@@ -250,6 +250,11 @@ impl Shard {
         }
     }
 
+    /// Whether the files of its segments are in memory instead of mapped.
+    pub(crate) fn reads_files_whole(&self) -> bool {
+        self.disk.held_bytes() > 0
+    }
+
     /// Gives the copy of one index back, if there is any.
     pub(crate) fn give_back_copy(&self) -> bool {
         let view = self.view.load();

@@ -110,6 +110,8 @@ pub struct StorageConfig {
     pub log_cache_bytes: usize,
     /// Free disk space below which writes are refused.
     pub disk_reserve_bytes: u64,
+    /// Whether segment and index files are mapped; else they are read, all of each.
+    pub mmap: bool,
 }
 
 /// The search pool.
@@ -242,6 +244,7 @@ impl Default for StorageConfig {
             log_max_bytes: 1024 * 1024 * 1024,
             log_cache_bytes: 32 * 1024 * 1024,
             disk_reserve_bytes: 512 * 1024 * 1024,
+            mmap: true,
         }
     }
 }

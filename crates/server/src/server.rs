@@ -21,7 +21,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 use tonic_reflection::server as reflection;
 use vicinal_engine::{Compaction, Engine, EngineOptions, MemoryOptions};
-use vicinal_storage::FileDisk;
+use vicinal_storage::{Disk, FileDisk, WholeFileDisk};
 use vicinal_types::{Clock, Error, SystemClock};
 
 /// How long blocking calls may keep a stopped process from exiting.
@@ -287,7 +287,9 @@ fn warn_if_insecure(config: &Config) {
 
 async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Engine, StartError> {
     let directory = config.storage.directory.clone();
-    let mut options = EngineOptions::new(Arc::new(FileDisk), directory, clock);
+    let disk: Arc<dyn Disk> =
+        if config.storage.mmap { Arc::new(FileDisk) } else { Arc::new(WholeFileDisk::default()) };
+    let mut options = EngineOptions::new(disk, directory, clock);
     options.search_threads = config.search.threads;
     options.pin_threads = config.search.pin_threads;
     options.searches_waiting_max = config.search.max_waiting;

@@ -1,4 +1,5 @@
-//! The seam to the file system: [`Disk`], the real one and the simulated one.
+//! The seam to the file system: [`Disk`], the real one, with or without maps, and the
+//! simulated one.
 //!
 //! What a crash leaves behind, and what callers may therefore rely on:
 //! * bytes of a file are durable once [`DiskFile::sync`] returned;
@@ -14,6 +15,7 @@ mod mmap;
 mod probe;
 mod replace;
 mod sim;
+mod whole;
 
 pub use conformance::check_disk;
 pub use file::FileDisk;
@@ -21,6 +23,7 @@ pub use mmap::{advise_scattered, page_out, resident_pages};
 pub use probe::{ProbeError, startup_probe};
 pub(crate) use replace::{ReplaceError, TEMPORARY_SUFFIX, replace_file, temporary_path};
 pub use sim::{DiskCall, DiskImage, Failure, SimDisk, Survivors};
+pub use whole::WholeFileDisk;
 
 use bytes::Bytes;
 use std::any::Any;
@@ -41,9 +44,15 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Opens an existing file for reading and appending; fails with `NotFound`.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Gives the whole file, read-only, starting on a page boundary. Whoever
+    /// Gives the whole file, read-only, mapped or read, starting on a page boundary. Whoever
     /// maps a file promises not to change or truncate it while the bytes live.
     fn map(&self, path: &Path) -> io::Result<Bytes>;
+
+    /// Memory that files given by [`Disk::map`] take as long as their bytes live: none
+    /// where they are maps, whose pages the system takes back when it needs them.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
 
     /// Gives the file a new name in one step, replacing what had that name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;

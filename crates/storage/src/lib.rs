@@ -52,8 +52,8 @@ mod segment;
 
 pub use disk::{
     DirLock, Disk, DiskCall, DiskFile, DiskImage, Failure, FileDisk, LOCK_FILE, LockError,
-    ProbeError, SimDisk, Survivors, advise_scattered, check_disk, page_out, resident_pages,
-    startup_probe,
+    ProbeError, SimDisk, Survivors, WholeFileDisk, advise_scattered, check_disk, page_out,
+    resident_pages, startup_probe,
 };
 pub use identity::{IDENTITY_FILE, Identity, IdentityError};
 pub use log::{

@@ -11,7 +11,7 @@ pub struct Quota {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
     /// Bytes of memory: growing segments, maps of ids, tombstones, index builds and
-    /// copies of indexes.
+    /// copies of indexes, files that are not mapped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
     /// Bytes of segment and index files.

@@ -93,8 +93,10 @@ pub(crate) fn holding(live: &LiveCollection) -> Holding {
     });
     let (disk_bytes, copies) =
         sealed.fold((0, 0), |(disk, copies), (file, copy)| (disk + file, copies + copy));
-    let memory = growing_bytes(&view) + (id_maps + history) as u64 + shard.build_bytes() + copies;
-    Holding { rows: view.live_count(), memory_bytes: memory, disk_bytes }
+    let read_whole = if shard.reads_files_whole() { disk_bytes } else { 0 };
+    let maps = (id_maps + history) as u64;
+    let memory_bytes = growing_bytes(&view) + maps + shard.build_bytes() + copies + read_whole;
+    Holding { rows: view.live_count(), memory_bytes, disk_bytes }
 }
 
 /// Bytes of rows and graphs of segments in memory, and of sealed ones that stay there

@@ -6,7 +6,7 @@ use crate::fixture::{
 use std::sync::Arc;
 use std::time::Duration;
 use vicinal_engine::{ApplyMode, Engine, EngineOptions, MemoryOptions, Pressure};
-use vicinal_storage::SimDisk;
+use vicinal_storage::{SimDisk, WholeFileDisk};
 use vicinal_types::{
     Clock as _, Error, ErrorKind, IndexKind, IndexSpec, Metric, Quota, Quotas, SystemClock,
 };
@@ -87,6 +87,34 @@ fn an_index_that_does_not_fit_is_not_built_and_rows_are_found_by_a_scan() {
     assert_eq!(nearest(&engine, 123, 1, 1), [123]);
     let stats = engine.stats();
     assert!(stats.memory.contains(&("somebody else", 6 * MIB)) && stats.memory_limit == 6 * MIB);
+    engine.close();
+}
+
+#[test]
+fn files_that_are_not_mapped_are_memory_of_the_node_and_of_their_collection() {
+    let home = tempfile::tempdir().expect("a directory");
+    let engine = open(|options| {
+        options.disk = Arc::new(WholeFileDisk::default());
+        options.directory = home.path().to_owned();
+    });
+    let read_whole = || {
+        let memory = engine.stats().memory;
+        memory.into_iter().find(|(name, _)| *name == "files read whole").expect("a component").1
+    };
+    insert(&engine, &range(0..500), 1).expect("rows");
+    assert_eq!(read_whole(), 0);
+    flush(&engine);
+    let of_collection = engine.stats().collections.remove(0);
+    assert!(of_collection.file_bytes > 0);
+    assert_eq!(read_whole(), of_collection.file_bytes);
+    assert!(of_collection.memory_bytes >= of_collection.file_bytes, "{of_collection:?}");
+    assert_eq!(contents(&engine).len(), 500);
+    engine.drop_collection("", NAME, None).expect("dropped");
+    // The shard goes when the last job that holds it has ended.
+    until(|| match read_whole() {
+        0 => Ok(()),
+        bytes => Err(Error::exhausted(format!("{bytes} bytes are still held"))),
+    });
     engine.close();
 }
 

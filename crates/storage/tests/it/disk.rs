@@ -2,14 +2,42 @@
 
 use std::path::Path;
 use vicinal_storage::{
-    Disk as _, FileDisk, LOCK_FILE, LockError, ProbeError, SimDisk, advise_scattered, check_disk,
-    page_out, resident_pages, startup_probe,
+    Disk as _, FileDisk, LOCK_FILE, LockError, ProbeError, SimDisk, WholeFileDisk,
+    advise_scattered, check_disk, page_out, resident_pages, startup_probe,
 };
 
 #[test]
 fn real_disk_keeps_the_contract() {
     let home = tempfile::tempdir().unwrap();
     check_disk(&FileDisk, &home.path().join("new/deep"));
+    check_disk(&WholeFileDisk::default(), &home.path().join("another/deep"));
+}
+
+#[test]
+fn files_read_whole_are_no_maps_and_as_long_and_aligned_as_they() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("file");
+    let whole = WholeFileDisk::default();
+    for (bytes, is_mapped) in [(vec![7_u8; 3 * 4096 + 5], true), (Vec::new(), false)] {
+        FileDisk.create_new(&path).unwrap().append(&bytes).unwrap();
+        let maps = || std::fs::read_to_string("/proc/self/maps").unwrap();
+        let is_named = || maps().contains(&path.display().to_string());
+        let read = whole.map(&path).unwrap();
+        assert!(!is_named());
+        let mapped = FileDisk.map(&path).unwrap();
+        assert_eq!(is_named(), is_mapped);
+        assert_eq!((&read[..], &mapped[..]), (&bytes[..], &bytes[..]));
+        assert!(read.is_empty() || read.as_ptr().align_offset(4096) == 0);
+        drop(mapped);
+        FileDisk.remove(&path).unwrap();
+        assert_eq!(read, bytes, "what was read outlives its file");
+        let rest = read.slice(bytes.len() / 2..);
+        drop(read);
+        assert_eq!(whole.held_bytes(), bytes.len() as u64);
+        assert_eq!((rest.len(), FileDisk.held_bytes()), (bytes.len().div_ceil(2), 0));
+        drop(rest);
+        assert_eq!(whole.clone().held_bytes(), 0);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use vicinal_client::proto::ReadOptions;
 use vicinal_client::{
     Client, Code, CollectionSpec, ElementType, Error, FlushUntil, Ids, Metric, Rows, SegmentLimits,
-    VectorType,
+    VectorType, proto,
 };
 
 /// Rows of a segment: a flush of twenty makes two and a bit.
@@ -184,6 +184,27 @@ async fn a_flipped_byte_in_a_segment_is_data_loss_and_spares_the_others() {
     let server = setup.start();
     serves(&server.client().await, "first", 19).await;
     server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_maps_no_files_serves_and_finds_damage_as_well() {
+    let (_directory, mut setup) = setup();
+    filled(&setup).await;
+    let rows = file(&setup.data().join(FIRST_GROUP), ".rows");
+    for mmap in [true, false] {
+        setup = setup.with("STORAGE__MMAP", mmap);
+        let server = setup.start();
+        let client = server.client().await;
+        let pid = std::fs::read_to_string(setup.data().join("LOCK")).expect("who holds it");
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", pid.trim())).expect("maps");
+        assert_eq!(maps.contains(".rows"), mmap);
+        for name in ["first", "second"] {
+            serves(&client, name, 19).await;
+        }
+        server.stop();
+    }
+    flip(&rows, 4_096 + 17);
+    first_is_damaged(setup.start(), &name(&rows)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
