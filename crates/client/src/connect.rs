@@ -1,13 +1,14 @@
 //! The connection: one per [`Client`], shared by its clones.
 
 use crate::error::{Error, Result, root};
-use crate::retry::Retry;
+use crate::retry::{Retry, retry_hint};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 use vicinal_api::v1 as proto;
 use vicinal_types::{RequestId, limits};
 
@@ -103,7 +104,9 @@ impl Client {
         from(&mut self.shared.random.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Sends a message, again and again while the server is unavailable.
+    /// Sends a message, again and again while the server is unavailable or says when to
+    /// come again. What is sent so may happen twice: reads, and writes by the id of their
+    /// request.
     pub(crate) async fn call<Q, A, S, F>(&self, message: Q, send: S) -> Result<A>
     where
         Q: Clone,
@@ -111,6 +114,7 @@ impl Client {
         F: Future<Output = Result<Response<A>, Status>>,
     {
         let retries = self.shared.retry.retries;
+        let start = Instant::now();
         // Only an attempt that may be repeated pays for a copy.
         let mut message = Some(message);
         for attempt in 0..=retries {
@@ -120,15 +124,22 @@ impl Client {
             if let Some(timeout) = self.timeout {
                 request.set_timeout(timeout);
             }
-            let error = match send(request).await {
+            let status = match send(request).await {
                 Ok(answer) => return Ok(answer.into_inner()),
-                Err(status) => Error::from_status(&status, self.address()),
+                Err(status) => status,
             };
-            if error.code() != tonic::Code::Unavailable || attempt == retries {
+            let error = Error::from_status(&status, self.address());
+            let hint = retry_hint(&status);
+            if attempt == retries || error.code() != Code::Unavailable && hint.is_none() {
                 return Err(error);
             }
             let jitter = self.draw(|random| random.random());
-            tokio::time::sleep(self.shared.retry.wait(attempt, jitter)).await;
+            let wait = self.shared.retry.wait(attempt, hint, jitter);
+            let is_late = |timeout: Duration| start.elapsed().saturating_add(wait) > timeout;
+            if hint.is_some() && self.timeout.is_some_and(is_late) {
+                return Err(error);
+            }
+            tokio::time::sleep(wait).await;
         }
         unreachable!("the last attempt returns")
     }
@@ -204,7 +215,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how often calls are repeated while the server is unavailable.
+    /// Sets how often calls are repeated while the server is unavailable or tells to come
+    /// again.
     #[must_use]
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;

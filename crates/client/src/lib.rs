@@ -4,9 +4,9 @@
 //! to a server and knows nothing of how that keeps its rows.
 //!
 //! # Invariants
-//! * Only `UNAVAILABLE` and broken connections are retried, with exponential
-//!   backoff and jitter; every write carries a request id, so that a repeated
-//!   write happens once.
+//! * Only `UNAVAILABLE`, broken connections and refusals that say when to come again are
+//!   retried, with exponential backoff and jitter; every write carries a request id, so
+//!   that a repeated write happens once.
 //! * Every failure is one sentence that says what to do, with the gRPC code.
 //!
 //! # Example

@@ -27,6 +27,9 @@ use vicinal_types::{Cancel, CollectionSpec, Error, GroupId, NodeId, RequestId, R
 /// How long the log of one group may take to be applied at start.
 const CATCH_UP_MAX: Duration = Duration::from_secs(3_600);
 
+/// When a write that the disk has no room for may succeed: merges take about so long.
+const DISK_RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// Between two looks while somebody waits for a flush.
 pub(crate) const FLUSH_POLL: Duration = Duration::from_millis(5);
 
@@ -454,7 +457,8 @@ impl Engine {
         let dir = self.inner.options.directory.display();
         Err(Error::exhausted(format!(
             "the disk of {dir} has {available} bytes free, writes need {reserve}; free some or lower storage.disk_reserve_bytes; reads, deletes and drops go on"
-        )))
+        ))
+        .retry_after(DISK_RETRY_AFTER))
     }
 }
 

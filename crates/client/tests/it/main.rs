@@ -5,7 +5,9 @@ mod server;
 use server::Script;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::time::Instant;
 use tonic::Status;
+use tonic_types::{ErrorDetails, StatusExt as _};
 use vicinal_client::{Client, Code, Error, OnExisting, Retry, Rows, Value, WriterOptions, Written};
 
 fn quick() -> Retry {
@@ -37,7 +39,7 @@ async fn unavailable_is_retried_with_one_request_id() {
 }
 
 #[tokio::test]
-async fn only_unavailable_is_retried_and_the_sentence_is_the_servers() {
+async fn a_refusal_for_good_is_not_retried_and_the_sentence_is_the_servers() {
     let wrong = Status::invalid_argument("vector has 3 dimensions, collection `c` takes 4");
     let server = server::start(Script::fail(9, wrong)).await;
     let error = connect(&server.address).await.collection("c").insert(rows(0..1)).await;
@@ -45,6 +47,36 @@ async fn only_unavailable_is_retried_and_the_sentence_is_the_servers() {
     assert_eq!(error.code(), Code::InvalidArgument);
     assert_eq!(error.to_string(), "vector has 3 dimensions, collection `c` takes 4");
     assert_eq!(server.request_ids().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_that_says_when_to_come_again_is_retried_then() {
+    let wait = Duration::from_millis(40);
+    let server = server::start(Script::fail(2, full_for(wait))).await;
+    let client = connect(&server.address).await;
+    let start = Instant::now();
+    let answer = client.collection("c").insert(rows(0..3)).await.expect("the third attempt");
+    assert!(answer.inserted == 3 && start.elapsed() >= 2 * wait, "{:?}", start.elapsed());
+    let seen = server.request_ids();
+    assert!(seen.len() == 3 && seen.iter().all(|id| id == &seen[0]), "one request: {seen:?}");
+}
+
+#[tokio::test]
+async fn a_wait_beyond_the_time_limit_is_not_begun() {
+    let server = server::start(Script::fail(9, full_for(Duration::from_secs(20)))).await;
+    let client = connect(&server.address).await.with_timeout(Some(Duration::from_secs(10)));
+    let collection = client.collection("c");
+    let call = collection.insert(rows(0..1));
+    let outcome = tokio::time::timeout(Duration::from_secs(5), call).await.expect("at once");
+    let error = outcome.expect_err("full");
+    assert_eq!((error.code(), error.to_string()), (Code::ResourceExhausted, "full".to_owned()));
+    assert_eq!(server.request_ids().len(), 1);
+}
+
+/// A refusal as the server sends it while memory is full.
+fn full_for(wait: Duration) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(wait));
+    Status::with_error_details(Code::ResourceExhausted, "full", details)
 }
 
 #[tokio::test]
