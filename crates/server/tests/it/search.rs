@@ -185,6 +185,25 @@ async fn a_cached_answer_is_said_to_be_one_and_a_write_ends_it() {
 }
 
 #[tokio::test]
+async fn an_answer_of_a_moment_is_not_kept_and_one_of_any_time_is() {
+    let server = TestServer::start_with(|config| config.cache.result_bytes = 1 << 20).await;
+    server.create("docs").await;
+    server.insert(0..10).await;
+    let params = Some(v1::SearchParams { effort_kind: None, allow_cached: true });
+    let ask = async |text: &str| {
+        let form = Some(v1::filter::Form::Text(text.to_owned()));
+        let filter = Some(v1::Filter { form, ..Default::default() });
+        let request = v1::SearchRequest { params, filter, ..nearest(20.0, 1) };
+        find(&server, request).await.report.expect("a report").from_cache
+    };
+    for is_repeated in [false, true] {
+        assert_eq!(ask("year < 5").await, is_repeated);
+        assert!(!ask("year < 5 and now() > timestamp'2020-01-01'").await);
+        assert!(!ask("not (year < 5 or date_trunc('day', now()) < timestamp'2020-01-01')").await);
+    }
+}
+
+#[tokio::test]
 async fn without_a_configured_cache_nothing_is_cached() {
     let server = TestServer::with_docs().await;
     server.insert(0..10).await;
