@@ -8,6 +8,7 @@ pub(crate) use constant::constant;
 
 use arrow_array::{Array, Int64Array, StringArray, UInt32Array};
 use arrow_array::{ArrayRef, cast::AsArray, types::Int64Type};
+use std::ops::Range;
 use std::sync::Arc;
 use vicinal_types::{IdType, Ids};
 
@@ -99,14 +100,60 @@ pub(crate) fn interleave(arrays: &[&ArrayRef], places: &[(usize, usize)]) -> Arr
         .expect("a column has one type in all segments")
 }
 
+/// Bytes of the value at a row.
+pub(crate) fn value_bytes(array: &ArrayRef, row: usize) -> usize {
+    let Some(lists) = array.as_list_opt::<i32>() else { return span_bytes(array, row..row + 1) };
+    let at = |place: usize| offset(lists.value_offsets()[place]);
+    span_bytes(lists.values(), at(row)..at(row + 1))
+}
+
+/// Bytes of values that are no lists.
+fn span_bytes(array: &ArrayRef, rows: Range<usize>) -> usize {
+    match array.as_string_opt::<i32>() {
+        Some(texts) => {
+            let at = |place: usize| offset(texts.value_offsets()[place]);
+            at(rows.end) - at(rows.start) + rows.len() * size_of::<i32>()
+        }
+        // Bools have bits alone.
+        None => rows.len() * array.data_type().primitive_width().unwrap_or(1),
+    }
+}
+
+fn offset(at: i32) -> usize {
+    usize::try_from(at).expect("offsets are not negative")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow_array::{BooleanArray, ListArray};
+    use arrow_buffer::OffsetBuffer;
+    use vicinal_types::ArrayItem;
 
     #[test]
     fn the_hash_of_an_id_never_changes() {
         assert_eq!(IdRef::Int(0).hash(), 0xc77b_3abb_6f87_acd9);
         assert_eq!(IdRef::Str("synset").hash(), xxhash_rust::xxh3::xxh3_64(b"synset"));
+    }
+
+    #[test]
+    fn a_value_has_the_bytes_of_its_items_wherever_its_array_begins() {
+        let check = |array: ArrayRef, bytes: [usize; 3]| {
+            let padded = concat(&[&array.slice(1, 2), &array]).slice(2, 3);
+            for array in [array, padded] {
+                assert_eq!([0, 1, 2].map(|row| value_bytes(&array, row)), bytes, "{array:?}");
+            }
+        };
+        check(Arc::new(Int64Array::from(vec![1, 2, 3])), [8, 8, 8]);
+        check(Arc::new(BooleanArray::from(vec![true, false, true])), [1, 1, 1]);
+        check(Arc::new(StringArray::from(vec![Some("ab"), None, Some("c")])), [6, 4, 5]);
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["a", "bcd", "e"]));
+        let lists = |item: ArrayItem, items| -> ArrayRef {
+            let offsets = OffsetBuffer::from_lengths([2, 0, 1]);
+            Arc::new(ListArray::new(item.field(), offsets, items, None))
+        };
+        check(lists(ArrayItem::String, texts), [12, 0, 5]);
+        check(lists(ArrayItem::Int64, Arc::new(Int64Array::from(vec![1, 2, 3]))), [16, 0, 8]);
     }
 
     #[test]

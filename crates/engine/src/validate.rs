@@ -15,10 +15,6 @@ use vicinal_types::{
     check_json, limits,
 };
 
-/// Bytes of vectors that one update may be of, whether it brings them or not: what it
-/// does not bring is copied while the shard waits.
-const UPDATED_BYTES_MAX: usize = 4 * limits::COMMAND_BYTES_MAX;
-
 /// Checks rows against the schema and brings them into stored form.
 ///
 /// # Errors
@@ -63,8 +59,8 @@ pub(crate) fn rows(schema: &Schema, batch: &RowBatch) -> Result<CheckedRows> {
 /// # Errors
 /// `Invalid` naming column, row and limit.
 pub(crate) fn update(schema: &Schema, update: &Update) -> Result<CheckedUpdate> {
-    let row_bytes: usize = schema.vectors().map(|(_, kind)| kind.row_bytes()).sum();
-    let rows_max = (UPDATED_BYTES_MAX / row_bytes).clamp(1, limits::WRITE_ROWS_MAX);
+    let row_bytes = updated_row_bytes(schema, update);
+    let rows_max = (limits::UPDATED_BYTES_MAX / row_bytes).clamp(1, limits::WRITE_ROWS_MAX);
     let len = match &update.rows {
         Selection::Ids(given) | Selection::IdsIf(given, _) => {
             ids(schema, given)?;
@@ -91,6 +87,26 @@ pub(crate) fn update(schema: &Schema, update: &Update) -> Result<CheckedUpdate> 
     }
     let copied_bytes = (len * row_bytes) as u64;
     Ok(CheckedUpdate { rows_max, vectors, scalars, copied_bytes })
+}
+
+/// Bytes that an update writes for each row, as far as they are known before it is: its
+/// vectors, defaults that rows may have yet to get, and the one value of all rows that a
+/// filter selects.
+fn updated_row_bytes(schema: &Schema, update: &Update) -> usize {
+    let of_vectors: usize = schema.vectors().map(|(_, kind)| kind.row_bytes()).sum();
+    let is_by_filter = matches!(update.rows, Selection::Where(_));
+    let of_scalars = schema.scalars().map(|(column, scalar, _)| {
+        match (update.scalars.iter().find(|(id, _)| *id == column.id), &column.default) {
+            (Some((_, array)), _) if is_by_filter && !array.is_empty() => {
+                columns::value_bytes(array, 0)
+            }
+            (None, Some(default)) => {
+                columns::value_bytes(&columns::constant(scalar, Some(default), 1), 0)
+            }
+            (Some(_), _) | (None, None) => 0,
+        }
+    });
+    of_vectors + of_scalars.sum::<usize>()
 }
 
 /// Checks ids: their type, number and lengths, and that all are different.

@@ -38,6 +38,11 @@ pub const WRITE_ROWS_MAX: usize = 65_536;
 /// client. Must fit a gRPC message and a log record.
 pub const COMMAND_BYTES_MAX: usize = 48 * 1024 * 1024;
 
+/// Bytes of rows that one update may write anew, whether it brings them or copies what
+/// it does not bring: so long the shard's other writes wait. Far below the two GiB to
+/// which the offsets of texts in one array reach.
+pub const UPDATED_BYTES_MAX: usize = 4 * COMMAND_BYTES_MAX;
+
 /// Bytes of a gRPC message in either direction.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -115,6 +120,7 @@ pub const PROPOSAL_BYTES_WAITING_MAX: usize = 256 * 1024 * 1024;
 
 const _: () = assert!(COMMAND_BYTES_MAX < MESSAGE_BYTES_MAX, "a command came in one message");
 const _: () = assert!(COMMAND_BYTES_MAX < PROPOSAL_BYTES_WAITING_MAX, "one command must fit");
+const _: () = assert!(UPDATED_BYTES_MAX < i32::MAX as usize / 2, "offsets have 32 bits");
 const _: () = assert!(SEGMENT_ROWS_MAX <= u32::MAX as usize, "offsets are 32 bits");
 const _: () = assert!(FILTER_DEPTH_MAX < 90, "room for the messages around a tree");
 const _: () = assert!(K_MAX <= EFFORT_MAX, "effort must reach k");

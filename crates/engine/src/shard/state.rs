@@ -29,8 +29,8 @@ pub(crate) struct State {
     pub(crate) durable: u64,
     /// When the first write since the last freeze was applied.
     pub(crate) first_change: Option<Instant>,
-    /// The last write whose filter reads a column, by column.
-    last_filtered: BTreeMap<ColumnId, u64>,
+    /// The last write that does what a column's values say, by column.
+    last_read: BTreeMap<ColumnId, u64>,
     /// Views published so far.
     pub(crate) published: u64,
     next_segment: SegmentId,
@@ -78,7 +78,7 @@ impl State {
             applied,
             durable: applied.index,
             first_change: None,
-            last_filtered: BTreeMap::new(),
+            last_read: BTreeMap::new(),
             published: 0,
             next_segment,
         };
@@ -171,15 +171,19 @@ impl State {
         index: u64,
         filters: impl Iterator<Item = &'a CompiledFilter>,
     ) {
-        let columns = filters.flat_map(CompiledFilter::reads);
-        self.last_filtered.extend(columns.map(|column| (column, index)));
+        self.reads(index, filters.flat_map(CompiledFilter::reads));
     }
 
-    /// Whether every write whose filter reads a column that `schema` does not have is in
+    /// Notes that what the write at `index` does depends on columns.
+    pub(crate) fn reads(&mut self, index: u64, columns: impl Iterator<Item = ColumnId>) {
+        self.last_read.extend(columns.map(|column| (column, index)));
+    }
+
+    /// Whether every write that reads a column that `schema` does not have is in
     /// the manifest's files.
     pub(crate) fn may_drop_columns(&self, schema: &Schema) -> bool {
         let is_there = |id: &ColumnId| schema.columns().iter().any(|column| column.id == *id);
-        let mut dropped = self.last_filtered.iter().filter(|(id, _)| !is_there(id));
+        let mut dropped = self.last_read.iter().filter(|(id, _)| !is_there(id));
         dropped.all(|(_, index)| *index <= self.durable)
     }
 

@@ -10,8 +10,8 @@ use crate::fetch::{by_block, fetch_scalars};
 use crate::request::WriteOutcome;
 use crate::segment::{Chunk, Rows, VectorPart, Versions};
 use arrow_array::ArrayRef;
-use std::collections::BTreeMap;
-use vicinal_types::{ColumnId, ErrorKind, Version};
+use std::collections::{BTreeMap, BTreeSet};
+use vicinal_types::{ColumnId, ErrorKind, Version, limits};
 
 /// Rows to be updated: where each is, and which of the new values is its; and which of
 /// the ids have none.
@@ -25,6 +25,7 @@ struct Targets {
 /// Gives live rows new versions with the columns that the update sets.
 pub(super) fn apply_update(state: &mut State, index: u64, update: &Updated) -> Applied {
     let targets = find(state, update)?;
+    check_kept(state, index, update, &targets)?;
     let chunks: Vec<_> =
         write_anew(state, index, update, &targets).into_iter().map(Chunk::new).collect();
     for (ordinal, place) in (0..).zip(&targets.places) {
@@ -61,7 +62,7 @@ fn find(state: &State, update: &Updated) -> Result<Targets, (ErrorKind, String)>
             let found = targets.places.len();
             if found > *rows_max as usize {
                 let reason = format!(
-                    "{found} rows pass the filter of an update, which may be of {rows_max} of this collection; nothing was changed: narrow the filter, for example by a range of `id`"
+                    "{found} rows pass the filter of an update, which may be of {rows_max} here, by the bytes that it writes for each; nothing was changed: narrow the filter, for example by a range of `id`"
                 );
                 return Err((ErrorKind::Exhausted, reason));
             }
@@ -69,6 +70,38 @@ fn find(state: &State, update: &Updated) -> Result<Targets, (ErrorKind, String)>
         }
     }
     Ok(targets)
+}
+
+/// Refuses an update that would copy too many bytes of columns that it does not set.
+fn check_kept(
+    state: &mut State,
+    index: u64,
+    update: &Updated,
+    targets: &Targets,
+) -> Result<(), (ErrorKind, String)> {
+    let (mut bytes, mut columns) = (0, BTreeSet::new());
+    for place in &targets.places {
+        let (rows, row) = state.source(*place);
+        for (id, array) in &rows.scalars {
+            if update.scalars(*id).is_none() {
+                bytes += columns::value_bytes(array, row as usize);
+                columns.insert(*id);
+            }
+        }
+    }
+    let max = limits::UPDATED_BYTES_MAX;
+    if bytes <= max {
+        return Ok(());
+    }
+    // Applied again after a crash it must find them all, those dropped since included.
+    state.reads(index, columns.into_iter());
+    Err((
+        ErrorKind::Exhausted,
+        format!(
+            "{} rows of an update have {bytes} bytes in columns that it does not set, which are copied; the limit is {max}; nothing was changed: update fewer rows at once",
+            targets.places.len()
+        ),
+    ))
 }
 
 /// The rows as they are after the update. Those of blocks with different dropped columns

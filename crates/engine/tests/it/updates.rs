@@ -12,7 +12,7 @@ use vicinal_engine::{Engine, RowFilter, Selection, Update, Write, WriteOutcome};
 use vicinal_filter::Expression;
 use vicinal_storage::SimDisk;
 use vicinal_types::{
-    Cancel, ColumnId, ErrorKind, Ids, Metric, RequestId, Result, RowBatch, VectorInput,
+    Cancel, ColumnId, ErrorKind, Ids, Metric, RequestId, Result, RowBatch, VectorInput, limits,
 };
 
 /// Which form each column of a row has; the word may be null instead.
@@ -400,4 +400,35 @@ fn an_update_by_a_filter_that_too_many_rows_pass_is_refused_whole() {
     assert_eq!(write(&engine, Write::Update(update("number = -1"))).replaced, 0);
     assert_eq!(write(&engine, Write::Update(update("id < 65536"))).replaced, 65_536);
     engine.close();
+}
+
+#[test]
+fn an_update_that_would_write_too_many_bytes_is_refused_whole() {
+    const ROWS: usize = 3_200;
+    let (_, engine) = engine();
+    let long: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(limits::STRING_BYTES_MAX)]));
+    insert(&engine, &range(0..ROWS as i64), 0).expect("an insert");
+    let refused = |update: Update, expected: &str| {
+        let error = engine.write_blocking("", NAME, Write::Update(update), None);
+        let error = error.expect_err("too many bytes");
+        assert_eq!(error.kind(), ErrorKind::Exhausted, "{error}");
+        assert!(error.to_string().contains(expected), "{error} does not say {expected:?}");
+    };
+    let all = || Selection::Where(condition("id >= 0"));
+    let words = |rows| Update { rows, vectors: vec![], scalars: vec![(ColumnId(2), long.clone())] };
+    // 192 MiB of a text, the offset of each and a vector of sixteen bytes.
+    refused(words(all()), "3200 rows pass the filter of an update, which may be of 3071 here");
+    for part in ["id < 1600", "id >= 1600"] {
+        let outcome = write(&engine, Write::Update(words(Selection::Where(condition(part)))));
+        assert_eq!(outcome.replaced, 1_600);
+    }
+    refused(NUMBER.update(all(), -1), "3200 rows of an update have 209728000 bytes in columns");
+    let ids = Selection::Ids(Ids::Int(range(0..ROWS as i64)));
+    refused(NUMBER.update(ids, -1), "the limit is 201326592; nothing was changed");
+    assert_eq!(write(&engine, Write::Update(NUMBER.update(all_below(3_000), -1))).replaced, 3_000);
+    engine.close();
+}
+
+fn all_below(id: i64) -> Selection {
+    Selection::Where(condition(&format!("id < {id}")))
 }
