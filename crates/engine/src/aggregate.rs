@@ -6,6 +6,7 @@ mod tally;
 use crate::columns;
 use crate::engine::Engine;
 use crate::filtering::Passing;
+use crate::memory::GroupTexts;
 use crate::request::RowFilter;
 use crate::segment::Rows;
 use crate::shard::SegmentView;
@@ -151,7 +152,8 @@ impl Engine {
         }
         let live = self.live(database, collection)?;
         let schema = &live.info.spec.schema;
-        let mut pass = Pass::new(schema, asked, cancel)?;
+        let texts = self.group_texts(limits::GROUP_BYTES_MAX);
+        let mut pass = Pass::new(schema, asked, texts, cancel)?;
         let filter = self.compile(&live, asked.filter.as_ref())?;
         let view = live.shard()?.view();
         if !asked.partial_ok {
@@ -216,6 +218,7 @@ struct Pass<'a> {
     /// often.
     batch: Vec<u32>,
     group_of: Vec<u32>,
+    texts: GroupTexts,
     cancel: &'a Cancel,
 }
 
@@ -246,7 +249,12 @@ impl<'a> Scalar<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn new(schema: &'a Schema, asked: &Aggregate, cancel: &'a Cancel) -> Result<Self> {
+    fn new(
+        schema: &'a Schema,
+        asked: &Aggregate,
+        texts: GroupTexts,
+        cancel: &'a Cancel,
+    ) -> Result<Self> {
         let figure = |figure: &Figure| -> Result<(Scalar<'a>, Tally)> {
             let column = Scalar::named(schema, &figure.column)?;
             Ok((column, Tally::new(figure, column.scalar)?))
@@ -254,7 +262,7 @@ impl<'a> Pass<'a> {
         let figures = asked.figures.iter().map(figure).collect::<Result<_>>()?;
         let groups = Groups::new(schema, &asked.group_by)?;
         let (rows, batch, group_of) = (Vec::new(), Vec::new(), Vec::new());
-        let mut pass = Self { groups, figures, total: 0, rows, batch, group_of, cancel };
+        let mut pass = Self { groups, figures, total: 0, rows, batch, group_of, texts, cancel };
         pass.make_room();
         Ok(pass)
     }
@@ -277,7 +285,7 @@ impl<'a> Pass<'a> {
 
     fn take_batch(&mut self, rows: &Rows) -> Result<()> {
         self.total += self.batch.len() as u64;
-        self.groups.assign(rows, &mut self.batch, &mut self.group_of)?;
+        self.groups.assign(rows, &mut self.batch, &self.texts, &mut self.group_of)?;
         self.make_room();
         for &group in &self.group_of {
             self.rows[group as usize] += 1;
@@ -287,14 +295,9 @@ impl<'a> Pass<'a> {
             let (array, places) = column.values(rows, &self.batch);
             tally.add(column.scalar, &array, &places, &self.group_of);
             bytes += tally.bytes();
+            self.texts.replace(bytes)?;
         }
-        let max = limits::GROUP_BYTES_MAX;
-        if bytes > max {
-            return Err(Error::invalid(format!(
-                "the texts of the groups are more than the limit of {max} bytes; filter, or group by a column with fewer values"
-            )));
-        }
-        Ok(())
+        self.texts.replace(bytes)
     }
 
     /// Begins what is computed of groups that are new.

@@ -6,7 +6,7 @@ use crate::filtering::FilterCache;
 use crate::hot::HotMemory;
 use crate::machine::{Machine, Outcome};
 use crate::maintenance::Maintenance;
-use crate::memory::{Account, MemoryBudget, Pressure, holding};
+use crate::memory::{Account, GroupTexts, MemoryBudget, Pressure, holding};
 use crate::options::EngineOptions;
 use crate::quotas::{Holding, QuotaBook};
 use crate::request::{Collection, Done, Write, WriteOutcome};
@@ -95,6 +95,7 @@ impl Engine {
             maintenance: Arc::clone(&maintenance),
             filter_cache: Arc::new(FilterCache::new(options.filter_cache_bytes)),
             times: CommandClock::new(Arc::clone(&clock)),
+            group_texts: Arc::default(),
         });
         let ticker = replay(&node, &catalogue)
             .and_then(|()| Ticker::start(Arc::clone(&account), &options))
@@ -314,6 +315,11 @@ impl Engine {
 
     pub(crate) fn account(&self) -> &Account {
         &self.inner.account
+    }
+
+    /// For the texts of one search's or aggregation's groups, `max` bytes of them.
+    pub(crate) fn group_texts(&self, max: usize) -> GroupTexts {
+        GroupTexts::new(Arc::clone(&self.inner.account.group_texts), max)
     }
 
     pub(crate) fn quotas(&self) -> &Arc<QuotaBook> {

@@ -9,8 +9,10 @@
 //! bring is added as it comes.
 
 mod account;
+mod texts;
 
 pub(crate) use account::{Account, holding};
+pub(crate) use texts::GroupTexts;
 
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -179,7 +179,8 @@ impl Engine {
         let (column, kind) = schema.vector_column(&search.vector_column)?;
         Wanted::new(schema, &search.columns)?;
         search.effort.check()?;
-        let grouping = Grouping::new(schema, &search)?;
+        let grouping =
+            Grouping::new(schema, &search, || self.group_texts(limits::MESSAGE_BYTES_MAX))?;
         let count = query_count(&column.name, kind, &search)?;
         let encoded = vectors::encode(&column.name, kind, count, &search.queries)?;
         let view = live.shard()?.view();

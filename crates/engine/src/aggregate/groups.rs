@@ -2,6 +2,7 @@
 
 use super::tally::{ints, texts};
 use super::{GroupBy, Scalar};
+use crate::memory::GroupTexts;
 use crate::segment::Rows;
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, ArrayRef};
@@ -67,14 +68,16 @@ impl<'a> Groups<'a> {
     }
 
     /// The group of each row of a batch; a row of several groups takes as many places in
-    /// the batch from then on, one of none takes none.
+    /// the batch from then on, one of none takes none; `held` counts the texts of those
+    /// that are new.
     ///
     /// # Errors
-    /// `Invalid` if there are too many groups.
+    /// `Invalid` if there are too many groups, or bytes of them.
     pub(super) fn assign(
         &mut self,
         rows: &Rows,
         batch: &mut Vec<u32>,
+        held: &GroupTexts,
         out: &mut Vec<u32>,
     ) -> Result<()> {
         out.clear();
@@ -84,9 +87,9 @@ impl<'a> Groups<'a> {
         };
         let (array, places) = by.values(rows, batch);
         match by.scalar.item() {
-            None => self.number(by.scalar, &array, &places, out),
+            None => self.number(by.scalar, (&array, &places), held, out),
             Some(item) => {
-                let members = self.number_items(item.scalar(), &array, (batch, &places), out)?;
+                let members = self.number_items(item.scalar(), &array, (batch, &places), held, out)?;
                 *batch = members;
                 Ok(())
             }
@@ -100,6 +103,7 @@ impl<'a> Groups<'a> {
         item: ScalarType,
         array: &ArrayRef,
         (batch, places): (&[u32], &[u32]),
+        held: &GroupTexts,
         out: &mut Vec<u32>,
     ) -> Result<Vec<u32>> {
         let lists = array.as_list::<i32>();
@@ -113,7 +117,7 @@ impl<'a> Groups<'a> {
         };
         let items: Vec<_> = places.iter().flat_map(|place| range(*place as usize)).collect();
         let mut groups = Vec::with_capacity(items.len());
-        self.number(item, lists.values(), &items, &mut groups)?;
+        self.number(item, (lists.values(), &items), held, &mut groups)?;
         let (mut left, mut members) = (&mut groups[..], Vec::with_capacity(batch.len()));
         for (&row, &place) in batch.iter().zip(places) {
             if lists.is_null(place as usize) {
@@ -136,15 +140,15 @@ impl<'a> Groups<'a> {
     fn number(
         &mut self,
         scalar: ScalarType,
-        array: &ArrayRef,
-        places: &[u32],
+        (array, places): (&ArrayRef, &[u32]),
+        held: &GroupTexts,
         out: &mut Vec<u32>,
     ) -> Result<()> {
         if scalar == ScalarType::String {
             for text in texts(array, places) {
                 let group = match text {
                     None => self.null()?,
-                    Some(text) => self.text(text)?,
+                    Some(text) => self.text(text, held)?,
                 };
                 out.push(group);
             }
@@ -190,13 +194,15 @@ impl<'a> Groups<'a> {
         Ok(group)
     }
 
-    fn text(&mut self, text: &str) -> Result<u32> {
+    fn text(&mut self, text: &str, held: &GroupTexts) -> Result<u32> {
         if let Some(&group) = self.of_texts.get(text) {
             return Ok(group);
         }
+        // As the key and to find it by.
+        held.hold(2 * text.len())?;
+        self.bytes += 2 * text.len();
         let group = self.add(Some(ScalarValue::Text(text.to_owned())))?;
         self.of_texts.insert(text.to_owned(), group);
-        self.bytes += 2 * text.len();
         Ok(group)
     }
 

@@ -10,6 +10,7 @@ use crate::quotas::Holding;
 use crate::scratches::Scratches;
 use crate::shard::{SegmentView, Shard, View};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use vicinal_cluster::Node;
 
 /// Growing segments below this are not sealed early: their files would be many.
@@ -23,6 +24,8 @@ pub(crate) struct Account {
     pub(crate) maintenance: Arc<Maintenance>,
     pub(crate) filter_cache: Arc<FilterCache>,
     pub(crate) times: CommandClock,
+    /// Bytes of texts of groups, of searches and aggregations that run.
+    pub(crate) group_texts: Arc<AtomicU64>,
 }
 
 impl Account {
@@ -47,6 +50,7 @@ impl Account {
             ("index copies in large pages", self.maintenance.hot_memory().used()),
             ("filter cache", self.filter_cache.bytes()),
             ("free search buffers", self.scratches.stats().free_bytes),
+            ("texts of groups", self.group_texts.load(Ordering::Relaxed)),
             ("log cache and index", log_memory as u64),
             ("writes on their way", waiting as u64),
         ];

@@ -16,6 +16,7 @@ use crate::aggregate::group_column;
 use crate::columns;
 use crate::fetch::Source;
 use crate::filtering::{CompiledFilter, Passing};
+use crate::memory::GroupTexts;
 use crate::request::{QueryHits, RowFilter, Search};
 use crate::scratches::Candidate;
 use arrow_array::cast::AsArray as _;
@@ -57,6 +58,8 @@ pub(super) struct Grouping {
     offset: usize,
     /// Rows of a group, at most.
     size: usize,
+    /// Keys of the answer, of all queries.
+    texts: GroupTexts,
 }
 
 /// What the rows of a group have in common.
@@ -81,7 +84,11 @@ enum Among {
 impl Grouping {
     /// # Errors
     /// `Invalid` for a column whose values are no keys, or more rows than an answer has.
-    pub(super) fn new(schema: &Schema, search: &Search) -> Result<Option<Self>> {
+    pub(super) fn new(
+        schema: &Schema,
+        search: &Search,
+        texts: impl FnOnce() -> GroupTexts,
+    ) -> Result<Option<Self>> {
         let Some(asked) = &search.group_by else { return Ok(None) };
         let (column, scalar) = group_column(schema, &asked.column)?;
         let (size, max) = (asked.size, limits::K_MAX);
@@ -102,6 +109,7 @@ impl Grouping {
             wanted,
             offset: search.offset,
             size,
+            texts: texts(),
         }))
     }
 
@@ -181,6 +189,14 @@ impl Grouping {
 }
 
 impl GroupKey<'_> {
+    /// Bytes of its text.
+    fn text_bytes(self) -> usize {
+        match self {
+            GroupKey::Null | GroupKey::Bool(_) | GroupKey::Int(_) => 0,
+            GroupKey::Text(text) => text.len(),
+        }
+    }
+
     /// The value; none for null.
     fn value(self) -> Option<ScalarValue> {
         match self {
@@ -203,7 +219,7 @@ impl Prepared {
     ) -> Result<(QueryHits, u64)> {
         let mut gathered = Gathered::new(grouping, &self.view);
         let distances = self.gather(query, &mut gathered, spread)?;
-        let (candidates, groups) = gathered.finish();
+        let (candidates, groups) = gathered.finish()?;
         let hits = self.hits(wish, &candidates);
         Ok((QueryHits { groups, ..hits }, distances))
     }
@@ -284,7 +300,7 @@ impl Prepared {
     }
 
     /// The same search, among the rows that can still count.
-    fn narrowed(&self, gathered: &Gathered<'_>, k: usize) -> Result<Self> {
+    fn narrowed(&self, gathered: &mut Gathered<'_>, k: usize) -> Result<Self> {
         let Some(filter) = gathered.filter()? else { return Ok(self.widened(k)) };
         let filter = CompiledFilter::new(&self.live.info.spec.schema, &filter, 0)?;
         let mut parts = Vec::with_capacity(self.parts.len());

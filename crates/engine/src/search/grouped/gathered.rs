@@ -2,11 +2,12 @@
 
 use super::{Among, GroupKey, Grouping};
 use crate::fetch::source;
+use crate::memory::GroupTexts;
 use crate::request::{HitGroup, RowFilter};
 use crate::scratches::Candidate;
 use crate::shard::View;
 use std::collections::HashMap;
-use vicinal_types::Result;
+use vicinal_types::{Result, limits};
 
 /// The groups found so far.
 ///
@@ -18,11 +19,15 @@ pub(super) struct Gathered<'a> {
     numbers: HashMap<GroupKey<'a>, usize>,
     groups: Vec<(GroupKey<'a>, Vec<Candidate>)>,
     is_closed: bool,
+    /// Those of the filter that leaves out rows.
+    texts: GroupTexts,
 }
 
 impl<'a> Gathered<'a> {
     pub(super) fn new(grouping: &'a Grouping, view: &'a View) -> Self {
-        Self { grouping, view, numbers: HashMap::new(), groups: Vec::new(), is_closed: false }
+        let texts = grouping.texts.others(limits::GROUP_BYTES_MAX);
+        let (numbers, groups) = (HashMap::new(), Vec::new());
+        Self { grouping, view, numbers, groups, is_closed: false, texts }
     }
 
     /// Takes rows that were found, some of them perhaps again.
@@ -79,24 +84,37 @@ impl<'a> Gathered<'a> {
     }
 
     /// The rows that can still count; none: all.
-    pub(super) fn filter(&self) -> Result<Option<RowFilter>> {
+    ///
+    /// # Errors
+    /// `Invalid` if the keys of that many groups are too long.
+    pub(super) fn filter(&mut self) -> Result<Option<RowFilter>> {
         let among = if self.is_closed { Among::Only } else { Among::AllBut };
         let groups: Vec<_> = self.by_fullness(among == Among::AllBut).collect();
         if groups.is_empty() && among == Among::AllBut {
             return Ok(None);
         }
+        // As parameters, and compiled.
+        self.texts.replace(2 * text_bytes(groups.iter()))?;
         self.grouping.filter(&groups, among).map(Some)
     }
 
     /// The rows of the answer, group after group.
-    pub(super) fn finish(mut self) -> (Vec<Candidate>, Vec<HitGroup>) {
+    ///
+    /// # Errors
+    /// `Invalid` if the keys of all queries' groups are too long.
+    pub(super) fn finish(mut self) -> Result<(Vec<Candidate>, Vec<HitGroup>)> {
         self.close();
         let groups = &self.groups[self.grouping.offset.min(self.groups.len())..];
+        self.grouping.texts.hold(text_bytes(groups.iter().map(|(key, _)| key)))?;
         let group =
             |(key, rows): &(GroupKey<'_>, Vec<_>)| HitGroup { key: key.value(), rows: rows.len() };
         let candidates = groups.iter().flat_map(|(_, rows)| rows).copied().collect();
-        (candidates, groups.iter().map(group).collect())
+        Ok((candidates, groups.iter().map(group).collect()))
     }
+}
+
+fn text_bytes<'k>(keys: impl Iterator<Item = &'k GroupKey<'k>>) -> usize {
+    keys.map(|key| key.text_bytes()).sum()
 }
 
 /// Leaves the nearest, in order.

@@ -6,11 +6,11 @@ use arrow_array::{ArrayRef, BooleanArray, Float32Array, Int8Array, Int64Array, S
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
-use vicinal_engine::{Engine, GroupHits, QueryHits, Search, Write};
+use vicinal_engine::{Aggregate, Engine, GroupBy, GroupHits, GroupOrder, QueryHits, Search, Write};
 use vicinal_storage::SimDisk;
 use vicinal_types::{
-    Cancel, CollectionSpec, Column, ColumnId, Effort, IdType, IndexSpec, RowBatch, ScalarType,
-    ScalarValue, Schema, VectorInput,
+    Cancel, CollectionSpec, Column, ColumnId, Effort, ErrorKind, IdType, IndexSpec, RowBatch,
+    ScalarType, ScalarValue, Schema, VectorInput,
 };
 
 /// Rows of each of two sealed segments; half as many grow.
@@ -301,5 +301,42 @@ fn wrong_groups_are_refused() {
     refused("doc", (0, 2, 0), "k 0 is not between");
     refused("doc", (5_000, 4, 0), "5000 groups, offset included, of group_size 4 are 20000 rows");
     refused("doc", (1, 4, 4_096), "4097 groups, offset included");
+    engine.close();
+}
+
+#[test]
+fn groups_whose_keys_are_too_long_together_are_refused_and_none_is_kept() {
+    const ROWS: i64 = 400;
+    const KEY_BYTES: usize = 60_000;
+    let engine = open(&SimDisk::new(1)).expect("an empty disk");
+    engine.create_collection("", spec(IndexSpec::default()), None).expect("a right declaration");
+    let mut rows = batch(0..ROWS);
+    let keys = StringArray::from_iter_values((0..ROWS).map(|id| format!("{id:0>KEY_BYTES$}")));
+    rows.scalars[3].1 = Arc::new(keys);
+    engine.write_blocking("", NAME, Write::Insert(rows), None).expect("rows");
+    let query = data::query(1);
+    let refused = |asked: Search, expected: &str| {
+        let error = engine.search_blocking("", NAME, asked, Cancel::never()).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains(expected), "{error}");
+    };
+    assert_eq!(find(&engine, &search_for(&query, "doc", (400, 1, 0))).groups.len(), 400);
+    assert_eq!(find(&engine, &search_for(&query, "doc", (100, 2, 0))).groups.len(), 100);
+    // None of the groups is full: the others are looked for by their keys.
+    refused(search_for(&query, "doc", (400, 2, 0)), "more than the limit of 16777216 bytes");
+    let queries = VectorInput::Floats([query; 3].concat());
+    let three = Search { queries, ..search_for(&query, "doc", (400, 1, 0)) };
+    refused(three, "more than the limit of 67108864 bytes");
+    let by_key = Aggregate {
+        filter: None,
+        group_by: GroupBy::Column("doc".to_owned()),
+        figures: Vec::new(),
+        order: GroupOrder::Count,
+        limit: 1,
+        partial_ok: false,
+    };
+    let error = engine.aggregate("", NAME, &by_key, &Cancel::never()).expect_err("too long");
+    assert!(error.to_string().contains("more than the limit of 16777216 bytes"), "{error}");
+    assert!(engine.stats().memory.contains(&("texts of groups", 0)), "all are given back");
     engine.close();
 }
