@@ -30,5 +30,6 @@ pub use effort::{Calibration, EffortUnit, Indexed, SearchChoice, SearchPlan, cho
 pub use filtered::choose_filtered;
 pub use index::{GROWING_GRAPH_ROWS_MIN, IndexChoice, choose_growing, choose_index};
 pub use merge::{
-    DELETED_ONE_IN, Merge, MergeReason, SegmentFigures, SegmentTarget, Writes, choose_merge,
+    DELETED_ONE_IN, DROPPED_ONE_IN, Merge, MergeReason, SegmentFigures, SegmentTarget, Writes,
+    choose_merge,
 };

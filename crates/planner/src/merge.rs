@@ -1,7 +1,8 @@
 //! Which sealed segments are merged into one.
 //!
-//! Two reasons: a segment has many deleted rows, whose bytes come back when it is
-//! written anew; or several segments are small, and every search goes through each.
+//! Three reasons: a segment has many deleted rows, or much of it is of columns that were
+//! dropped, and bytes come back when it is written anew; or several segments are small,
+//! and every search goes through each.
 //! While rows come, small ones wait until there are several of about one size: a row is
 //! then copied, and its index built, once for each of the few sizes there are. Where
 //! nobody writes any more, all that fit into one are merged: searches of one segment
@@ -14,6 +15,10 @@ use vicinal_types::SegmentId;
 /// that goes four are copied. At one in ten these would be nine, at one in three
 /// files would take half as much again.
 pub const DELETED_ONE_IN: u64 = 5;
+
+/// A segment is written anew when more than one byte in so many is of columns that were
+/// dropped: the reckoning is that of deleted rows.
+pub const DROPPED_ONE_IN: u64 = DELETED_ONE_IN;
 
 /// Segments of about one size that are merged, at least: so many times more rows does
 /// the merged one have, so a row is copied as often as the logarithm to this base says.
@@ -41,6 +46,8 @@ pub struct SegmentFigures {
     pub deleted_rows: u64,
     /// Bytes of its rows' file.
     pub bytes: u64,
+    /// Of these, bytes of dropped columns, as far as a merge may leave them out.
+    pub dropped_bytes: u64,
 }
 
 /// How large a segment should be.
@@ -66,6 +73,8 @@ pub struct Merge {
 pub enum MergeReason {
     /// Many of their rows are deleted.
     Deleted,
+    /// Much of them is of columns that were dropped.
+    Dropped,
     /// They are small.
     Small,
 }
@@ -82,13 +91,16 @@ pub enum Writes {
 /// The next merge, if any is worth its work.
 ///
 /// Deleted rows go first, the segment with the largest part of them before all. A
-/// segment that has the target's size is left alone until its rows are deleted.
+/// segment that has the target's size is left alone until its rows are deleted or its
+/// columns dropped.
 pub fn choose_merge(
     segments: &[SegmentFigures],
     target: SegmentTarget,
     writes: Writes,
 ) -> Option<Merge> {
-    deleted(segments, target).or_else(|| small(segments, target, writes))
+    deleted(segments, target)
+        .or_else(|| dropped(segments, target))
+        .or_else(|| small(segments, target, writes))
 }
 
 fn deleted(segments: &[SegmentFigures], target: SegmentTarget) -> Option<Merge> {
@@ -97,6 +109,12 @@ fn deleted(segments: &[SegmentFigures], target: SegmentTarget) -> Option<Merge> 
     heavy.sort_by_key(|segment| (segment.live_rows() * 1_000_000 / segment.rows, segment.id));
     let fitting = fitting(&heavy, target);
     (!fitting.is_empty()).then(|| merge(fitting, MergeReason::Deleted))
+}
+
+fn dropped(segments: &[SegmentFigures], target: SegmentTarget) -> Option<Merge> {
+    let heavy: Vec<_> = segments.iter().filter(|segment| segment.has_many_dropped()).collect();
+    let fitting = fitting(&heavy, target);
+    (!fitting.is_empty()).then(|| merge(fitting, MergeReason::Dropped))
 }
 
 fn small(segments: &[SegmentFigures], target: SegmentTarget, writes: Writes) -> Option<Merge> {
@@ -178,9 +196,15 @@ impl SegmentFigures {
         self.deleted_rows * DELETED_ONE_IN > self.rows
     }
 
+    /// Whether so much of it is of dropped columns that it should be written anew.
+    pub fn has_many_dropped(&self) -> bool {
+        self.dropped_bytes * DROPPED_ONE_IN > self.bytes
+    }
+
     /// Bytes of the rows that live, if all take the same.
     fn live_bytes(&self) -> u64 {
-        let part = u128::from(self.bytes) * u128::from(self.live_rows());
+        let bytes = self.bytes.saturating_sub(self.dropped_bytes);
+        let part = u128::from(bytes) * u128::from(self.live_rows());
         u64::try_from(part / u128::from(self.rows.max(1))).unwrap_or(u64::MAX)
     }
 }

@@ -223,6 +223,13 @@ fn write_column(
     writer.section(kind, columns::format::SECTION_VERSION, &bytes)
 }
 
+/// Bytes of each column's sections; a column may have several.
+pub(super) fn column_bytes(file: &SectionFile) -> Vec<(ColumnId, u64)> {
+    let kinds = VECTORS..SCALARS + (SCALARS - NORMS);
+    let sections = file.sections().into_iter().filter(|section| kinds.contains(&section.kind));
+    sections.map(|section| (ColumnId(section.kind % VECTORS), section.bytes)).collect()
+}
+
 /// Reads the rows of a mapped file, without copying them; all checksums are
 /// verified here.
 ///

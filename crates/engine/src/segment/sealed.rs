@@ -25,6 +25,8 @@ pub(crate) struct Sealed {
     /// The smallest and largest integer id: most lookups of new ids end here.
     id_range: Option<RangeInclusive<i64>>,
     pub(crate) file_bytes: u64,
+    /// Of these, bytes of each column.
+    column_bytes: Vec<(ColumnId, u64)>,
 }
 
 /// From ids to rows: hashes in order, and the row of each.
@@ -140,7 +142,15 @@ impl Sealed {
         let (rows, ids) = format::read_segment(&file, schema)?;
         let numbers = rows.ids.as_primitive_opt::<Int64Type>().map(|ids| ids.values());
         let id_range = numbers.and_then(|ids| Some(*ids.iter().min()?..=*ids.iter().max()?));
-        Ok(Self { id, rows, ids, id_range, file_bytes: file.bytes_len() })
+        let (file_bytes, column_bytes) = (file.bytes_len(), format::column_bytes(&file));
+        Ok(Self { id, rows, ids, id_range, file_bytes, column_bytes })
+    }
+
+    /// Bytes of columns that the schema has not any more.
+    pub(crate) fn dropped_bytes(&self, schema: &Schema) -> u64 {
+        let is_there = |id: ColumnId| schema.columns().iter().any(|column| column.id == id);
+        let dropped = self.column_bytes.iter().filter(|(id, _)| !is_there(*id));
+        dropped.map(|(_, bytes)| bytes).sum()
     }
 
     /// The rows of an id, deleted ones included: an id has one row here, but

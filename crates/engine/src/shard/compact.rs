@@ -11,7 +11,8 @@
 //!
 //! A row is left out only if the write that deleted it is in the manifest's files.
 //! After a crash the log's tail is applied again, and must find every row that it
-//! found the first time: what was deleted later is copied with its tombstone.
+//! found the first time: what was deleted later is copied with its tombstone. So it is
+//! with columns that were dropped and that writes of that tail read.
 //!
 //! Vectors and scalars are copied as they are stored. Codes and graphs are made anew:
 //! a vertex's record has codes of its neighbours relative to itself, and with other
@@ -72,10 +73,10 @@ pub(super) struct MergePlan {
     pub(super) queued: Vec<Vec<SegmentId>>,
 }
 
-/// Which deletions a decision counts.
+/// Which deletions, of rows and of columns, a decision counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deletions {
-    /// Those that the manifest's files hold: a merge leaves these rows out.
+    /// Those that the manifest's files hold: a merge leaves these out.
     Durable,
     All,
 }
@@ -192,6 +193,7 @@ impl Shard {
             SegmentView::Memory(_) => None,
         };
         let ready: Vec<_> = view.segments.iter().filter_map(is_ready).collect();
+        let schema = &self.settings().schema;
         let state = self.state.read();
         let sealed = state.sealed.iter().filter(|of| ready.contains(&of.view.sealed.id));
         let figures = sealed.map(|of| SegmentFigures {
@@ -202,6 +204,10 @@ impl Shard {
                 Deletions::All => of.tombstones.len() as u64,
             },
             bytes: of.view.sealed.file_bytes,
+            dropped_bytes: match deletions {
+                Deletions::Durable if !state.may_drop_columns(schema) => 0,
+                Deletions::Durable | Deletions::All => of.view.sealed.dropped_bytes(schema),
+            },
         });
         figures.collect()
     }

@@ -4,7 +4,7 @@ use super::state::SealedState;
 use super::{SegmentView, Shard};
 use crate::segment::{BuiltIndex, Sealed, SealedView};
 use std::sync::{Arc, Weak};
-use vicinal_planner::DELETED_ONE_IN;
+use vicinal_planner::{DELETED_ONE_IN, DROPPED_ONE_IN};
 use vicinal_types::SegmentId;
 
 /// What a collection's files take.
@@ -12,7 +12,7 @@ use vicinal_types::SegmentId;
 pub struct Space {
     /// Bytes of segment and index files, as far as their rows live.
     pub live_bytes: u64,
-    /// The rest of them: what deleted rows hold.
+    /// The rest of them: what deleted rows and dropped columns hold.
     pub deleted_bytes: u64,
     /// Bytes of files that were replaced and are removed, but which searches still
     /// read: the disk has them back when the last of these ends.
@@ -21,7 +21,7 @@ pub struct Space {
     pub merges_running: u64,
     /// Merges that wait: for their turn, for memory, or for deletions to be flushed.
     pub merges_queued: u64,
-    /// Which of the deleted rows' bytes come back when.
+    /// Which of the deleted bytes come back when.
     pub outlook: String,
 }
 
@@ -60,10 +60,11 @@ impl Shard {
             merges_queued: plan.queued.len() as u64,
             ..Space::default()
         };
+        let schema = &self.settings().schema;
         let (mut now, mut next, mut later) = (0, 0, 0);
         for segment in &self.view().segments {
             let SegmentView::Sealed(view) = segment else { continue };
-            let (live, deleted) = shares(view);
+            let (live, deleted) = shares(view, view.sealed.dropped_bytes(schema));
             space.live_bytes += live;
             space.deleted_bytes += deleted;
             let id = view.sealed.id;
@@ -87,21 +88,27 @@ impl Shard {
     }
 }
 
-/// What rows that live and deleted rows take of a segment's files, if all take the
-/// same.
-fn shares(view: &SealedView) -> (u64, u64) {
-    let (bytes, rows) = (view.file_bytes(), u64::from(view.sealed.rows.len()).max(1));
+/// What rows that live take of a segment's files, if all take the same, and what deleted
+/// rows and dropped columns take.
+fn shares(view: &SealedView, dropped: u64) -> (u64, u64) {
+    let (all, rows) = (view.file_bytes(), u64::from(view.sealed.rows.len()).max(1));
+    let bytes = all.saturating_sub(dropped);
     let deleted = u128::from(bytes) * u128::from(view.deleted_count) / u128::from(rows);
     let deleted = u64::try_from(deleted).unwrap_or(bytes).min(bytes);
-    (bytes - deleted, deleted)
+    (bytes - deleted, all - bytes + deleted)
 }
 
 fn outlook(now: u64, next: u64, later: u64, removal: u64) -> String {
-    let percent = 100 / DELETED_ONE_IN;
+    let (percent, of_columns) = (100 / DELETED_ONE_IN, 100 / DROPPED_ONE_IN);
     let parts = [
         (now, "when the merges that run are done".to_owned()),
         (next, "with the merges that wait".to_owned()),
-        (later, format!("once more than {percent} % of their segment's rows are deleted")),
+        (
+            later,
+            format!(
+                "once more than {percent} % of their segment's rows are deleted, or {of_columns} % of its bytes are of dropped columns"
+            ),
+        ),
         (removal, "when the searches end that read the files they are in".to_owned()),
     ];
     let parts = parts.into_iter().filter(|(bytes, _)| *bytes > 0);

@@ -3,13 +3,15 @@
 mod crash;
 
 use crate::fixture::{
-    NAME, contents, delete, flush, insert, nearest, options, range, spec, upsert,
+    NAME, contents, delete, flush, insert, nearest, options, range, rows, spec, upsert,
 };
+use arrow_array::StringArray;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use vicinal_engine::{Compaction, Engine, EngineOptions, Space};
+use vicinal_engine::{Compaction, Engine, EngineOptions, RowFilter, Space, Write};
+use vicinal_filter::{Expression, Parameters};
 use vicinal_storage::SimDisk;
 use vicinal_types::{Cancel, Clock as _, IndexKind, IndexSpec, Metric, Result, SystemClock};
 
@@ -89,6 +91,41 @@ fn deleted_rows_give_their_bytes_back_and_stats_say_which_will() {
     assert_eq!(contents(&engine), []);
     insert(&engine, &[5], 0).expect("an id that was deleted");
     assert_eq!(contents(&engine), [(5, 0)]);
+    engine.close();
+}
+
+#[test]
+fn a_dropped_column_gives_its_bytes_back_and_stats_say_when() {
+    const WORD_BYTES: usize = 1_000;
+    let disk = SimDisk::new(5);
+    let engine = open(&disk, Compaction::OnRequest).expect("an empty disk");
+    let mut batch = rows(&range(0..60), 0);
+    let words = StringArray::from_iter_values((0..60).map(|id| format!("{id:0>WORD_BYTES$}")));
+    batch.scalars[0].1 = Arc::new(words);
+    engine.write_blocking("", NAME, Write::Insert(batch), None).expect("an insert");
+    flush(&engine);
+    let before = space(&engine);
+    assert_eq!((before.deleted_bytes, before.merges_queued), (0, 0));
+    // A delete that reads the column, before it goes: this must be in files first.
+    let expression = Expression::parse("word like '%59'").expect("a condition");
+    let last = RowFilter { expression, parameters: Parameters::default() };
+    let deleted = engine.write_blocking("", NAME, Write::DeleteWhere(last), None);
+    assert_eq!(deleted.expect("a delete").deleted, 1);
+    engine.drop_column("", NAME, "word", None).expect("dropped");
+    let dropped = space(&engine);
+    assert!(dropped.deleted_bytes > 60 * WORD_BYTES as u64, "{dropped:?}");
+    assert_eq!(dropped.merges_queued, 1);
+    assert!(dropped.outlook.ends_with("bytes with the merges that wait"), "{}", dropped.outlook);
+    assert_eq!(compact(&engine), 1);
+    let after = space(&engine);
+    assert_eq!((after.deleted_bytes, after.merges_queued), (0, 0), "{after:?}");
+    assert!(after.live_bytes + 60 * (WORD_BYTES as u64) < before.live_bytes, "{after:?}");
+    assert_eq!(engine.count("", NAME).expect("a count"), 59);
+    engine.close();
+    drop(engine);
+    let engine = open(&disk, Compaction::OnRequest).expect("a restart");
+    assert_eq!(engine.count("", NAME).expect("a count"), 59);
+    assert_eq!(space(&engine), after, "as it was");
     engine.close();
 }
 

@@ -12,6 +12,7 @@ fn segments(rows: &[(u64, u64)]) -> Vec<SegmentFigures> {
         rows,
         deleted_rows,
         bytes: rows * 512,
+        dropped_bytes: 0,
     };
     (1..).zip(rows).map(figures).collect()
 }
@@ -49,6 +50,31 @@ fn segments_with_many_deleted_rows_are_written_anew_together_if_they_fit() {
 }
 
 #[test]
+fn segments_of_which_much_is_dropped_are_written_anew_after_those_of_deleted_rows() {
+    let check = |segments: &[(u64, u64, u64)], expected: Option<(&[u64], MergeReason)>| {
+        let figures = |(id, &(rows, deleted_rows, dropped))| SegmentFigures {
+            id: SegmentId(id),
+            rows,
+            deleted_rows,
+            bytes: rows * 500,
+            dropped_bytes: rows * dropped,
+        };
+        let figures: Vec<_> = (1..).zip(segments).map(figures).collect();
+        let chosen = choose_merge(&figures, TARGET, Writes::Going);
+        let chosen = chosen
+            .map(|merge| (merge.segments.iter().map(|id| id.0).collect::<Vec<_>>(), merge.reason));
+        assert_eq!(chosen, expected.map(|(ids, reason)| (ids.to_vec(), reason)), "{segments:?}");
+    };
+    let full = 262_144;
+    check(&[(full, 0, 100), (full, 0, 0)], None);
+    check(&[(full, 0, 100), (full, 0, 101)], Some((&[2], MergeReason::Dropped)));
+    check(&[(full, 0, 499), (full, full / 4, 0)], Some((&[2], MergeReason::Deleted)));
+    // As many at once as fit without what goes.
+    check(&[(full / 2, 0, 400); 4], Some((&[1, 2, 3], MergeReason::Dropped)));
+    check(&[(full * 4, 0, 200), (full, 0, 200)], Some((&[1], MergeReason::Dropped)));
+}
+
+#[test]
 fn small_segments_wait_for_others_of_their_size() {
     check(&[(10, 0), (4_000, 0), (1, 0)], None);
     check(&[(10, 0), (4_000, 0), (1, 0), (20, 0)], Some((&[1, 2, 3, 4], MergeReason::Small)));
@@ -59,7 +85,13 @@ fn small_segments_wait_for_others_of_their_size() {
     check(&[(10, 0); 20], Some((&[1, 2, 3, 4, 5, 6, 7, 8], MergeReason::Small)));
     // Two that would be too large together stay apart.
     check(&[(200_000, 0); 4], None);
-    let wide = |id| SegmentFigures { id, rows: 5_000, deleted_rows: 0, bytes: 500 << 20 };
+    let wide = |id| SegmentFigures {
+        id,
+        rows: 5_000,
+        deleted_rows: 0,
+        bytes: 500 << 20,
+        dropped_bytes: 0,
+    };
     assert_eq!(
         choose_merge(&[1, 2, 3, 4].map(|id| wide(SegmentId(id))), TARGET, Writes::Going),
         None
@@ -114,7 +146,7 @@ proptest! {
             prop_assert!(merge.segments.len() == 1 || rows <= 400_000, "{merge:?} has {rows} rows");
             all.retain(|segment| !of_merge(segment));
             if rows > 0 {
-                let figures = SegmentFigures { id: SegmentId(next), rows, deleted_rows: 0, bytes: rows * 512 };
+                let figures = SegmentFigures { id: SegmentId(next), rows, deleted_rows: 0, bytes: rows * 512, dropped_bytes: 0 };
                 all.push(figures);
             }
         }

@@ -61,9 +61,11 @@ fn collections(text: &mut Text, collections: &[CollectionStats]) {
     let families: [(&'static str, &str, Value); 5] = [
         ("vicinal_segment_file_bytes", "Bytes of segment and index files.", |of| of.file_bytes),
         ("vicinal_flush_backlog_bytes", "Bytes of writes not flushed yet.", |of| of.log_bytes),
-        ("vicinal_deleted_bytes", "Bytes of files that deleted rows hold.", |of| {
-            of.space.deleted_bytes
-        }),
+        (
+            "vicinal_deleted_bytes",
+            "Bytes of files that deleted rows and dropped columns hold.",
+            |of| of.space.deleted_bytes,
+        ),
         ("vicinal_removal_bytes", "Bytes of removed files that searches read.", |of| {
             of.space.removal_bytes
         }),
