@@ -3,6 +3,7 @@
 mod groups;
 mod tally;
 
+use crate::catalogue::LiveCollection;
 use crate::columns;
 use crate::engine::Engine;
 use crate::filtering::Passing;
@@ -132,7 +133,8 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` for the collection, `Invalid` for filter, columns or limit, or if there
-    /// are more groups than a node keeps, `Corrupt` if some of the collection is damaged.
+    /// are more groups than a node keeps, `Exhausted` if its share of the processors is
+    /// used up, `Corrupt` if some of the collection is damaged.
     pub fn aggregate(
         &self,
         database: &str,
@@ -151,10 +153,20 @@ impl Engine {
             )));
         }
         let live = self.live(database, collection)?;
+        self.quotas().admit_cpu(&live.info)?;
+        self.quotas().charged(&live.info, 1, || self.aggregate_rows(&live, asked, cancel))
+    }
+
+    fn aggregate_rows(
+        &self,
+        live: &LiveCollection,
+        asked: &Aggregate,
+        cancel: &Cancel,
+    ) -> Result<Aggregated> {
         let schema = &live.info.spec.schema;
         let texts = self.group_texts(limits::GROUP_BYTES_MAX);
         let mut pass = Pass::new(schema, asked, texts, cancel)?;
-        let filter = self.compile(&live, asked.filter.as_ref())?;
+        let filter = self.compile(live, asked.filter.as_ref())?;
         let view = live.shard()?.view();
         if !asked.partial_ok {
             view.check_whole()?;

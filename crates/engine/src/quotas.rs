@@ -111,16 +111,16 @@ impl QuotaBook {
         Ok(())
     }
 
-    /// Lets a search in, whose time is [charged](Self::charge_cpu) once it is known.
+    /// Lets work in, whose time is [charged](Self::charge_cpu) once it is known.
     ///
     /// # Errors
     /// `Exhausted` naming the quota, with when to come again.
-    pub(crate) fn admit_search(&self, collection: &Collection) -> Result<()> {
+    pub(crate) fn admit_cpu(&self, collection: &Collection) -> Result<()> {
         let now = self.clock.now();
         self.of(collection).try_for_each(|meter| meter.take("cpu_share", &meter.cpu, 0.0, now))
     }
 
-    /// Runs a search on so many threads and charges the time that it takes.
+    /// Does work on so many threads and charges the time that it takes.
     pub(crate) fn charged<T>(
         &self,
         collection: &Collection,
@@ -137,7 +137,7 @@ impl QuotaBook {
         done
     }
 
-    /// Charges the time of threads that a search took.
+    /// Charges the time of threads that work took.
     fn charge_cpu(&self, collection: &Collection, busy: Duration) {
         let now = self.clock.now();
         for meter in self.of(collection) {

@@ -87,8 +87,8 @@ impl Engine {
     /// Counts the rows of a collection that pass a filter.
     ///
     /// # Errors
-    /// `NotFound` for the collection, `Invalid` for the filter, `Corrupt` if some of
-    /// it is damaged.
+    /// `NotFound` for the collection, `Invalid` for the filter, `Exhausted` if its share of
+    /// the processors is used up, `Corrupt` if some of it is damaged.
     pub fn count_where(
         &self,
         database: &str,
@@ -113,12 +113,15 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<u64> {
         let live = self.live(database, collection)?;
+        self.quotas().admit_cpu(&live.info)?;
         let filter = self.compile(&live, filter.as_ref())?;
         let view = live.shard()?.view();
         if !partial_ok {
             view.check_whole()?;
         }
-        filter.map_or_else(|| Ok(view.live_count()), |filter| filter.count(&view, cancel))
+        self.quotas().charged(&live.info, 1, || {
+            filter.map_or_else(|| Ok(view.live_count()), |filter| filter.count(&view, cancel))
+        })
     }
 
     /// The rows of a collection that cannot be read: for each damaged segment its file, how

@@ -174,7 +174,7 @@ impl Engine {
         cancel: Cancel,
     ) -> Result<Asked> {
         let live = Arc::clone(&self.live(database, collection)?);
-        self.quotas().admit_search(&live.info)?;
+        self.quotas().admit_cpu(&live.info)?;
         let schema = &live.info.spec.schema;
         let (column, kind) = schema.vector_column(&search.vector_column)?;
         Wanted::new(schema, &search.columns)?;

@@ -17,8 +17,8 @@ pub struct Quota {
     /// Bytes of segment and index files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_bytes: Option<u64>,
-    /// The part of all search threads' time that its searches may take, above 0 and
-    /// at most 1.
+    /// The part of all search threads' time that its searches, aggregates and counts may
+    /// take, above 0 and at most 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_share: Option<f64>,
     /// Requests a second.

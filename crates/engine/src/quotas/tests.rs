@@ -68,13 +68,13 @@ fn searches_pay_with_the_time_they_took() {
     let (book, clock) = book(&[], &[("d/c", quota)]);
     let limited = collection("d", "c");
     // A quarter of four threads is one.
-    book.admit_search(&limited).expect("nothing was used");
+    book.admit_cpu(&limited).expect("nothing was used");
     book.charge_cpu(&limited, Duration::from_secs(3));
-    let wait = refused(book.admit_search(&limited), "collection `d/c`").expect("a hint");
+    let wait = refused(book.admit_cpu(&limited), "collection `d/c`").expect("a hint");
     assert!(wait > Duration::from_millis(1_990) && wait < Duration::from_millis(2_010), "{wait:?}");
     clock.advance(wait);
-    book.admit_search(&limited).expect("paid");
-    book.admit_search(&collection("default", "c")).expect("another collection");
+    book.admit_cpu(&limited).expect("paid");
+    book.admit_cpu(&collection("default", "c")).expect("another collection");
 }
 
 #[test]

@@ -5,13 +5,21 @@ use crate::fixture::{
 };
 use std::sync::Arc;
 use std::time::Duration;
-use vicinal_engine::{ApplyMode, Engine, EngineOptions, MemoryOptions, Pressure};
+use vicinal_engine::{
+    Aggregate, ApplyMode, Engine, EngineOptions, GroupBy, GroupOrder, MemoryOptions, Pressure,
+    RowFilter, Search,
+};
+use vicinal_filter::{Expression, Parameters};
 use vicinal_storage::{SimDisk, WholeFileDisk};
 use vicinal_types::{
-    Clock as _, Error, ErrorKind, IndexKind, IndexSpec, Metric, Quota, Quotas, SystemClock,
+    Cancel, Clock as _, Error, ErrorKind, IndexKind, IndexSpec, Metric, Quota, Quotas, SystemClock,
+    VectorInput,
 };
 
 const MIB: u64 = 1 << 20;
+
+/// Something that takes time and answers with the number of rows.
+type Work<'a> = &'a dyn Fn(&Engine) -> Result<u64, Error>;
 
 fn open(change: impl FnOnce(&mut EngineOptions)) -> Engine {
     let mut options = options(Arc::new(SimDisk::new(1)));
@@ -162,6 +170,45 @@ fn a_database_shares_its_quota_and_other_databases_have_none() {
     assert!(error.contains("database `default` has 10 rows and 1 would come"), "{error}");
     write("free", NAME, 0..100).expect("no quota");
     engine.close();
+}
+
+#[test]
+fn aggregates_and_counts_by_filter_use_up_the_share_of_the_processors_as_searches_do() {
+    let condition = RowFilter {
+        expression: Expression::parse("number >= 0").expect("a condition"),
+        parameters: Parameters::default(),
+    };
+    let all = || Aggregate {
+        filter: Some(condition.clone()),
+        group_by: GroupBy::Column("word".to_owned()),
+        figures: Vec::new(),
+        order: GroupOrder::Count,
+        limit: 1,
+        partial_ok: false,
+    };
+    let aggregate = |engine: &Engine| {
+        let answer = engine.aggregate("", NAME, &all(), &Cancel::never());
+        answer.map(|answer| answer.rows)
+    };
+    let count = |engine: &Engine| engine.count_where("", NAME, &condition, &Cancel::never());
+    let search = |engine: &Engine| {
+        let search = Search::new(VectorInput::Floats(vec![1.0; 4]), 1);
+        engine.search_blocking("", NAME, search, Cancel::never()).map(|_| 500)
+    };
+    let kinds: [Work<'_>; 3] = [&aggregate, &count, &search];
+    for first in kinds {
+        // A thousand years for each second of work.
+        let quota = Quota { cpu_share: Some(1e-11), ..Quota::default() };
+        let engine = with_quota(quota, Quota::default());
+        insert(&engine, &range(0..500), 1).expect("rows");
+        assert_eq!(first(&engine).expect("nothing was used"), 500);
+        for second in kinds {
+            let error = second(&engine).expect_err("the time of the first is owed");
+            assert_eq!(error.kind(), ErrorKind::Exhausted);
+            assert!(error.to_string().contains("its quota cpu_share"), "{error}");
+        }
+        engine.close();
+    }
 }
 
 #[test]
