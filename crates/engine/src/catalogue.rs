@@ -5,10 +5,12 @@
 //! [`Names`] and need no lock.
 
 mod names;
+mod reopen;
 mod schemas;
 mod state;
 
 pub(crate) use names::{LiveCollection, Names, database_name};
+pub(crate) use reopen::Reopening;
 pub(crate) use schemas::{ColumnDrops, changes};
 #[cfg(test)]
 pub(crate) use schemas::{with_column, without_column};
@@ -46,7 +48,8 @@ pub(crate) struct Catalogue {
     manifest: Mutex<ManifestStore>,
     /// Guards the documents, rank 2. Written by the apply thread only.
     state: RwLock<State>,
-    /// Guards the shards that are open, rank 3. Written by the apply thread only.
+    /// Guards the shards that are open, rank 3. Written by the apply thread, and by the
+    /// ticker, which puts shards in the place of failures.
     shards: RwLock<BTreeMap<GroupId, OpenedShard>>,
     /// Set once the log's tail is applied. Until then no shard is opened: one
     /// would apply writes of its own log to a schema older than theirs.

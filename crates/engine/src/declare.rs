@@ -19,7 +19,8 @@ impl Engine {
     /// Creates a collection and waits until it is durable.
     ///
     /// # Errors
-    /// `AlreadyExists` if its name is taken, `Invalid` for its declaration.
+    /// `AlreadyExists` if its name is taken, `Invalid` for its declaration, `Unavailable`
+    /// or `Exhausted` if it is declared, and cannot be opened yet.
     pub fn create_collection(
         &self,
         database: &str,
@@ -28,12 +29,21 @@ impl Engine {
     ) -> Result<CollectionId> {
         check_engines(&spec)?;
         let database = database_name(database).to_owned();
-        let outcome = self.change(CatalogueCommand::Create { database, spec }, request)?;
-        if let CatalogueOutcome::Created(id) = outcome {
-            Ok(id)
-        } else {
-            Err(other_request(&outcome))
-        }
+        self.create(CatalogueCommand::Create { database, spec }, request)
+    }
+
+    /// Creates a collection, and does not call it created while nobody can use it: it is
+    /// declared then, and who asks again with the same request id hears how it is.
+    fn create(
+        &self,
+        command: CatalogueCommand,
+        request: Option<RequestId>,
+    ) -> Result<CollectionId> {
+        let outcome = self.change(command, request)?;
+        let CatalogueOutcome::Created(id) = outcome else { return Err(other_request(&outcome)) };
+        // Not there if it was dropped meanwhile.
+        let names = self.catalogue().names();
+        names.all().find(|live| live.info.id == id).map_or(Ok(id), |live| live.shard().map(|_| id))
     }
 
     /// Makes a collection be as declared: creates it, or changes what differs and
@@ -59,7 +69,7 @@ impl Engine {
                 if mode.dry_run {
                     self.catalogue().read(|state| state.check(&command, request))?;
                 } else {
-                    self.change(command, request)?;
+                    self.create(command, request)?;
                 }
                 return Ok(Applied { created: true, ..Applied::default() });
             }

@@ -1,6 +1,7 @@
 //! The thread that looks after what is due: segments to freeze, flushes, builds and
-//! merges to queue, expired rows, a log that grows too long, free disk space.
+//! merges to queue, shards to open that could not be opened, expired rows, a log that grows too long, free disk space.
 
+use crate::catalogue::Reopening;
 use crate::expiry::Purges;
 use crate::memory::Account;
 use crate::options::{Compaction, EngineOptions};
@@ -68,7 +69,7 @@ impl Ticker {
 impl Shared {
     fn run(&self, account: &Account, options: &EngineOptions) {
         let catalogue = &account.catalogue;
-        let mut purges = Purges::default();
+        let (mut purges, mut reopening) = (Purges::default(), Reopening::default());
         let mut is_stopping = self.is_stopping.lock();
         // Looked at before the first wait, too: the end may come before the start.
         while !*is_stopping {
@@ -89,6 +90,7 @@ impl Shared {
                     }
                 }
                 let now = options.clock.now();
+                catalogue.reopen(&mut reopening, now);
                 purges.round(now, catalogue, &account.times, &account.node);
                 account.round();
                 self.look_at_disk(options);

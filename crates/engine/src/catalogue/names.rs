@@ -1,6 +1,7 @@
 //! From names to collections.
 
 use super::OpenedShard;
+use super::reopen::is_passing;
 use crate::request::Collection;
 use crate::shard::Shard;
 use std::collections::HashMap;
@@ -26,7 +27,8 @@ impl LiveCollection {
     pub(crate) fn shard(&self) -> Result<&Arc<Shard>> {
         self.shard.as_ref().map_err(|(kind, reason)| {
             let name = &self.info.spec.name;
-            Error::new(*kind, format!("collection `{name}` could not be opened: {reason}"))
+            let outlook = if is_passing(*kind) { "; this is tried again every second" } else { "" };
+            Error::new(*kind, format!("collection `{name}` could not be opened: {reason}{outlook}"))
         })
     }
 }
