@@ -23,8 +23,8 @@
 #            leaves faiss out, with a note.
 set -euo pipefail
 
-fail() { printf 'index: %s\n' "$*" >&2; exit 1; }
-say() { printf 'index: %s\n' "$*" >&2; }
+# shellcheck source=benches/stage.sh
+source "$(dirname "${BASH_SOURCE[0]}")/stage.sh"
 
 case ${1:-} in
     -h | --help)
@@ -36,14 +36,12 @@ esac
 dir=$1 name=$2 metric=$3
 shift 3
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-vicinal=${VICINAL:-${CARGO_TARGET_DIR:-$root/target}/release/vicinal}
 built=${BUILT:-$dir/built}
 results=${RESULTS:-$dir/results}
 efforts=${EFFORTS:-10,12,16,24,32,48,64,96,128,192,256,384,512}
 probes=${PROBES:-1,2,4,8,16,32,48,64,96,128,192}
 base=$dir/$name.base.npy
-[[ -x $vicinal ]] || fail "$vicinal is not there: make build, or set VICINAL"
+need_vicinal
 [[ -f $base ]] || fail "$base is not there"
 
 # Lists by faiss's own advice, four times the root of the rows; subvectors of two

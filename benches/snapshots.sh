@@ -11,60 +11,17 @@
 # of the data.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=benches/stage.sh
+source benches/stage.sh
 
-fail() { printf 'snapshots: %s\n' "$*" >&2; exit 1; }
-say() { printf 'snapshots: %s\n' "$*" >&2; }
-
-datasets=${VICINAL_DATASETS:-}
 name=${1:-sift1m}
-vicinal=${VICINAL:-${CARGO_TARGET_DIR:-target}/release/vicinal}
 rows=${ROWS:-1000000}
 
-[[ -n $datasets ]] || fail "set VICINAL_DATASETS to the folder with $name.base.u8.npy[.zst]"
-[[ -x $vicinal ]] || fail "$vicinal is not there: make build, or set VICINAL"
-scratch=$(mktemp -d "${SCRATCH:-${TMPDIR:-/tmp}}/vicinal-snapshots.XXXXXXXX")
-server=
-clean_up() {
-    if [[ -n $server ]]; then kill -KILL "$server" 2>/dev/null || true; fi
-    rm -rf "$scratch"
-}
-trap clean_up EXIT
-
-base=$datasets/$name.base.u8.npy
-if [[ ! -f $base && -f $base.zst ]]; then
-    command -v zstd >/dev/null || fail "$base.zst must be unpacked and zstd is missing: apt-get install zstd"
-    say "unpacking $base.zst"
-    zstd -q -d "$base.zst" -o "$scratch/base.npy"
-    base=$scratch/base.npy
-fi
+set_stage "$name.base.u8.npy[.zst]"
+find_base "$name"
 query=$datasets/$name.query.u8.npy
-[[ -f $base && -f $query ]] || fail "VICINAL_DATASETS must hold the data set $name"
-
-port=$((20000 + RANDOM % 10000))
-export VICINAL_ADDRESS=127.0.0.1:$port
-export VICINAL_SERVER__ADDRESS=$VICINAL_ADDRESS
-export VICINAL_HTTP__ADDRESS=127.0.0.1:$((port + 1))
+need_files "$query"
 export VICINAL_SNAPSHOTS__STORE=file://$scratch/store
-
-start() {
-    export VICINAL_STORAGE__DIRECTORY=$scratch/$1
-    "$vicinal" serve >>"$scratch/log" 2>&1 &
-    server=$!
-    local waited
-    for ((waited = 0; waited < 500; waited++)); do
-        if "$vicinal" stats >/dev/null 2>&1; then return; fi
-        sleep 0.02
-    done
-    fail "the server did not start: $(tail -n 3 "$scratch/log")"
-}
-
-stop() {
-    kill -TERM "$server"
-    wait "$server" || fail "the server ended with $?: $(tail -n 3 "$scratch/log")"
-    server=
-}
-
-field() { tr -d '\n' | sed -n 's/.*"'"$1"'": *"\{0,1\}\([^",}]*\).*/\1/p'; }
 
 answers() {
     local row
@@ -86,15 +43,11 @@ timed() {
 start first
 say "importing $rows rows"
 "$vicinal" import -c "$name" --metric l2 --element f32 --limit "$rows" --wait-indexed --json "$base" >/dev/null
-for _ in {1..600}; do
-    "$vicinal" stats --json >"$scratch/stats"
-    [[ $(field merges_running <"$scratch/stats")$(field merges_queued <"$scratch/stats") == 00 ]] && break
-    sleep 1
-done
+settle
 bytes=$("$vicinal" stats --json | field file_bytes)
 answers >"$scratch/before"
 
-printf '%s, %s cores, %s, %s rows, %s bytes\n\n' "$(date -u +%F)" "$(nproc)" "$("$vicinal" --version)" "$rows" "$bytes"
+printf '%s, %s rows, %s bytes\n\n' "$(setting)" "$rows" "$bytes"
 printf '| measured | s | MB/s |\n|---|---:|---:|\n'
 timed "dd, a gigabyte with one sync" 1073741824 \
     dd if=/dev/zero of="$scratch/zeros" bs=8M count=128 conv=fdatasync status=none

@@ -13,56 +13,25 @@
 # target/release/vicinal, SCRATCH the place of the data.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=benches/stage.sh
+source benches/stage.sh
 
-fail() { printf 'updates: %s\n' "$*" >&2; exit 1; }
-say() { printf 'updates: %s\n' "$*" >&2; }
-
-datasets=${VICINAL_DATASETS:-}
 name=${1:-sift1m}
-vicinal=${VICINAL:-${CARGO_TARGET_DIR:-target}/release/vicinal}
 rows=${ROWS:-1000000}
 dimension=${DIMENSION:-128}
 clients=${CLIENTS:-8}
 # Rows of one update.
 step=250000
 
-[[ -n $datasets ]] || fail "set VICINAL_DATASETS to the folder with $name.base.u8.npy[.zst]"
-[[ -x $vicinal ]] || fail "$vicinal is not there: make build, or set VICINAL"
-scratch=$(mktemp -d "${SCRATCH:-${TMPDIR:-/tmp}}/vicinal-updates.XXXXXXXX")
-server=
-clean_up() {
-    if [[ -n $server ]]; then kill -KILL "$server" 2>/dev/null || true; fi
-    rm -rf "$scratch"
-}
-trap clean_up EXIT
-
-base=$datasets/$name.base.u8.npy
-if [[ ! -f $base && -f $base.zst ]]; then
-    command -v zstd >/dev/null || fail "$base.zst must be unpacked and zstd is missing: apt-get install zstd"
-    say "unpacking $base.zst"
-    zstd -q -d "$base.zst" -o "$scratch/base.npy"
-    base=$scratch/base.npy
-fi
+set_stage "$name.base.u8.npy[.zst]"
+find_base "$name"
 query=$datasets/$name.query.u8.npy
-[[ -f $base && -f $query ]] || fail "VICINAL_DATASETS must hold the data set $name"
-
-port=$((20000 + RANDOM % 10000))
-address=127.0.0.1:$port
-export VICINAL_ADDRESS=$address
-export VICINAL_SERVER__ADDRESS=$address
-export VICINAL_HTTP__ADDRESS=127.0.0.1:$((port + 1))
+need_files "$query"
 printf 'all id >= 0\n' >"$scratch/filters"
 
-# Starts a server on a directory of its own and declares the collection there.
-start() {
-    export VICINAL_STORAGE__DIRECTORY=$scratch/$1
-    "$vicinal" serve >>"$scratch/log" 2>&1 &
-    server=$!
-    local waited
-    for ((waited = 0; waited < 500; waited++)); do
-        if "$vicinal" stats >/dev/null 2>&1; then break; fi
-        sleep 0.02
-    done
+# Starts the server on a directory and declares the collection there.
+begin() {
+    start "$1"
     cat >"$scratch/collection.yaml" <<YAML
 collection: $name
 vectors:
@@ -73,27 +42,8 @@ YAML
     "$vicinal" apply -f "$scratch/collection.yaml" >/dev/null
 }
 
-stop() {
-    kill -TERM "$server"
-    wait "$server" || fail "the server ended with $?: $(tail -n 3 "$scratch/log")"
-    server=
-}
-
 load() { "$vicinal" import -c "$name" --limit "$1" --wait-indexed --json "$base" >/dev/null; }
 disk() { du -sb "$scratch/$1" | cut -f1; }
-field() { tr -d '\n' | sed -n 's/.*"'"$1"'": *"\{0,1\}\([^",}]*\).*/\1/p'; }
-
-# Waits until no merge runs or waits.
-settle() {
-    local waited
-    for ((waited = 0; waited < 600; waited++)); do
-        "$vicinal" stats --json >"$scratch/stats"
-        [[ $(field merges_running <"$scratch/stats")$(field merges_queued <"$scratch/stats") == 00 ]] \
-            && return
-        sleep 1
-    done
-    fail "merges went on for ten minutes"
-}
 
 # Searches for some seconds: a row of the table with recall and rate.
 searches() {
@@ -104,12 +54,12 @@ searches() {
     printf '| %s | %s | %s | %s |\n' "$1" "$(field recall <"$scratch/search")" "$qps" "$(disk "$where")"
 }
 
-printf '%s, %s cores, %s, %s rows\n\n' "$(date -u +%F)" "$(nproc)" "$("$vicinal" --version)" "$rows"
+printf '%s, %s rows\n\n' "$(setting)" "$rows"
 printf '| %s rows | recall@10 against an exact search | queries/s | bytes on disk |\n' "$rows"
 printf '|---|---:|---:|---:|\n'
 
 where=fresh
-start fresh
+begin fresh
 say "loading $((rows / 2)) rows, to compare with"
 load $((rows / 2))
 settle
@@ -120,7 +70,7 @@ stop
 rm -rf "$scratch/fresh"
 
 where=data
-start data
+begin data
 say "loading $rows rows"
 load "$rows"
 searches "all of them, loaded" 5
