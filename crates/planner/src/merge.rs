@@ -35,6 +35,9 @@ const SEGMENTS_MAX: usize = 8;
 /// worth the name, and copying so few costs nothing.
 const SMALL_ROWS: u64 = 4_096;
 
+/// Bytes of one column of texts or arrays in a segment: Arrow's offsets have 31 bits.
+const COLUMN_BYTES_MAX: u64 = i32::MAX as u64;
+
 /// What the policy looks at of a sealed segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentFigures {
@@ -48,6 +51,8 @@ pub struct SegmentFigures {
     pub bytes: u64,
     /// Of these, bytes of dropped columns, as far as a merge may leave them out.
     pub dropped_bytes: u64,
+    /// Bytes of the scalar column that has the most.
+    pub column_bytes: u64,
 }
 
 /// How large a segment should be.
@@ -164,13 +169,15 @@ fn all_that_pay<'a>(
 /// target: two halves that came out a row too large still fit together. The first is
 /// always among them.
 fn fitting<'a>(segments: &[&'a SegmentFigures], target: SegmentTarget) -> Vec<&'a SegmentFigures> {
-    let (mut rows, mut bytes) = (0, 0);
+    let (mut rows, mut bytes, mut column_bytes) = (0, 0, 0_u64);
     let mut fitting: Vec<&SegmentFigures> = Vec::new();
     for segment in segments.iter().take(SEGMENTS_MAX) {
         rows += segment.live_rows();
         bytes += segment.live_bytes();
-        let fits =
-            rows <= target.rows + target.rows / 2 && bytes <= target.bytes + target.bytes / 2;
+        column_bytes = column_bytes.saturating_add(segment.column_bytes);
+        let fits = rows <= target.rows + target.rows / 2
+            && bytes <= target.bytes + target.bytes / 2
+            && column_bytes <= COLUMN_BYTES_MAX;
         if !fits && !fitting.is_empty() {
             break;
         }

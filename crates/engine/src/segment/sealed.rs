@@ -153,6 +153,13 @@ impl Sealed {
         dropped.map(|(_, bytes)| bytes).sum()
     }
 
+    /// Bytes of the scalar column that has the most.
+    pub(crate) fn largest_scalar_bytes(&self, schema: &Schema) -> u64 {
+        let is_scalar = |id: ColumnId| schema.scalars().any(|(column, ..)| column.id == id);
+        let scalars = self.column_bytes.iter().filter(|(id, _)| is_scalar(*id));
+        scalars.map(|(_, bytes)| *bytes).max().unwrap_or(0)
+    }
+
     /// The rows of an id, deleted ones included: an id has one row here, but
     /// several ids may share a hash.
     pub(crate) fn find(&self, hash: u64, id: IdRef<'_>) -> Option<u32> {

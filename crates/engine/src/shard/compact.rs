@@ -204,6 +204,7 @@ impl Shard {
                 Deletions::All => of.tombstones.len() as u64,
             },
             bytes: of.view.sealed.file_bytes,
+            column_bytes: of.view.sealed.largest_scalar_bytes(schema),
             dropped_bytes: match deletions {
                 Deletions::Durable if !state.may_drop_columns(schema) => 0,
                 Deletions::Durable | Deletions::All => of.view.sealed.dropped_bytes(schema),

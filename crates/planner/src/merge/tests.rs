@@ -13,6 +13,7 @@ fn segments(rows: &[(u64, u64)]) -> Vec<SegmentFigures> {
         deleted_rows,
         bytes: rows * 512,
         dropped_bytes: 0,
+        column_bytes: 0,
     };
     (1..).zip(rows).map(figures).collect()
 }
@@ -50,6 +51,29 @@ fn segments_with_many_deleted_rows_are_written_anew_together_if_they_fit() {
 }
 
 #[test]
+fn columns_of_texts_that_no_array_could_hold_stay_apart() {
+    let figures = |gib: [u64; 4]| {
+        (1..).zip(gib).map(|(id, gib)| SegmentFigures {
+            id: SegmentId(id),
+            rows: 10_000,
+            deleted_rows: 0,
+            bytes: 0,
+            dropped_bytes: 0,
+            column_bytes: gib << 30,
+        })
+    };
+    let check = |gib, expected: &[u64]| {
+        let figures: Vec<_> = figures(gib).collect();
+        let merge = choose_merge(&figures, TARGET, Writes::Going);
+        let chosen = merge.map_or_else(Vec::new, |merge| merge.segments);
+        assert_eq!(chosen, expected.iter().map(|id| SegmentId(*id)).collect::<Vec<_>>());
+    };
+    check([0, 0, 0, 0], &[1, 2, 3, 4]);
+    check([0, 1, 0, 1], &[1, 2, 3]);
+    check([1, 1, 1, 1], &[]);
+}
+
+#[test]
 fn segments_of_which_much_is_dropped_are_written_anew_after_those_of_deleted_rows() {
     let check = |segments: &[(u64, u64, u64)], expected: Option<(&[u64], MergeReason)>| {
         let figures = |(id, &(rows, deleted_rows, dropped))| SegmentFigures {
@@ -58,6 +82,7 @@ fn segments_of_which_much_is_dropped_are_written_anew_after_those_of_deleted_row
             deleted_rows,
             bytes: rows * 500,
             dropped_bytes: rows * dropped,
+            column_bytes: 0,
         };
         let figures: Vec<_> = (1..).zip(segments).map(figures).collect();
         let chosen = choose_merge(&figures, TARGET, Writes::Going);
@@ -91,6 +116,7 @@ fn small_segments_wait_for_others_of_their_size() {
         deleted_rows: 0,
         bytes: 500 << 20,
         dropped_bytes: 0,
+        column_bytes: 0,
     };
     assert_eq!(
         choose_merge(&[1, 2, 3, 4].map(|id| wide(SegmentId(id))), TARGET, Writes::Going),
@@ -146,7 +172,7 @@ proptest! {
             prop_assert!(merge.segments.len() == 1 || rows <= 400_000, "{merge:?} has {rows} rows");
             all.retain(|segment| !of_merge(segment));
             if rows > 0 {
-                let figures = SegmentFigures { id: SegmentId(next), rows, deleted_rows: 0, bytes: rows * 512, dropped_bytes: 0 };
+                let figures = SegmentFigures { id: SegmentId(next), rows, deleted_rows: 0, bytes: rows * 512, dropped_bytes: 0, column_bytes: 0 };
                 all.push(figures);
             }
         }
