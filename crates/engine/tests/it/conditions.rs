@@ -4,6 +4,7 @@
 use crate::fixture::{
     NAME, contents, delete, engine, flush, insert, open, range, rows, spec, upsert,
 };
+use crate::power::fail_power;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use vicinal_engine::{
@@ -264,43 +265,26 @@ fn a_column_dropped_since_is_still_read_when_conditions_are_applied_again() {
 
 #[test]
 fn a_power_failure_at_every_disk_call_leaves_all_or_nothing_of_a_conditional_upsert() {
-    let run = |disk: &SimDisk| -> Result<(), ()> {
-        let engine = open(disk).map_err(drop)?;
-        let script = || -> Result<()> {
-            engine.create_collection("", spec(Metric::L2), None)?;
-            insert(&engine, &range(0..40), 0)?;
-            engine.flush("", NAME, false, &Cancel::never())?;
-            upsert(&engine, &range(20..60), 1)?;
-            let condition = inserting(filter("number - id * 10 = {value}", 1));
-            upsert_if(&engine, &range(10..80), 2, condition, None)?;
-            engine.flush("", NAME, false, &Cancel::never())?;
-            Ok(())
-        };
-        let outcome = script().map_err(drop);
-        engine.close();
-        outcome
+    let script = |engine: &Engine| -> Result<()> {
+        engine.create_collection("", spec(Metric::L2), None)?;
+        insert(engine, &range(0..40), 0)?;
+        engine.flush("", NAME, false, &Cancel::never())?;
+        upsert(engine, &range(20..60), 1)?;
+        let condition = inserting(filter("number - id * 10 = {value}", 1));
+        upsert_if(engine, &range(10..80), 2, condition, None)?;
+        engine.flush("", NAME, false, &Cancel::never())?;
+        Ok(())
     };
-    let clean = SimDisk::new(1);
-    run(&clean).expect("a disk that works");
-    let (mut before, mut after) = (0, 0);
-    for at in 1..=clean.calls() {
-        let disk = SimDisk::new(at);
-        disk.crash_at(at);
-        let is_acknowledged = run(&disk).is_ok();
-        disk.restart();
-        let engine = open(&disk).unwrap_or_else(|error| panic!("call {at}: {error}"));
+    fail_power(open, script, |engine, is_acknowledged| {
         let is_there = engine.collection("", NAME).is_ok();
-        let is = if is_there { contents(&engine) } else { Vec::new() };
-        engine.close();
+        let is = if is_there { contents(engine) } else { Vec::new() };
         let forms = |form: i64| is.iter().filter(|(_, is)| *is == form).count();
-        let (old, new, written) = (forms(0), forms(1), forms(2));
-        match (old, new, written) {
-            (20, 0, 60) => after += 1,
-            (0, 0, 0) | (40, 0, 0) | (20, 40, 0) if !is_acknowledged => before += 1,
-            other => panic!("call {at}: {other:?}"),
+        match (forms(0), forms(1), forms(2)) {
+            (20, 0, 60) => Ok(true),
+            (0, 0, 0) | (40, 0, 0) | (20, 40, 0) if !is_acknowledged => Ok(false),
+            other => Err(format!("{other:?}")),
         }
-    }
-    assert!(before > 5 && after > 5, "{before} crashes before the upsert, {after} after it");
+    });
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod fixture;
 mod growing;
 mod life;
 mod metamorphic;
+mod power;
 mod reopening;
 mod retries;
 mod scalar_indexes;

@@ -2,6 +2,7 @@
 //! crashes, whatever is declared by then; against a model with a clock moved by hand.
 
 use crate::fixture::{NAME, contents, delete, flush, nearest, options, range, rows, spec};
+use crate::power::fail_power;
 use arrow_array::{ArrayRef, Int64Array};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -416,52 +417,35 @@ fn the_column_goes_after_the_ttl_and_the_log_is_still_applied() {
 
 #[test]
 fn a_power_failure_at_every_disk_call_leaves_all_or_nothing_of_a_purge() {
-    let run = |disk: &SimDisk, clock: &Arc<TestClock>| -> Result<(), ()> {
-        let engine = open(disk, clock).map_err(drop)?;
-        let script = || -> Result<()> {
-            let end = i64::try_from(clock.unix_micros()).expect("a time") + SECOND;
-            engine.create_collection("", expiring(true), None)?;
-            for first in [0, 40] {
-                let (early, late) = (range(first..first + 20), range(first + 20..first + 40));
-                for (ids, end) in [(early, Some(end)), (late, None)] {
-                    let batch = until(&ids, 0, end);
-                    engine.write_blocking("", NAME, Write::Insert(batch), None)?;
-                }
-                if first == 0 {
-                    engine.flush("", NAME, false, &Cancel::never())?;
-                }
+    let clock = Arc::new(TestClock::default());
+    let script = |engine: &Engine| -> Result<()> {
+        let end = i64::try_from(clock.unix_micros()).expect("a time") + SECOND;
+        engine.create_collection("", expiring(true), None)?;
+        for first in [0, 40] {
+            let (early, late) = (range(first..first + 20), range(first + 20..first + 40));
+            for (ids, end) in [(early, Some(end)), (late, None)] {
+                let batch = until(&ids, 0, end);
+                engine.write_blocking("", NAME, Write::Insert(batch), None)?;
             }
-            clock.advance(Duration::from_secs(2));
-            assert_eq!(engine.purge_expired("", NAME)?, 40);
-            engine.flush("", NAME, false, &Cancel::never())?;
-            Ok(())
-        };
-        let outcome = script().map_err(drop);
-        engine.close();
-        outcome
-    };
-    let clean = SimDisk::new(1);
-    run(&clean, &Arc::new(TestClock::default())).expect("a disk that works");
-    let (mut before, mut after) = (0, 0);
-    for at in 1..=clean.calls() {
-        let (disk, clock) = (SimDisk::new(at), Arc::new(TestClock::default()));
-        disk.crash_at(at);
-        let is_acknowledged = run(&disk, &clock).is_ok();
-        disk.restart();
-        clock.advance(Duration::from_secs(2));
-        let engine = open(&disk, &clock).unwrap_or_else(|error| panic!("call {at}: {error}"));
-        let is_there = engine.collection("", NAME).is_ok();
-        let found = if is_there { contents(&engine).len() } else { 0 };
-        let stored = engine.describe("", NAME).map_or(0, |described| described.rows);
-        engine.close();
-        match (found, stored) {
-            (40, 40) if is_acknowledged => after += 1,
-            (40, 40 | 80) | (20, 40 | 60) | (0, 0 | 20) if !is_acknowledged => {
-                before += usize::from(stored != 40 || found != 40);
-                after += usize::from((found, stored) == (40, 40));
+            if first == 0 {
+                engine.flush("", NAME, false, &Cancel::never())?;
             }
-            other => panic!("call {at}: {other:?}, acknowledged: {is_acknowledged}"),
         }
-    }
-    assert!(before > 5 && after > 5, "{before} crashes before the purge, {after} after it");
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(engine.purge_expired("", NAME)?, 40);
+        engine.flush("", NAME, false, &Cancel::never())?;
+        Ok(())
+    };
+    let open = |disk: &SimDisk| open(disk, &clock);
+    fail_power(open, script, |engine, is_acknowledged| {
+        clock.advance(Duration::from_secs(2));
+        let is_there = engine.collection("", NAME).is_ok();
+        let found = if is_there { contents(engine).len() } else { 0 };
+        let stored = engine.describe("", NAME).map_or(0, |described| described.rows);
+        match (found, stored) {
+            (40, 40) => Ok(true),
+            (40, 80) | (20, 40 | 60) | (0, 0 | 20) if !is_acknowledged => Ok(false),
+            other => Err(format!("{other:?}, acknowledged: {is_acknowledged}")),
+        }
+    });
 }

@@ -2,6 +2,7 @@
 
 use crate::fixture::{DIM, NAME, delete, flush, insert, nearest, open, range, rows, spec, upsert};
 use crate::fixture::{engine, vector};
+use crate::power::fail_power;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array as _, ArrayRef, Int64Array, StringArray};
@@ -320,42 +321,26 @@ fn a_column_dropped_since_is_still_read_when_updates_are_applied_again() {
 
 #[test]
 fn a_power_failure_at_every_disk_call_leaves_all_or_nothing_of_an_update() {
-    let run = |disk: &SimDisk| -> Result<(), ()> {
-        let engine = open(disk).map_err(drop)?;
-        let script = || -> Result<()> {
-            engine.create_collection("", spec(Metric::L2), None)?;
-            insert(&engine, &range(0..40), 0)?;
-            engine.flush("", NAME, false, &Cancel::never())?;
-            insert(&engine, &range(40..80), 0)?;
-            let update = NUMBER.update(Selection::Where(condition("id % 4 = 1")), -1);
-            engine.write_blocking("", NAME, Write::Update(update), None)?;
-            engine.flush("", NAME, false, &Cancel::never())?;
-            Ok(())
-        };
-        let outcome = script().map_err(drop);
-        engine.close();
-        outcome
+    let script = |engine: &Engine| -> Result<()> {
+        engine.create_collection("", spec(Metric::L2), None)?;
+        insert(engine, &range(0..40), 0)?;
+        engine.flush("", NAME, false, &Cancel::never())?;
+        insert(engine, &range(40..80), 0)?;
+        let update = NUMBER.update(Selection::Where(condition("id % 4 = 1")), -1);
+        engine.write_blocking("", NAME, Write::Update(update), None)?;
+        engine.flush("", NAME, false, &Cancel::never())?;
+        Ok(())
     };
-    let clean = SimDisk::new(1);
-    run(&clean).expect("a disk that works");
-    let (mut before, mut after) = (0, 0);
-    for at in 1..=clean.calls() {
-        let disk = SimDisk::new(at);
-        disk.crash_at(at);
-        let is_acknowledged = run(&disk).is_ok();
-        disk.restart();
-        let engine = open(&disk).unwrap_or_else(|error| panic!("call {at}: {error}"));
+    fail_power(open, script, |engine, is_acknowledged| {
         let counted = |text| {
             engine.count_where("", NAME, &condition(text), &Cancel::never()).unwrap_or_default()
         };
-        let (all, updated) = (counted("id >= 0"), counted("number = -1"));
-        engine.close();
-        assert!([0, 40, 80].contains(&all), "call {at}: {all} rows");
-        assert!(updated == 20 || updated == 0 && !is_acknowledged, "call {at}: {updated}");
-        before += usize::from(updated == 0);
-        after += usize::from(updated == 20);
-    }
-    assert!(before > 5 && after > 5, "{before} crashes before the update, {after} after it");
+        match (counted("id >= 0"), counted("number = -1")) {
+            (80, 20) => Ok(true),
+            (0 | 40 | 80, 0) if !is_acknowledged => Ok(false),
+            (all, updated) => Err(format!("{updated} of {all} rows are updated")),
+        }
+    });
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::data::{self, NAME, delete_where, filter, spec, write};
 use crate::fixture::{open, options};
+use crate::power::fail_power;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,41 +139,24 @@ fn a_column_dropped_since_is_still_read_when_a_delete_is_applied_again() {
 
 #[test]
 fn a_power_failure_at_every_disk_call_leaves_all_or_nothing_of_a_delete() {
-    let run = |disk: &SimDisk| -> Result<(), ()> {
-        let engine = create(disk).map_err(drop)?;
-        // Two writes, so that the delete spans segments of both kinds.
-        let script = || -> Result<()> {
-            for first in [0, 40] {
-                let batch = data::batch(first..first + 40);
-                engine.write_blocking("", NAME, vicinal_engine::Write::Insert(batch), None)?;
-                if first == 0 {
-                    engine.flush("", NAME, false, &Cancel::never())?;
-                }
+    // Two writes, so that the delete spans segments of both kinds.
+    let script = |engine: &Engine| -> Result<()> {
+        for first in [0, 40] {
+            let batch = data::batch(first..first + 40);
+            engine.write_blocking("", NAME, vicinal_engine::Write::Insert(batch), None)?;
+            if first == 0 {
+                engine.flush("", NAME, false, &Cancel::never())?;
             }
-            delete_where(&engine, filter("id % 4 = 1", &[]), None)?;
-            engine.flush("", NAME, false, &Cancel::never())?;
-            Ok(())
-        };
-        let outcome = script().map_err(drop);
-        engine.close();
-        outcome
+        }
+        delete_where(engine, filter("id % 4 = 1", &[]), None)?;
+        engine.flush("", NAME, false, &Cancel::never())?;
+        Ok(())
     };
-    let clean = SimDisk::new(1);
-    run(&clean).expect("a disk that works");
     let with_delete = kept(0..80, |id| id % 4 == 1);
-    let (mut before, mut after) = (0, 0);
-    for at in 1..=clean.calls() {
-        let disk = SimDisk::new(at);
-        disk.crash_at(at);
-        let is_acknowledged = run(&disk).is_ok();
-        disk.restart();
-        let engine = create(&disk).unwrap_or_else(|error| panic!("call {at}: {error}"));
-        let found = contents(&engine);
-        engine.close();
+    fail_power(create, script, |engine, is_acknowledged| {
+        let found = contents(engine);
         let is_before = [0, 40, 80].iter().any(|rows| found == (0..*rows).collect());
-        assert!(is_before && !is_acknowledged || found == with_delete, "call {at}: {found:?}");
-        before += usize::from(is_before);
-        after += usize::from(!is_before);
-    }
-    assert!(before > 5 && after > 5, "{before} crashes before the delete, {after} after it");
+        let is_right = is_before && !is_acknowledged || found == with_delete;
+        if is_right { Ok(!is_before) } else { Err(format!("{found:?}")) }
+    });
 }
