@@ -89,7 +89,8 @@ impl<'a> Groups<'a> {
         match by.scalar.item() {
             None => self.number(by.scalar, (&array, &places), held, out),
             Some(item) => {
-                let members = self.number_items(item.scalar(), &array, (batch, &places), held, out)?;
+                let members =
+                    self.number_items(item.scalar(), &array, (batch, &places), held, out)?;
                 *batch = members;
                 Ok(())
             }

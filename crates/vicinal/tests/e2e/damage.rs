@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use vicinal_client::proto::ReadOptions;
 use vicinal_client::{
     Client, Code, CollectionSpec, ElementType, Error, FlushUntil, Ids, Metric, Rows, SegmentLimits,
-    VectorType, proto,
+    VectorType,
 };
 
 /// Rows of a segment: a flush of twenty makes two and a bit.
