@@ -1,4 +1,5 @@
-//! The pools: one for search on each NUMA node, one for building indexes.
+//! The pools: one for search on each NUMA node, one for building indexes, one for merging
+//! segments.
 
 use crate::topology::{NumaNode, Topology};
 use core_affinity::CoreId;
@@ -9,10 +10,14 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The nice value of build threads: the lowest ordinary priority. They still get
-/// a share of a busy machine, which `SCHED_IDLE` would not give them: flushed
-/// segments must be indexed at some time.
-const BUILD_NICE: i32 = 19;
+/// The nice value of build threads: below searches, which take longer until what was
+/// flushed has its index. Against searches that want all cores they have a tenth.
+const BUILD_NICE: i32 = 10;
+
+/// The nice value of threads that merge: the lowest ordinary priority, since nothing waits
+/// for them. They still get a share of a busy machine, which `SCHED_IDLE` would not give
+/// them.
+const MERGE_NICE: i32 = 19;
 
 /// How many threads the pools have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -20,7 +25,7 @@ pub struct PoolOptions {
     /// Threads that search, over all NUMA nodes; 0: one for each core that the
     /// process may use. Every node has at least one.
     pub search_threads: usize,
-    /// Threads that build indexes; 0: one for each core that the process may use.
+    /// Threads that build indexes, and as many that merge segments; 0: one for each core that the process may use.
     pub build_threads: usize,
     /// Whether search threads stay on the cores of their node: each on one of its
     /// own if there is one thread a core, else on any of the node's.
@@ -48,6 +53,7 @@ pub struct PoolError {
 pub struct Pools {
     search: Vec<ThreadPool>,
     build: ThreadPool,
+    merge: ThreadPool,
     counters: Arc<Counters>,
     next_node: AtomicUsize,
 }
@@ -59,7 +65,8 @@ struct Counters {
 }
 
 impl Pools {
-    /// Starts all threads, named `search-NODE-THREAD` and `build-THREAD`.
+    /// Starts all threads, named `search-NODE-THREAD`, `build-THREAD` and
+    /// `merge-THREAD`.
     ///
     /// A thread that may not be pinned or made nicer runs on as it is, and says
     /// so in the log: some containers forbid it.
@@ -85,13 +92,10 @@ impl Pools {
                 pool(format!("search-{at}"), threads, start, &counters)
             });
         let search = search.collect::<Result<_, _>>()?;
-        let build = pool(
-            "build".into(),
-            or_all(options.build_threads),
-            |_| be_nice(BUILD_NICE),
-            &counters,
-        )?;
-        Ok(Self { search, build, counters, next_node: AtomicUsize::new(0) })
+        let threads = or_all(options.build_threads);
+        let build = pool("build".into(), threads, |_| be_nice(BUILD_NICE), &counters)?;
+        let merge = pool("merge".into(), threads, |_| be_nice(MERGE_NICE), &counters)?;
+        Ok(Self { search, build, merge, counters, next_node: AtomicUsize::new(0) })
     }
 
     /// NUMA nodes with a search pool.
@@ -115,6 +119,11 @@ impl Pools {
     /// The pool that builds indexes, at low priority.
     pub fn build(&self) -> &ThreadPool {
         &self.build
+    }
+
+    /// The pool that merges segments and builds their indexes, at the lowest priority.
+    pub fn merge(&self) -> &ThreadPool {
+        &self.merge
     }
 
     /// Gives a task to the search pools, node by node in turn.

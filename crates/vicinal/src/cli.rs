@@ -160,13 +160,28 @@ mod tests {
         }
     }
 
+    /// As a shell splits a line: what stands in quotes is one word. Two spaces begin a
+    /// remark.
+    fn words(line: &str) -> Vec<String> {
+        let command = line.split("  ").next().unwrap_or_default();
+        let mut words = vec![String::new()];
+        let mut is_quoted = false;
+        for letter in command.chars() {
+            match letter {
+                '\'' => is_quoted = !is_quoted,
+                ' ' if !is_quoted => words.push(String::new()),
+                _ => words.last_mut().expect("never empty").push(letter),
+            }
+        }
+        words
+    }
+
     #[test]
     fn every_example_parses() {
         for (path, command) in leaves(&Cli::command(), "vicinal") {
             let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             for line in examples.lines().map(str::trim).filter(|line| line.starts_with("vicinal")) {
-                let words = line.split("  ").next().unwrap_or_default().split_whitespace();
-                let parsed = Cli::command().try_get_matches_from(words);
+                let parsed = Cli::command().try_get_matches_from(words(line));
                 assert!(parsed.is_ok(), "{path}: `{line}`: {}", parsed.unwrap_err());
             }
         }

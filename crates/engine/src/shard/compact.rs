@@ -221,7 +221,7 @@ impl Shard {
         self.merges.lock().planned.push(Planned { merge, is_running: false, bytes });
         let (shard, of_job) = (Arc::clone(self), segments.clone());
         let pools = Arc::clone(maintenance.pools());
-        let job = move || shard.run_merge(&of_job, pools.build(), share);
+        let job = move || shard.run_merge(&of_job, pools.merge(), share);
         let submitted = maintenance.mergers().submit(job);
         if submitted.is_err() {
             self.forget_merge(&segments);

@@ -68,7 +68,8 @@ fn build_threads_are_nice_and_search_threads_are_not() {
     let pools = Pools::new(&Topology::detect(), &options).expect("threads");
     let nice = || getpriority_process(Some(gettid())).expect("Linux tells");
     let own = nice();
-    assert_eq!(pools.build().broadcast(|_| nice()), [BUILD_NICE, BUILD_NICE]);
+    assert_eq!(pools.build().broadcast(|_| nice()), [BUILD_NICE; 2]);
+    assert_eq!(pools.merge().broadcast(|_| nice()), [MERGE_NICE; 2]);
     assert!(pools.search(0).broadcast(|_| nice()).iter().all(|&nice| nice == own));
     assert_eq!(pools.pinned_threads(), 0);
 }

@@ -16,7 +16,7 @@ async fn a_collection_is_described_as_it_was_declared() {
     let answer = answer.expect("docs").into_inner();
     let mut expected = docs("docs");
     expected.segments =
-        Some(v1::SegmentLimits { max_rows: 262_144, max_bytes: 536_870_912, max_interval_s: 60 });
+        Some(v1::SegmentLimits { max_rows: 262_144, max_bytes: 536_870_912, max_interval_s: 600 });
     expected.vectors[0].index = Some(v1::IndexSpec {
         kind: v1::IndexKind::Auto.into(),
         m: 16,

@@ -10,7 +10,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   vicinal count -c words
   vicinal count -c words --json
-  vicinal count -c words --filter relations>=10";
+  vicinal count -c words --filter 'relations >= 10'";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

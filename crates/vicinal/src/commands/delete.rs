@@ -9,7 +9,7 @@ use serde_json::json;
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   vicinal delete -c words 42 43
-  vicinal delete -c words --filter relations<{least} --param least=2";
+  vicinal delete -c words --filter 'relations < {least}' --param least=2";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -12,7 +12,7 @@ Examples:
   vicinal scroll -c words
   vicinal scroll -c words --order-by relations --descending -n 10
   vicinal scroll -c words --order-by id --descending
-  vicinal scroll -c words --filter relations>=10 --order-by word --columns word,gloss
+  vicinal scroll -c words --filter 'relations >= 10' --order-by word --columns word,gloss
   vicinal scroll -c words -n 16384 --columns '**' --json    vectors, too";
 
 #[derive(Debug, clap::Args)]

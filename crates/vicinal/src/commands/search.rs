@@ -23,7 +23,7 @@ Examples:
   vicinal search -c points --vector 0.1,0.2,-0.3 --min-recall 0.99
   vicinal search -c sift --file queries.npy --row 7 --effort 64 --json
   vicinal search -c words --id 42 --exact --columns word,gloss
-  vicinal search -c words --id 42 --filter relations>={n} --param n=5
+  vicinal search -c words --id 42 --filter 'relations >= {n}' --param n=5
   vicinal search -c words --id 42 -k 100 --radius 0.6 --inner-radius 0.9
   vicinal search -c words --id 42 -k 10 --offset 10
   vicinal search -c words --id 42 -k 5 --group-by category --group-size 3
