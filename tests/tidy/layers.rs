@@ -19,19 +19,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("index", &["types", "distance"]),
     ("scalar", &["types", "filter"]),
     ("planner", &["types"]),
+    ("machine", &["types", "distance", "storage", "exec", "planner"]),
     ("cluster", &["types", "storage"]),
     (
         "engine",
         &[
             "types", "distance", "storage", "exec", "filter", "index", "scalar", "planner",
-            "cluster",
+            "machine", "cluster",
         ],
     ),
     (
         "server",
         &[
             "types", "api", "distance", "storage", "exec", "filter", "index", "scalar", "planner",
-            "cluster", "engine",
+            "machine", "cluster", "engine",
         ],
     ),
     ("client", &["api", "types"]),

@@ -8,6 +8,7 @@ use crate::machine::{Machine, Outcome};
 use crate::maintenance::Maintenance;
 use crate::memory::{Account, GroupTexts, MemoryBudget, Pressure, holding};
 use crate::options::EngineOptions;
+use crate::profile::Profiler;
 use crate::quotas::{Holding, QuotaBook};
 use crate::request::{Collection, Done, Write, WriteOutcome};
 use crate::scratches::Scratches;
@@ -50,6 +51,7 @@ struct Inner {
     ticker: Ticker,
     account: Arc<Account>,
     quotas: Arc<QuotaBook>,
+    profiler: Arc<Profiler>,
     is_closed: AtomicBool,
     _lock: DirLock,
 }
@@ -112,6 +114,7 @@ impl Engine {
             ticker,
             account,
             quotas: Arc::new(quotas),
+            profiler: Profiler::new(),
             is_closed: AtomicBool::new(false),
             _lock: lock,
         };
@@ -342,6 +345,14 @@ impl Engine {
         &self.inner.account.filter_cache
     }
 
+    pub(crate) fn maintenance(&self) -> &Arc<Maintenance> {
+        &self.inner.maintenance
+    }
+
+    pub(crate) fn profiler(&self) -> &Arc<Profiler> {
+        &self.inner.profiler
+    }
+
     pub(crate) fn scratches(&self) -> &Arc<Scratches> {
         &self.inner.scratches
     }
@@ -473,6 +484,7 @@ impl Inner {
         if self.is_closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.profiler.stop();
         self.ticker.stop();
         stop(&self.catalogue, Some(&self.node), &self.maintenance);
     }

@@ -59,6 +59,7 @@ mod machine;
 mod maintenance;
 mod memory;
 mod options;
+mod profile;
 mod quotas;
 mod request;
 mod rows;
@@ -76,6 +77,7 @@ pub use aggregate::{Aggregate, Aggregated, Figure, Function, Group, GroupBy, Gro
 pub use engine::Engine;
 pub use memory::{MemoryOptions, Pressure};
 pub use options::{Compaction, EngineOptions};
+pub use profile::{calibrate, machine_figures};
 pub use request::{
     Applied, ApplyMode, Change, Collection, CollectionStats, Count, Description, Direction, Done,
     Get, GroupHits, HitGroup, LogFigures, Missing, OrderBy, Page, QueryHits, RowFilter, Scroll,
@@ -85,3 +87,4 @@ pub use request::{
 pub use shard::Space;
 pub use snapshot::{Pinned, PinnedFile, RestoreAs, SnapshotCollection, StagedFile, Staging};
 pub use verify::{FileRole, Verification, VerifiedFile, verify};
+pub use vicinal_machine::Measured;

@@ -25,7 +25,7 @@ use std::sync::{Arc, mpsc};
 use vicinal_distance::{Comparer, kernels};
 use vicinal_index::{Index, KeyRange, Neighbor, SearchError, Work, scan};
 use vicinal_planner::{
-    Calibration, EffortUnit, Indexed, SearchPlan, choose_filtered, estimate_nanos,
+    Calibration, EffortUnit, Indexed, RowCost, SearchPlan, choose_filtered, estimate_nanos,
 };
 use vicinal_types::{
     Cancel, ColumnId, Error, IndexParams, Nearer, Result, Stopped, VectorInput, VectorType, limits,
@@ -51,6 +51,8 @@ struct Asked {
     paging: Option<Paging>,
     column: ColumnId,
     kind: VectorType,
+    /// What comparing with a row of it takes.
+    cost: RowCost,
     /// Rows of each query, those included that the answer begins behind.
     k: usize,
     /// Which keys they may have.
@@ -211,6 +213,7 @@ impl Engine {
             paging,
             column,
             kind,
+            cost: self.machine_profile().row_cost(kind),
             k,
             keys,
             queries,
@@ -292,7 +295,7 @@ impl Asked {
         let nanos = |(segment, part): (&SegmentView, &Part)| {
             let is_scan = part.plan == SearchPlan::Scan;
             let rows = if is_scan { part.passing.count } else { segment.live_count() };
-            estimate_nanos(rows, self.kind, part.plan)
+            estimate_nanos(rows, self.cost, part.plan)
         };
         let per_query: u64 = segments.iter().zip(&parts).map(nanos).sum();
         let count = self.queries.len() / self.kind.row_bytes();
@@ -319,7 +322,7 @@ impl Asked {
             // Exact as well, and rows that are too near take no room.
             return SearchPlan::Scan;
         }
-        choose_filtered(self.search.effort, k, indexed, passing, self.kind).plan
+        choose_filtered(self.search.effort, k, indexed, passing, self.cost).plan
     }
 
     /// What the planner looks at of a sealed segment with an index.

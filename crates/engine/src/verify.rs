@@ -6,6 +6,7 @@ use crate::command::{decode_text, format};
 use crate::shard::ShardFiles;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use vicinal_machine::{Loaded, MACHINE_FILE, Machine, load};
 use vicinal_storage::{
     Disk, IDENTITY_FILE, Identity, LogEntry, LogInspection, LogPosition, ManifestStore,
 };
@@ -38,6 +39,8 @@ pub struct VerifiedFile {
 pub enum FileRole {
     /// Whose directory it is.
     Identity,
+    /// How fast the machine is.
+    Machine,
     /// Writes that no segment holds yet.
     Log,
     /// What is in force of a group.
@@ -63,6 +66,7 @@ impl FileRole {
     pub fn name(self) -> &'static str {
         match self {
             Self::Identity => "identity",
+            Self::Machine => "machine",
             Self::Log => "log",
             Self::Manifest => "manifest",
             Self::Rows => "rows",
@@ -100,6 +104,7 @@ pub fn verify(disk: &Arc<dyn Disk>, directory: &Path) -> Result<Verification> {
     let mut look = Look { disk: Arc::clone(disk), files: Vec::new() };
     let identity = Identity::read(&**disk, directory).err().map(|error| error.to_string());
     look.file(directory.join(IDENTITY_FILE), FileRole::Identity, identity);
+    look.machine(directory)?;
     let (log, groups) = (directory.join("log"), directory.join("groups"));
     let own = groups.join(GroupId::CATALOGUE.to_string());
     // The first start ended before it had made more.
@@ -162,6 +167,24 @@ impl Look {
             Some(file) => file.problem = Some(problem),
             None => self.file(path.to_owned(), kind, Some(problem)),
         }
+    }
+
+    /// Enters the machine's figures. Damage to them costs nothing: it is told, but no
+    /// problem.
+    fn machine(&mut self, directory: &Path) -> Result<()> {
+        let loaded = load(&*self.disk, directory, &Machine::detect());
+        let note = match loaded.map_err(|error| unlisted(directory, &error))? {
+            Loaded::Missing => return Ok(()),
+            Loaded::Measured(_) => None,
+            Loaded::Unusable(reason) => {
+                Some(format!("{reason}; the next start measures this machine"))
+            }
+        };
+        self.file(directory.join(MACHINE_FILE), FileRole::Machine, None);
+        if let Some(file) = self.files.last_mut() {
+            file.note = note;
+        }
+        Ok(())
     }
 
     fn exists(&self, dir: &Path) -> Result<bool> {

@@ -1,27 +1,11 @@
-//! What a plan costs, roughly.
-//!
-//! The constants are those of one core of a server of 2023 with AVX-512; they
-//! are good to a factor of two or three, which is enough to decide whether a
-//! search runs where it is, goes to a pool, or is split. A profile measured on
-//! the machine replaces them later.
+//! What a plan costs, roughly: enough to decide whether a search runs where it is,
+//! goes to a pool, or is split, and whether a scan is cheaper than an index.
 
-use crate::SearchPlan;
+use crate::{RowCost, SearchPlan};
 use vicinal_types::{FaissParams, FlatCodes, HnswCodes, IndexParams, IvfCodes, VectorType};
 
 /// Entering a search: the query's set-up, the first misses, the answer.
 const SEARCH_NANOS: u64 = 2_000;
-
-/// Comparing with one row at least, however short.
-const ROW_NANOS: u64 = 4;
-
-/// Bytes that a scan streams from memory in a nanosecond.
-const SCAN_BYTES_PER_NANO: u64 = 20;
-
-/// A row that is somewhere in memory: a miss, mostly hidden by asking early.
-const FAR_ROW_NANOS: u64 = 25;
-
-/// Bytes of such a row compared in a nanosecond once they arrive.
-const FAR_BYTES_PER_NANO: u64 = 10;
 
 /// Bytes of a row's number, list and factors beside its code.
 const CODE_FACTS_BYTES: u64 = 16;
@@ -32,29 +16,36 @@ const LEARNT_ROWS_PER_LIST: u64 = 256;
 /// How much larger than ours the links of `hnsw_rs` are: counted pointers.
 const FOREIGN_GRAPH_FACTOR: u64 = 6;
 
-/// The estimated time of one search on one thread.
-pub fn estimate_nanos(rows: u64, vector: VectorType, plan: SearchPlan) -> u64 {
-    let row_bytes = vector.row_bytes() as u64;
+/// The estimated time of one search of a segment on one thread, where a row costs
+/// what [`MachineProfile::row_cost`](crate::MachineProfile::row_cost) says.
+pub fn estimate_nanos(rows: u64, cost: RowCost, plan: SearchPlan) -> u64 {
     let work = match plan {
         SearchPlan::Skip => return 0,
-        SearchPlan::Scan => rows.saturating_mul(ROW_NANOS.max(row_bytes / SCAN_BYTES_PER_NANO)),
-        SearchPlan::Index { comparisons, .. } => {
-            let comparisons = comparisons.min(rows);
-            comparisons.saturating_mul(FAR_ROW_NANOS + row_bytes / FAR_BYTES_PER_NANO)
-        }
+        SearchPlan::Scan => times(rows, cost.scanned_nanos),
+        SearchPlan::Index { comparisons, .. } => times(comparisons.min(rows), cost.scattered_nanos),
     };
     SEARCH_NANOS.saturating_add(work)
 }
 
-/// How much longer a row takes that is compared for itself than one in a row of rows.
-const SCATTERED_FACTOR: u64 = 2;
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "costs are positive, and what is too large becomes the largest"
+)]
+fn times(rows: u64, nanos: f64) -> u64 {
+    (rows as f64 * nanos) as u64
+}
 
 /// The estimated time of a scan of those of a segment's rows that pass a filter:
 /// where they stand close together all rows are compared, else they alone.
-pub(crate) fn estimate_masked_scan_nanos(rows: u64, passing: u64, vector: VectorType) -> u64 {
-    let dearest = passing.saturating_mul(SCATTERED_FACTOR).min(rows);
-    estimate_nanos(dearest, vector, SearchPlan::Scan)
+pub(crate) fn estimate_masked_scan_nanos(rows: u64, passing: u64, cost: RowCost) -> u64 {
+    let all = times(rows, cost.scanned_nanos);
+    let alone = times(passing, cost.scanned_nanos * SCATTERED_FACTOR);
+    SEARCH_NANOS.saturating_add(alone.min(all))
 }
+
+/// How much longer a row takes that is compared for itself than one in a row of rows.
+const SCATTERED_FACTOR: f64 = 2.0;
 
 /// The memory that a build takes beside the rows, roughly: what is kept of each
 /// row, and the rows that codes are learnt from.
@@ -123,7 +114,13 @@ fn ivf_row_bytes(codes: IvfCodes, vector: VectorType) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Line, MachineProfile};
     use vicinal_types::{ElementType, HnswParams, IvfParams, Metric};
+
+    fn row_cost(dim: u32) -> RowCost {
+        let vector = VectorType::new(dim, ElementType::F32, Metric::L2).expect("a right type");
+        MachineProfile::TYPICAL.row_cost(vector)
+    }
 
     #[test]
     fn estimates_are_of_the_right_order() {
@@ -138,8 +135,7 @@ mod tests {
             (100, 128, walk(512), 1, 20),
         ];
         for (rows, dim, plan, least, most) in table {
-            let vector = VectorType::new(dim, ElementType::F32, Metric::L2).expect("a right type");
-            let micros = estimate_nanos(rows, vector, plan) / 1_000;
+            let micros = estimate_nanos(rows, row_cost(dim), plan) / 1_000;
             assert!((least..=most).contains(&micros), "{plan:?} of {rows} × {dim}: {micros} µs");
         }
     }
@@ -162,8 +158,33 @@ mod tests {
     }
 
     #[test]
+    fn estimates_are_what_the_profile_says() {
+        let mut profile = MachineProfile::TYPICAL;
+        profile.memory.sequential_byte_nanos = 0.25;
+        profile.memory.scattered = Line { base_nanos: 100.0, unit_nanos: 0.5 };
+        let vector = VectorType::new(256, ElementType::F32, Metric::L2).expect("a right type");
+        let check = |profile: &MachineProfile, plan, expected| {
+            let nanos = estimate_nanos(1_000, profile.row_cost(vector), plan);
+            assert_eq!(nanos, SEARCH_NANOS + expected, "{plan:?}");
+        };
+        let walk = SearchPlan::Index { effort: 10, comparisons: 160 };
+        check(&profile, SearchPlan::Scan, 1_000 * 256);
+        check(&profile, walk, 160 * 612);
+        // Slow code: computing is what takes long.
+        profile.kernels[0].time = Line { base_nanos: 24.0, unit_nanos: 4.0 };
+        check(&profile, SearchPlan::Scan, 1_000 * 1_048);
+        check(&profile, walk, 160 * 1_048);
+    }
+
+    #[test]
+    fn a_masked_scan_costs_at_most_the_whole_one() {
+        let cost = RowCost { scanned_nanos: 10.0, scattered_nanos: 30.0 };
+        let nanos = |passing| estimate_masked_scan_nanos(1_000, passing, cost) - SEARCH_NANOS;
+        assert_eq!([0, 100, 500, 900].map(nanos), [0, 2_000, 10_000, 10_000]);
+    }
+
+    #[test]
     fn the_largest_numbers_do_not_overflow() {
-        let vector = VectorType::new(32_768, ElementType::F32, Metric::L2).expect("a right type");
-        assert_eq!(estimate_nanos(u64::MAX, vector, SearchPlan::Scan), u64::MAX);
+        assert_eq!(estimate_nanos(u64::MAX, row_cost(32_768), SearchPlan::Scan), u64::MAX);
     }
 }

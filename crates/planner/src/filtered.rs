@@ -1,8 +1,9 @@
 //! How a segment is searched of which only some rows pass a filter.
 
+use crate::RowCost;
 use crate::cost::{estimate_masked_scan_nanos, estimate_nanos};
 use crate::effort::{EffortUnit, Indexed, SearchChoice, SearchPlan, choose_effort};
-use vicinal_types::{Effort, VectorType};
+use vicinal_types::Effort;
 
 /// Codes of rows that pass, looked at one after the other, that cost as much as a row
 /// somewhere in memory.
@@ -30,7 +31,7 @@ pub fn choose_filtered(
     k: usize,
     indexed: &Indexed<'_>,
     passing: u64,
-    vector: VectorType,
+    cost: RowCost,
 ) -> SearchChoice {
     if passing == 0 {
         let reason = "no row passes the filter";
@@ -46,8 +47,8 @@ pub fn choose_filtered(
     let coded = passing / CODES_PER_COMPARISON + RERANKED;
     let comparisons = if indexed.has_codes { walked.min(coded) } else { walked };
     let masked = SearchPlan::Index { effort, comparisons };
-    let scan = estimate_masked_scan_nanos(indexed.rows, passing, vector);
-    if scan <= estimate_nanos(indexed.rows, vector, masked) {
+    let scan = estimate_masked_scan_nanos(indexed.rows, passing, cost);
+    if scan <= estimate_nanos(indexed.rows, cost, masked) {
         let reason = "a scan of the rows that pass the filter is cheaper than the index";
         return SearchChoice { plan: SearchPlan::Scan, expected_recall: Some(1.0), reason };
     }
@@ -57,13 +58,17 @@ pub fn choose_filtered(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Calibration;
-    use vicinal_types::{ElementType, Metric};
+    use crate::{Calibration, MachineProfile};
+    use vicinal_types::{ElementType, Metric, VectorType};
 
     const ROWS: u64 = 100_000;
 
-    fn plan(unit: EffortUnit, effort: Effort, passing: u64) -> SearchPlan {
+    fn cost() -> RowCost {
         let vector = VectorType::new(384, ElementType::F32, Metric::L2).expect("a right type");
+        MachineProfile::TYPICAL.row_cost(vector)
+    }
+
+    fn plan(unit: EffortUnit, effort: Effort, passing: u64) -> SearchPlan {
         let points = &[(32, 0.90), (64, 0.97), (128, 0.99)];
         let calibration = Some(Calibration { k: 10, samples: 1_000, points });
         choose_filtered(
@@ -71,7 +76,7 @@ mod tests {
             10,
             &Indexed { rows: ROWS, unit, calibration, has_codes: false },
             passing,
-            vector,
+            cost(),
         )
         .plan
     }
@@ -106,11 +111,10 @@ mod tests {
 
     #[test]
     fn codes_are_looked_at_where_a_walk_would_cost_more() {
-        let vector = VectorType::new(384, ElementType::F32, Metric::L2).expect("a right type");
         let plan = |has_codes, share| {
             let unit = EffortUnit::Candidates;
             let indexed = Indexed { rows: ROWS, unit, has_codes, calibration: None };
-            choose_filtered(Effort::Candidates(20), 10, &indexed, ROWS * share / 1_000, vector).plan
+            choose_filtered(Effort::Candidates(20), 10, &indexed, ROWS * share / 1_000, cost()).plan
         };
         assert_eq!([false, true].map(|has_codes| plan(has_codes, 1)), [SearchPlan::Scan; 2]);
         assert_eq!(plan(false, 30), SearchPlan::Scan);

@@ -23,12 +23,16 @@ mod cost;
 mod effort;
 mod filtered;
 mod index;
+mod machine;
 mod merge;
 
 pub use cost::{estimate_build_bytes, estimate_nanos};
 pub use effort::{Calibration, EffortUnit, Indexed, SearchChoice, SearchPlan, choose_effort};
 pub use filtered::choose_filtered;
 pub use index::{GROWING_GRAPH_ROWS_MIN, IndexChoice, choose_growing, choose_index};
+pub use machine::{
+    DiskTimes, Gpu, KERNELS, KernelTime, Line, MachineProfile, MemoryTimes, RowCost,
+};
 pub use merge::{
     DELETED_ONE_IN, DROPPED_ONE_IN, Merge, MergeReason, SegmentFigures, SegmentTarget, Writes,
     choose_merge,

@@ -130,6 +130,8 @@ pub struct SearchConfig {
     pub scratch_bytes: usize,
     /// Buffers of each size that it begins with.
     pub scratch_buffers: usize,
+    /// Whether searches are planned by how fast this machine is.
+    pub profile_machine: bool,
 }
 
 /// Sealing segments and building indexes.
@@ -258,6 +260,7 @@ impl Default for SearchConfig {
             hot_index_bytes: 4 * 1024 * 1024 * 1024,
             scratch_bytes: 4 * 1024 * 1024,
             scratch_buffers: 2,
+            profile_machine: true,
         }
     }
 }

@@ -41,4 +41,6 @@ pub use config::{
     MetricsConfig, SearchConfig, ServerConfig, SnapshotsConfig, StorageConfig,
 };
 pub use server::{Running, Server, StartError, run};
-pub use vicinal_engine::{FileRole, Verification, VerifiedFile, verify};
+pub use vicinal_engine::{
+    FileRole, Measured, Verification, VerifiedFile, calibrate, machine_figures, verify,
+};

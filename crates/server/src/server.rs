@@ -312,7 +312,15 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Engine, StartErr
     options.quotas = config.quotas.clone();
     // Ids of a new directory and election timeouts differ from server to server.
     options.seed = RandomState::new().hash_one(std::process::id());
-    let opened = tokio::task::spawn_blocking(move || Engine::open(options)).await;
+    let is_profiled = config.search.profile_machine;
+    let opened = tokio::task::spawn_blocking(move || {
+        let engine = Engine::open(options)?;
+        if is_profiled && let Err(error) = engine.profile_machine() {
+            tracing::warn!(%error, "searches are planned as on a typical machine");
+        }
+        Ok(engine)
+    });
+    let opened = opened.await;
     let opened = opened.unwrap_or_else(|error| {
         Err(Error::internal("opening it ended in a bug; report this line").caused_by(error))
     });

@@ -21,7 +21,8 @@ pub use conformance::check_disk;
 pub use file::FileDisk;
 pub use mmap::{advise_scattered, page_out, resident_pages};
 pub use probe::{ProbeError, startup_probe};
-pub(crate) use replace::{ReplaceError, TEMPORARY_SUFFIX, replace_file, temporary_path};
+pub use replace::{ReplaceError, replace_file};
+pub(crate) use replace::{TEMPORARY_SUFFIX, temporary_path};
 pub use sim::{DiskCall, DiskImage, Failure, SimDisk, Survivors};
 pub use whole::WholeFileDisk;
 
@@ -196,7 +197,10 @@ pub(crate) fn parent_of(path: &Path) -> &Path {
 }
 
 /// The whole contents of a file.
-pub(crate) fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// The disk's.
+pub fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     let file = disk.open(path)?;
     let len = usize::try_from(file.bytes_len()?).map_err(io::Error::other)?;
     let mut bytes = vec![0; len];

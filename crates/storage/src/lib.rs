@@ -52,8 +52,8 @@ mod segment;
 
 pub use disk::{
     DirLock, Disk, DiskCall, DiskFile, DiskImage, Failure, FileDisk, LOCK_FILE, LockError,
-    ProbeError, SimDisk, Survivors, WholeFileDisk, advise_scattered, check_disk, page_out,
-    resident_pages, startup_probe,
+    ProbeError, ReplaceError, SimDisk, Survivors, WholeFileDisk, advise_scattered, check_disk,
+    page_out, read_file, replace_file, resident_pages, startup_probe,
 };
 pub use identity::{IDENTITY_FILE, Identity, IdentityError};
 pub use log::{

@@ -1,8 +1,8 @@
 //! The commands and their help.
 
 use crate::commands::{
-    aggregate, apply, bench, count, delete, demo, describe, drop, flush, get, import, list, scroll,
-    search, serve, snapshot, stats, update, verify,
+    aggregate, apply, bench, calibrate, count, delete, demo, describe, drop, flush, get, import,
+    list, machine, scroll, search, serve, snapshot, stats, update, verify,
 };
 use crate::failure::Failure;
 
@@ -96,6 +96,14 @@ enum Command {
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::Args),
 
+    /// Show how fast this machine is, by which searches are planned.
+    #[command(after_help = machine::EXAMPLES)]
+    Machine(machine::Args),
+
+    /// Measure how fast this machine is, for a data directory that no server uses.
+    #[command(after_help = calibrate::EXAMPLES)]
+    Calibrate(calibrate::Args),
+
     /// Measure an index in process, or a server under load.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
@@ -122,6 +130,8 @@ impl Cli {
             Command::Stats(args) => stats::run(&args),
             Command::Verify(args) => verify::run(&args),
             Command::Snapshot(args) => snapshot::run(&args),
+            Command::Machine(args) => machine::run(&args),
+            Command::Calibrate(args) => calibrate::run(&args),
             Command::Bench(args) => bench::run(&args),
         }
     }

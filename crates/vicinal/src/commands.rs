@@ -3,6 +3,7 @@
 pub(crate) mod aggregate;
 pub(crate) mod apply;
 pub(crate) mod bench;
+pub(crate) mod calibrate;
 pub(crate) mod count;
 pub(crate) mod delete;
 pub(crate) mod demo;
@@ -12,6 +13,7 @@ pub(crate) mod flush;
 pub(crate) mod get;
 pub(crate) mod import;
 pub(crate) mod list;
+pub(crate) mod machine;
 pub(crate) mod scroll;
 pub(crate) mod search;
 pub(crate) mod serve;

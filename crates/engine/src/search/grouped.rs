@@ -335,6 +335,7 @@ impl Prepared {
             paging: None,
             column: self.column,
             kind: self.kind,
+            cost: self.cost,
             k,
             keys: self.keys,
             queries: self.queries.clone(),

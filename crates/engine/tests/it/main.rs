@@ -14,6 +14,7 @@ mod growing;
 mod life;
 mod metamorphic;
 mod power;
+mod profile;
 mod reopening;
 mod retries;
 mod scalar_indexes;

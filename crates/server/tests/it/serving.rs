@@ -37,6 +37,7 @@ pub(crate) fn config(directory: &TempDir) -> Config {
     config.storage.disk_reserve_bytes = 0;
     config.search.threads = 1;
     config.search.pin_threads = false;
+    config.search.profile_machine = false;
     config.flush.workers = 1;
     config.flush.build_threads = 1;
     config

@@ -17,7 +17,7 @@ pub(crate) fn temporary_path(path: &Path) -> PathBuf {
 
 /// How far a replacement came before it failed.
 #[derive(Debug)]
-pub(crate) enum ReplaceError {
+pub enum ReplaceError {
     /// The file still is what it was before the call.
     Unchanged(io::Error),
     /// The rename was asked for: a crash may leave the old or the new contents.
@@ -25,7 +25,8 @@ pub(crate) enum ReplaceError {
 }
 
 impl ReplaceError {
-    pub(crate) fn into_source(self) -> io::Error {
+    /// What the disk said.
+    pub fn into_source(self) -> io::Error {
         match self {
             Self::Unchanged(source) | Self::Unknown(source) => source,
         }
@@ -34,11 +35,10 @@ impl ReplaceError {
 
 /// Puts a file under its name in one step: written aside, synced, renamed, and
 /// the directory synced. A leftover of an earlier attempt is removed first.
-pub(crate) fn replace_file(
-    disk: &dyn Disk,
-    path: &Path,
-    contents: &[u8],
-) -> Result<(), ReplaceError> {
+///
+/// # Errors
+/// [`ReplaceError`], which says what the file may be now.
+pub fn replace_file(disk: &dyn Disk, path: &Path, contents: &[u8]) -> Result<(), ReplaceError> {
     let temporary = temporary_path(path);
     write_aside(disk, &temporary, contents).map_err(ReplaceError::Unchanged)?;
     disk.rename(&temporary, path).map_err(ReplaceError::Unknown)?;

@@ -105,6 +105,8 @@ fn config(directory: &Path) -> Result<Config, Failure> {
     config.http.address = any_port;
     config.storage.directory = directory.to_owned();
     config.storage.disk_reserve_bytes = RESERVE_BYTES;
+    // It would run beside what is shown.
+    config.search.profile_machine = false;
     Ok(config)
 }
 

@@ -7,6 +7,7 @@ mod filters;
 mod flow;
 mod kill;
 mod kinds;
+mod machine;
 mod serve;
 mod snapshots;
 

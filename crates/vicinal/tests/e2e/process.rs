@@ -86,6 +86,7 @@ impl Setup {
             .with("STORAGE__DISK_RESERVE_BYTES", 0)
             .with("SEARCH__THREADS", 1)
             .with("SEARCH__PIN_THREADS", false)
+            .with("SEARCH__PROFILE_MACHINE", false)
             .with("FLUSH__WORKERS", 1)
             .with("FLUSH__BUILD_THREADS", 1)
     }
