@@ -5,6 +5,7 @@ mod curve;
 mod filtered;
 mod latency;
 mod load;
+mod profile;
 mod table;
 
 pub(crate) use latency::{Latencies, Percentiles};
@@ -16,6 +17,7 @@ Examples:
   vicinal help bench ann
   vicinal help bench load
   vicinal help bench filtered
+  vicinal help bench profile
   vicinal help bench table";
 
 #[derive(Debug, clap::Args)]
@@ -38,6 +40,10 @@ enum Which {
     #[command(after_help = filtered::EXAMPLES)]
     Filtered(filtered::Args),
 
+    /// Say what the vectors of a file are like: intrinsic dimension, contrast, code errors.
+    #[command(after_help = profile::EXAMPLES)]
+    Profile(profile::Args),
+
     /// Compare what `bench ann --json` and others measured, in one table.
     #[command(after_help = table::EXAMPLES)]
     Table(table::Args),
@@ -48,6 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Which::Ann(args) => ann::run(args),
         Which::Load(args) => load::run(args),
         Which::Filtered(args) => filtered::run(args),
+        Which::Profile(args) => profile::run(args),
         Which::Table(args) => table::run(args),
     }
 }

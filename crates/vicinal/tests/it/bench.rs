@@ -88,3 +88,25 @@ fn bits_are_compared_by_jaccard() {
     let output = vicinal(&[&common[..], &["jaccard"]].concat());
     assert!(text(&output.stderr).contains("binary takes hamming or jaccard"));
 }
+
+#[test]
+fn a_profile_tells_of_clusters_and_of_bytes() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let base = dir.path().join("rows.npy");
+    write_rows(&base, 3_000, 64);
+    let base = base.to_string_lossy();
+    let profile = |more: &[&str]| {
+        let common = ["bench", "profile", "--base", &base, "--metric", "l2", "--element", "u8"];
+        let output = vicinal(&[&common[..], more].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).to_owned()
+    };
+    let line = profile(&["--json"]);
+    let figure = |name| number(&line, name);
+    assert_eq!((figure("rows"), figure("dim"), figure("sampled")), (3_000.0, 64.0, 3_000.0));
+    // Bytes are themselves; a bit loses more than a third.
+    assert!(figure("sq8") == 0.0 && figure("rabitq1") > 0.3, "{line}");
+    assert!(figure("clustering") > 0.7 && figure("contrast") > 2.0, "{line}");
+    let table = profile(&[]);
+    assert!(table.contains("3,000 × 64") && table.contains("intrinsic dimension"), "{table}");
+}

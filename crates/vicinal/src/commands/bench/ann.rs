@@ -15,6 +15,7 @@ use crate::commands::import::{parse_element, parse_metric};
 use crate::failure::Failure;
 use crate::output;
 use data::Data;
+pub(super) use data::stored;
 use parameters::NamedIndex;
 use passes::{Measured, Searched, Segment};
 use report::Line;

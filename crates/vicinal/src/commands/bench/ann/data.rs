@@ -53,9 +53,9 @@ impl Data {
             let k = args.k;
             return Err(Failure::new(format!("--k {k} is not between 1 and the {rows} rows")));
         }
-        let vectors = stored(&args.base, &base, args)?;
+        let vectors = stored(&args.base, &base, args.element, args.metric)?;
         drop(base);
-        let queries = stored(query_path, &queries, args)?;
+        let queries = stored(query_path, &queries, args.element, args.metric)?;
         let allowed = args.passing.map(|share| mask(&vectors, share, args.clumped));
         let truth = match &args.truth {
             Some(path) => {
@@ -199,16 +199,21 @@ fn nearest(
 }
 
 /// The matrix as a column stores it: cosine at unit length, in the element type.
-fn stored(path: &Path, matrix: &Matrix<f32>, args: &Args) -> Result<Vectors, Failure> {
+pub(in super::super) fn stored(
+    path: &Path,
+    matrix: &Matrix<f32>,
+    element: ElementType,
+    metric: Metric,
+) -> Result<Vectors, Failure> {
     let dim = u32::try_from(matrix.dim).unwrap_or(u32::MAX);
     // Bytes are eight bits each.
-    let is_binary = args.element == ElementType::Binary;
+    let is_binary = element == ElementType::Binary;
     let dim = if is_binary { dim.saturating_mul(8) } else { dim };
-    let kind = VectorType::new(dim, args.element, args.metric)?;
+    let kind = VectorType::new(dim, element, metric)?;
     let mut bytes = Vec::with_capacity(matrix.rows * kind.row_bytes());
     for row in matrix.values.chunks_exact(matrix.dim) {
-        let scale = if args.metric == Metric::Cosine { unit_scale(path, row)? } else { 1.0 };
-        encode(path, row, scale, args.element, &mut bytes)?;
+        let scale = if metric == Metric::Cosine { unit_scale(path, row)? } else { 1.0 };
+        encode(path, row, scale, element, &mut bytes)?;
     }
     Vectors::new(kind, Bytes::from(bytes)).map_err(|error| Failure::file(path, error))
 }
