@@ -29,9 +29,7 @@ pub(super) fn measure(
     bytes: usize,
     spreads: &mut Vec<(String, f64)>,
 ) -> Result<MemoryTimes, MeasureError> {
-    watch.cancel.check()?;
-    // Written, not only asked for: the system gives pages when they are.
-    let memory = black_box(vectors(ElementType::F32, 1, bytes / 4));
+    let memory = black_box(written(watch, bytes)?);
     let mut add = |what: &str, spread| spreads.push((what.to_owned(), spread));
     let stream = stream(watch, &memory)?;
     add("memory in a row", stream.1);
@@ -45,6 +43,17 @@ pub(super) fn measure(
     }
     let line: Line = fit(&points);
     Ok(MemoryTimes { sequential_byte_nanos: stream.0, dependent_nanos: chain.0, scattered: line })
+}
+
+/// Memory that was written, not only asked for: the system gives pages when they are.
+fn written(watch: &Watch<'_>, bytes: usize) -> Result<Vec<u8>, Stopped> {
+    let block = vectors(ElementType::F32, 1, STREAM_BYTES / 4);
+    let mut memory = Vec::with_capacity(bytes);
+    while memory.len() < bytes {
+        watch.cancel.check()?;
+        memory.extend_from_slice(&block[..STREAM_BYTES.min(bytes - memory.len())]);
+    }
+    Ok(memory)
 }
 
 /// A byte of many in a row. The whole memory is gone through in turn, so that none of
