@@ -13,7 +13,7 @@
 //! let graph =
 //!     Indexed { rows: 250_000, unit: EffortUnit::Candidates, has_codes: false, calibration: Some(curve) };
 //! let choice = choose_effort(Effort::MinRecall(0.95), 10, &graph);
-//! assert!(matches!(choice.plan, SearchPlan::Index { effort: 49..=64, .. }));
+//! assert!(matches!(choice.plan, SearchPlan::Index { effort: 65..=128, .. }));
 //!
 //! let choice = choose_effort(Effort::MinRecall(1.0), 10, &graph);
 //! assert_eq!(choice.plan, SearchPlan::Scan);

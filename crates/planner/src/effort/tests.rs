@@ -42,7 +42,7 @@ fn exact_is_scanned_and_candidates_are_taken_at_their_word() {
 #[test]
 fn the_promise_is_below_the_measurement() {
     for (target, least, most) in
-        [(0.5, 16, 16), (0.80, 17, 20), (0.90, 33, 40), (0.95, 57, 64), (0.98, 100, 128)]
+        [(0.5, 16, 24), (0.80, 32, 36), (0.90, 58, 68), (0.95, 92, 106), (0.98, 128, 150)]
     {
         let effort = effort_of(Effort::MinRecall(target), 10, Some(CURVE));
         assert!((least..=most).contains(&effort), "{target} gives {effort}");
@@ -72,7 +72,7 @@ fn few_rows_are_scanned() {
 
 #[test]
 fn more_neighbors_take_more_effort() {
-    let target = Effort::MinRecall(0.9);
+    let target = Effort::MinRecall(0.8);
     let ten = effort_of(target, 10, Some(CURVE));
     assert_eq!(effort_of(target, 1, Some(CURVE)), ten);
     assert_eq!(effort_of(target, 100, Some(CURVE)), 10 * ten);
@@ -95,13 +95,14 @@ fn without_measurements_a_cautious_curve_is_assumed() {
 
 #[test]
 fn the_expected_recall_is_read_off_the_curve() {
-    for (effort, expected) in [(16, 0.80), (24, 0.85), (64, 0.96), (9_999, 0.998)] {
+    for (effort, expected) in [(16, 0.60), (24, 0.70), (64, 0.92), (9_999, 0.996)] {
         let choice = choose_effort(Effort::Candidates(effort), 10, &graph(10_000_000, Some(CURVE)));
         let recall = choice.expected_recall.expect("there is a curve");
         assert!((recall - expected).abs() < 1e-6, "effort {effort} gives {recall}");
     }
     let hundred = choose_effort(Effort::Candidates(640), 100, &graph(10_000_000, Some(CURVE)));
-    assert_eq!(hundred.expected_recall, Some(0.96));
+    let hundred = hundred.expected_recall.expect("there is a curve");
+    assert!((hundred - 0.92).abs() < 1e-6, "{hundred}");
 }
 
 #[test]
@@ -131,7 +132,7 @@ fn an_effort_of_lists_is_at_most_all_of_them() {
     check(Effort::Candidates(499), 10, Some(499));
     check(Effort::MinRecall(0.999), 10, None);
     let ten = chosen(Effort::MinRecall(0.9), 10, &indexed).expect("an effort");
-    assert!((8..=16).contains(&ten), "{ten}");
+    assert!((17..=26).contains(&ten), "{ten}");
     check(Effort::MinRecall(0.9), 40, Some(2 * ten));
     let unmeasured = Indexed { calibration: None, ..indexed };
     assert_eq!(chosen(Effort::MinRecall(0.95), 10, &unmeasured), Some(17));
