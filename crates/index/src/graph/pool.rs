@@ -34,8 +34,6 @@ pub(super) struct Pool {
     results: usize,
     /// What was found in other segments, if that counts.
     rivals: Option<Rivals>,
-    /// Whether the walk ended because nearer rows are elsewhere.
-    is_beaten: bool,
 }
 
 impl Pool {
@@ -46,7 +44,7 @@ impl Pool {
         self.open.clear();
         self.closed.clear();
         self.first = 0;
-        (self.rivals, self.is_beaten) = (None, false);
+        self.rivals = None;
     }
 
     /// Lets what was found elsewhere compete with what this walk finds.
@@ -55,9 +53,12 @@ impl Pool {
         self.rivals = Some(rivals);
     }
 
-    /// The rivals with what this walk found, and whether they ended it.
+    /// The rivals with what this walk found, and whether they took part in ending it:
+    /// what is beyond them was no candidate.
     pub(super) fn take_rivals(&mut self) -> Option<(Rivals, bool)> {
-        Some((self.rivals.take()?, self.is_beaten))
+        let rivals = self.rivals.take()?;
+        let is_beaten = rivals.end().is_some();
+        Some((rivals, is_beaten))
     }
 
     /// The key above which a vertex is no candidate.
@@ -118,7 +119,6 @@ impl Pool {
             return None;
         }
         if self.rivals.as_ref().and_then(Rivals::end).is_some_and(|end| end < next) {
-            self.is_beaten = true;
             return None;
         }
         self.first += 1;
