@@ -230,7 +230,8 @@ impl GrowingHnsw {
             return Ok(Found { neighbors: Vec::new(), work });
         }
         let task = Task { query, search, passing, cancel };
-        let ended = if walk_pays(&search, visible, passing) {
+        let is_walked = walk_pays(&search, visible, passing);
+        let ended = if is_walked {
             self.walk(&rows, &task, scratch, &mut work)?
         } else {
             Ended::OverBudget
@@ -251,7 +252,8 @@ impl GrowingHnsw {
         }
         let mut neighbors = scratch.pools.results(ranked.len());
         neighbors.extend(ranked.iter().map(|found| found.neighbor()));
-        if ended == Ended::OverBudget && search.competes {
+        // A walk has said what it found, even if it came to no end.
+        if !is_walked && search.competes {
             scratch.add_rivals(&neighbors);
         }
         Ok(Found { neighbors, work })
