@@ -73,14 +73,17 @@ pub enum Survivors {
     Bytes,
     /// All names; none of the bytes.
     Names,
+    /// All bytes and names, but of each directory the one that was changed first:
+    /// what was written on top of it may be there already.
+    Newer,
     /// Any part of them, torn and with bits flipped, as the seed decides.
     Torn,
 }
 
 impl Survivors {
     /// All kinds of crashes.
-    pub const ALL: [Self; 5] =
-        [Self::Nothing, Self::Everything, Self::Bytes, Self::Names, Self::Torn];
+    pub const ALL: [Self; 6] =
+        [Self::Nothing, Self::Everything, Self::Bytes, Self::Names, Self::Newer, Self::Torn];
 }
 
 impl SimDisk {

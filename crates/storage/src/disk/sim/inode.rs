@@ -93,8 +93,12 @@ impl Inode {
     pub(super) fn crash(&mut self, survivors: Survivors, rng: &mut Rng) {
         let bytes = Arc::make_mut(&mut self.bytes);
         match survivors {
-            Survivors::Everything | Survivors::Bytes if !self.lost => {}
-            Survivors::Everything | Survivors::Bytes | Survivors::Nothing | Survivors::Names => {
+            Survivors::Everything | Survivors::Bytes | Survivors::Newer if !self.lost => {}
+            Survivors::Everything
+            | Survivors::Bytes
+            | Survivors::Newer
+            | Survivors::Nothing
+            | Survivors::Names => {
                 bytes.truncate(self.synced);
                 bytes.append(&mut self.cut);
             }
@@ -151,7 +155,7 @@ fn damage(bytes: &mut [u8], file_offset: usize, rng: &mut Rng) {
     }
 }
 
-fn below(bound: usize, rng: &mut Rng) -> usize {
+pub(super) fn below(bound: usize, rng: &mut Rng) -> usize {
     let bound = u64::try_from(bound).unwrap_or(u64::MAX);
     usize::try_from(rng.below(bound)).unwrap_or(0)
 }

@@ -1,7 +1,7 @@
 //! The name space of the simulated disk: what is there, and what would survive.
 
 use super::Survivors;
-use super::inode::{Inode, SharedInode};
+use super::inode::{Inode, SharedInode, below};
 use super::rng::Rng;
 use crate::disk::parent_of;
 use parking_lot::Mutex;
@@ -232,22 +232,10 @@ impl Volume {
         Self { pending: pending.collect(), live, durable, locked: BTreeSet::new() }
     }
 
-    /// Undoes or keeps each pending change, then each file's unsynced bytes. Of
-    /// the torn crashes half keep a prefix of the changes, as journals do; the
-    /// other half any subset, as the standard allows.
+    /// Undoes or keeps each pending change, then each file's unsynced bytes.
     pub(super) fn crash(&mut self, survivors: Survivors, rng: &mut Rng) {
         let changes = std::mem::take(&mut self.pending);
-        let count = u64::try_from(changes.len()).unwrap_or(u64::MAX);
-        let prefix = match survivors {
-            Survivors::Nothing | Survivors::Bytes => Some(0),
-            Survivors::Everything | Survivors::Names => Some(count),
-            Survivors::Torn => rng.coin().then(|| rng.below(count + 1)),
-        };
-        for (position, pending) in (0..).zip(&changes) {
-            let survives = match prefix {
-                Some(kept) => position < kept,
-                None => rng.coin(),
-            };
+        for (pending, survives) in changes.iter().zip(surviving(&changes, survivors, rng)) {
             if survives {
                 self.durable.apply(&pending.change);
             }
@@ -257,6 +245,22 @@ impl Volume {
         }
         self.live.files = self.durable.files.clone();
         self.live.dirs = self.durable.dirs.clone();
+    }
+}
+
+/// Which changes a crash keeps. Of the torn crashes half keep a prefix of them, as
+/// journals do; the other half any subset, as the standard allows.
+fn surviving(changes: &[Pending], survivors: Survivors, rng: &mut Rng) -> Vec<bool> {
+    let prefix = |kept: usize| (0..changes.len()).map(|position| position < kept).collect();
+    match survivors {
+        Survivors::Nothing | Survivors::Bytes => prefix(0),
+        Survivors::Everything | Survivors::Names => prefix(changes.len()),
+        Survivors::Newer => {
+            let mut begun = BTreeSet::new();
+            changes.iter().map(|pending| !begun.insert(&pending.dirs[1])).collect()
+        }
+        Survivors::Torn if rng.coin() => prefix(below(changes.len() + 1, rng)),
+        Survivors::Torn => changes.iter().map(|_| rng.coin()).collect(),
     }
 }
 
