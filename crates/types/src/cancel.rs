@@ -1,6 +1,7 @@
 //! How a running search learns that nobody waits for it any more.
 
 use crate::{Clock, Error};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -13,6 +14,8 @@ pub struct Cancel {
     clock: Arc<dyn Clock>,
     deadline: Option<Instant>,
     cancelled: Arc<AtomicBool>,
+    /// What this is a part of, if of anything.
+    whole: Option<Arc<Self>>,
 }
 
 /// Why work stopped before it was done.
@@ -29,12 +32,19 @@ pub enum Stopped {
 impl Cancel {
     /// Work that must be done by `deadline`, if there is one.
     pub fn new(clock: Arc<dyn Clock>, deadline: Option<Instant>) -> Self {
-        Self { clock, deadline, cancelled: Arc::new(AtomicBool::new(false)) }
+        Self { clock, deadline, cancelled: Arc::default(), whole: None }
     }
 
     /// Work that nobody interrupts.
     pub fn never() -> Self {
         Self::new(Arc::new(crate::SystemClock), None)
+    }
+
+    /// Work that is a part of this: it stops with the whole, or alone.
+    #[must_use]
+    pub fn part(&self) -> Self {
+        let clock = Arc::clone(&self.clock);
+        Self { whole: Some(Arc::new(self.clone())), ..Self::new(clock, self.deadline) }
     }
 
     /// Asks the work to stop at its next check.
@@ -53,13 +63,22 @@ impl Cancel {
         }
         match self.deadline {
             Some(deadline) if self.clock.now() >= deadline => Err(Stopped::Deadline),
-            Some(_) | None => Ok(()),
+            Some(_) | None => self.whole.as_ref().map_or(Ok(()), |whole| whole.check()),
         }
     }
 
     /// The instant by which the work must be done.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancel")
+            .field("deadline", &self.deadline)
+            .field("stopped", &self.check().err())
+            .finish_non_exhaustive()
     }
 }
 

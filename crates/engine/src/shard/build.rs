@@ -14,7 +14,7 @@ use std::time::Instant;
 use vicinal_index::{Index, Progress, calibrate};
 use vicinal_planner::{IndexChoice, choose_index, estimate_build_bytes};
 use vicinal_storage::SectionWriter;
-use vicinal_types::{ColumnId, Error, IndexParams, Result, SegmentId, VectorType};
+use vicinal_types::{Cancel, ColumnId, Error, IndexParams, Result, SegmentId, VectorType};
 
 /// Neighbours that calibration asks for.
 pub(crate) const CALIBRATION_K: usize = 10;
@@ -35,6 +35,8 @@ pub(crate) struct Build {
     failed_at: Mutex<Option<Instant>>,
     /// Bytes that the build takes, estimated.
     bytes: u64,
+    /// Stops with the shard, or when nobody needs the index any more.
+    cancel: Cancel,
 }
 
 impl Build {
@@ -84,11 +86,12 @@ impl Shard {
         build.filter(|build| build.failed_at.lock().is_none())
     }
 
-    /// Whether an index of a segment is being built now.
-    pub(super) fn is_building(&self, segment: SegmentId) -> bool {
+    /// Stops the builds of segments that a merge is to replace: it would begin later, for
+    /// indexes that nobody keeps.
+    pub(super) fn stop_builds(&self, segments: &[SegmentId]) {
         let builds = self.builds.lock();
-        let of_segment = builds.iter().filter(|((of, _), _)| *of == segment);
-        of_segment.map(|(_, build)| build).any(|build| build.is_running.load(Ordering::Relaxed))
+        let of_segments = builds.iter().filter(|((of, _), _)| segments.contains(of));
+        of_segments.for_each(|(_, build)| build.cancel.cancel());
     }
 
     /// Bytes that running builds take.
@@ -175,6 +178,7 @@ impl Shard {
             is_running: AtomicBool::new(false),
             failed_at: Mutex::default(),
             bytes,
+            cancel: self.cancel.part(),
         });
         let Some(share) = maintenance.work().take(bytes) else { return };
         let (shard, view, job) = (Arc::clone(self), view.clone(), Arc::clone(&build));
@@ -209,7 +213,7 @@ impl Shard {
         pool: &rayon::ThreadPool,
     ) {
         build.is_running.store(true, Ordering::Relaxed);
-        if self.is_merging(view.sealed.id) {
+        if self.is_merging(view.sealed.id) || build.cancel.check().is_err() {
             // The merge makes an index of its own.
             self.builds.lock().remove(&(view.sealed.id, column));
             return;
@@ -221,9 +225,10 @@ impl Shard {
             .unwrap_or_else(|_| Err(Error::internal("the index build ended with a panic")));
         let seconds = self.clock.now().saturating_duration_since(started).as_secs_f64();
         build.is_running.store(false, Ordering::Relaxed);
+        let is_stopped = build.cancel.check().is_err();
         match &outcome {
-            Ok(()) => drop(self.builds.lock().remove(&(view.sealed.id, column))),
-            Err(_) => *build.failed_at.lock() = Some(self.clock.now()),
+            Err(_) if !is_stopped => *build.failed_at.lock() = Some(self.clock.now()),
+            Ok(()) | Err(_) => drop(self.builds.lock().remove(&(view.sealed.id, column))),
         }
         match outcome {
             Ok(()) => {
@@ -232,7 +237,7 @@ impl Shard {
                 let (segment, rows) = (view.sealed.id, view.sealed.rows.len());
                 tracing::info!(group = %self.group, %segment, rows, seconds, "built {}", build.name());
             }
-            Err(_) if self.cancel.check().is_err() => {}
+            Err(_) if is_stopped => {}
             Err(error) => {
                 metrics::counter!("vicinal_index_build_failures_total").increment(1);
                 tracing::warn!(group = %self.group, "an index build failed and is tried again: {error}");
@@ -251,7 +256,8 @@ impl Shard {
         if params == IndexParams::Flat {
             return self.install_index(view.sealed.id, column, None);
         }
-        let built = self.write_index(&view.sealed, column, &params, &build.progress, pool)?;
+        let (progress, cancel) = (&build.progress, &build.cancel);
+        let built = self.write_index(&view.sealed, column, &params, progress, cancel, pool)?;
         let Some((file, built)) = built else { return Ok(()) };
         let installed = self.install_index(view.sealed.id, column, Some((file, built)));
         if installed.is_err() && self.check_manifest().is_ok() {
@@ -268,6 +274,7 @@ impl Shard {
         column: ColumnId,
         params: &IndexParams,
         progress: &Progress,
+        cancel: &Cancel,
         pool: &rayon::ThreadPool,
     ) -> Result<Option<(u64, BuiltIndex)>> {
         self.check_manifest()?;
@@ -276,7 +283,7 @@ impl Shard {
         };
         let seed = self.group.0 << 32 | sealed.id.0;
         let params = params.with_seed(seed);
-        let index = Index::build(&params, &part.vectors, pool, progress, &self.cancel)?;
+        let index = Index::build(&params, &part.vectors, pool, progress, cancel)?;
         let points = calibrate(
             &index,
             &part.vectors,
@@ -284,7 +291,7 @@ impl Shard {
             CALIBRATION_SAMPLES,
             CALIBRATION_K,
             seed,
-            &self.cancel,
+            cancel,
         )?;
         let calibration: Vec<_> = points.iter().map(|point| (point.effort, point.recall)).collect();
         let file = self.take_file();

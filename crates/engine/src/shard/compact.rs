@@ -21,6 +21,7 @@
 mod install;
 mod output;
 
+use super::state::SealedState;
 use super::{SegmentView, Shard};
 use crate::maintenance::{Maintenance, WorkShare};
 use output::Input;
@@ -32,7 +33,7 @@ use vicinal_planner::{
     DELETED_ONE_IN, Merge, SegmentFigures, SegmentTarget, Writes, choose_merge,
     estimate_build_bytes,
 };
-use vicinal_types::{Error, Result, SegmentId, limits};
+use vicinal_types::{Cancel, Error, Result, SegmentId, limits};
 
 /// What a segment should have at least before it is left alone, whatever its
 /// collection seals at: smaller ones cost searches more than merges cost. Bytes are a
@@ -60,8 +61,12 @@ pub(super) struct Merges {
 struct Planned {
     merge: Merge,
     is_running: bool,
+    /// Rows that it copies; 0 until it runs.
+    rows: u64,
     /// Bytes of memory that it takes, estimated.
     bytes: u64,
+    /// Stops with the shard, or when too many of the rows are deleted meanwhile.
+    cancel: Cancel,
 }
 
 /// What merges are there.
@@ -93,6 +98,7 @@ impl Shard {
         if is_stopped || self.is_soon_after(failed_at) {
             return;
         }
+        self.stop_obsolete_merges();
         while let Some(merge) = self.next_merge(Deletions::Durable, writes) {
             if !self.queue_merge(&maintenance, merge) {
                 return;
@@ -177,17 +183,35 @@ impl Shard {
         }
     }
 
+    /// Stops merges whose outcome would have so many deleted rows, in files by now, that
+    /// another merge followed. What is left to copy shrinks each time, so merging ends.
+    fn stop_obsolete_merges(&self) {
+        let state = self.state.read();
+        let kept = |id: &SegmentId| {
+            let of = &state.sealed[state.sealed_at(*id)?];
+            let deleted = of.tombstones_up_to(state.durable).len() as u64;
+            Some(u64::from(of.view.sealed.rows.len()).saturating_sub(deleted))
+        };
+        for planned in self.merges.lock().planned.iter().filter(|planned| planned.is_running) {
+            let left: u64 = planned.merge.segments.iter().filter_map(kept).sum();
+            let deleted = planned.rows.saturating_sub(left);
+            if deleted * DELETED_ONE_IN > planned.rows {
+                planned.cancel.cancel();
+            }
+        }
+    }
+
     /// Segments that may be merged. Those whose index is still to be built are left
     /// alone: their rows would be scanned until the merge is done. But where so many are
-    /// deleted that a merge will follow anyway, it is done at once.
+    /// deleted that a merge will follow anyway, it is done at once; and where so many were
+    /// deleted since the last flush, after the next.
     fn figures(&self, deletions: Deletions) -> Vec<SegmentFigures> {
         let view = self.view();
         let is_ready = |segment: &SegmentView| match segment {
             SegmentView::Sealed(sealed) => {
                 let rows = u64::from(sealed.sealed.rows.len());
                 let is_heavy = u64::from(sealed.deleted_count) * DELETED_ONE_IN > rows;
-                let is_ready = self.missing_indexes(sealed).is_empty()
-                    || is_heavy && !self.is_building(sealed.sealed.id);
+                let is_ready = is_heavy || self.missing_indexes(sealed).is_empty();
                 (is_ready && !self.is_merging(sealed.sealed.id)).then_some(sealed.sealed.id)
             }
             SegmentView::Memory(_) => None,
@@ -196,11 +220,17 @@ impl Shard {
         let schema = &self.settings().schema;
         let state = self.state.read();
         let sealed = state.sealed.iter().filter(|of| ready.contains(&of.view.sealed.id));
-        let figures = sealed.map(|of| SegmentFigures {
+        let durable = |of: &SealedState| of.tombstones_up_to(state.durable).len() as u64;
+        let is_due = |of: &&SealedState| {
+            let since = of.tombstones.len() as u64 - durable(of);
+            let rows = u64::from(of.view.sealed.rows.len());
+            deletions == Deletions::All || since * DELETED_ONE_IN <= rows
+        };
+        let figures = sealed.filter(is_due).map(|of| SegmentFigures {
             id: of.view.sealed.id,
             rows: u64::from(of.view.sealed.rows.len()),
             deleted_rows: match deletions {
-                Deletions::Durable => of.tombstones_up_to(state.durable).len() as u64,
+                Deletions::Durable => durable(of),
                 Deletions::All => of.tombstones.len() as u64,
             },
             bytes: of.view.sealed.file_bytes,
@@ -218,10 +248,13 @@ impl Shard {
         let bytes = self.merge_cost(&merge);
         let Some(share) = maintenance.work().take(bytes) else { return false };
         let segments = merge.segments.clone();
-        self.merges.lock().planned.push(Planned { merge, is_running: false, bytes });
+        let cancel = self.cancel.part();
+        let planned = Planned { merge, is_running: false, bytes, rows: 0, cancel: cancel.clone() };
+        self.merges.lock().planned.push(planned);
+        self.stop_builds(&segments);
         let (shard, of_job) = (Arc::clone(self), segments.clone());
         let pools = Arc::clone(maintenance.pools());
-        let job = move || shard.run_merge(&of_job, pools.merge(), share);
+        let job = move || shard.run_merge(&of_job, &cancel, pools.merge(), share);
         let submitted = maintenance.mergers().submit(job);
         if submitted.is_err() {
             self.forget_merge(&segments);
@@ -254,21 +287,20 @@ impl Shard {
     fn run_merge(
         self: &Arc<Self>,
         segments: &[SegmentId],
+        cancel: &Cancel,
         pool: &rayon::ThreadPool,
         share: WorkShare,
     ) {
-        for planned in &mut self.merges.lock().planned {
-            planned.is_running |= planned.merge.segments == segments;
-        }
         let started = self.clock.now();
         // A panic would leave the segments "merging" for ever.
-        let merge = catch_unwind(AssertUnwindSafe(|| self.merge(segments, pool)));
+        let merge = catch_unwind(AssertUnwindSafe(|| self.merge(segments, cancel, pool)));
         let outcome =
             merge.unwrap_or_else(|_| Err(Error::internal("the merge ended with a panic")));
         let now = self.clock.now();
         let seconds = now.saturating_duration_since(started).as_secs_f64();
         drop(share);
-        self.merges.lock().failed_at = outcome.is_err().then_some(now);
+        let has_failed = outcome.is_err() && cancel.check().is_ok();
+        self.merges.lock().failed_at = has_failed.then_some(now);
         self.forget_merge(segments);
         match outcome {
             Ok(written) => {
@@ -277,7 +309,7 @@ impl Shard {
                 let segments = segments.len();
                 tracing::info!(group = %self.group, segments, seconds, "merged into {written} bytes");
             }
-            Err(_) if self.cancel.check().is_err() => {}
+            Err(_) if cancel.check().is_err() => {}
             Err(error) => {
                 metrics::counter!("vicinal_compaction_failures_total").increment(1);
                 tracing::error!(group = %self.group, "a merge was dropped and is tried again: {error}");
@@ -286,12 +318,23 @@ impl Shard {
     }
 
     /// Merges the segments, if all of them are still there; the bytes written.
-    fn merge(&self, segments: &[SegmentId], pool: &rayon::ThreadPool) -> Result<u64> {
-        self.cancel.check()?;
+    fn merge(
+        &self,
+        segments: &[SegmentId],
+        cancel: &Cancel,
+        pool: &rayon::ThreadPool,
+    ) -> Result<u64> {
+        cancel.check()?;
         self.check_manifest()?;
         let Some(inputs) = self.inputs(segments) else { return Ok(0) };
+        let rows: usize = inputs.iter().map(Input::kept_count).sum();
+        for planned in &mut self.merges.lock().planned {
+            if planned.merge.segments == segments {
+                (planned.is_running, planned.rows) = (true, rows as u64);
+            }
+        }
         let mut files: Vec<PathBuf> = Vec::new();
-        let written = pool.install(|| self.write_output(&inputs, pool, &mut files));
+        let written = pool.install(|| self.write_output(&inputs, cancel, pool, &mut files));
         let installed = written.and_then(|output| {
             let bytes = output.as_ref().map_or(0, output::Output::bytes);
             self.install_merge(&inputs, output, &mut files).map(|()| bytes)

@@ -7,7 +7,7 @@ use crate::fixture::{
 };
 use arrow_array::StringArray;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use vicinal_engine::{Compaction, Engine, EngineOptions, RowFilter, Space, Write};
@@ -263,6 +263,52 @@ fn in_the_background_it_happens_by_itself_and_deletions_need_no_writes_to_come()
         std::thread::park_timeout(Duration::from_millis(5));
     }
     assert_eq!(contents(&engine), live.iter().map(|id| (*id, 0)).collect::<Vec<_>>());
+    engine.close();
+}
+
+/// A merge that finds half of its rows deleted, in files, would be done again.
+#[test]
+fn a_merge_of_rows_that_are_deleted_meanwhile_begins_again_without_them() {
+    const ROWS: i64 = 12_000;
+    let disk = SimDisk::new(8);
+    let engine = Engine::open(EngineOptions {
+        compaction: Compaction::OnRequest,
+        ..options(Arc::new(disk.clone()))
+    })
+    .expect("an empty disk");
+    let mut spec = spec(Metric::L2);
+    let index = IndexSpec { kind: IndexKind::Hnsw, ..IndexSpec::default() };
+    spec.indexes.insert("v".into(), index);
+    engine.create_collection("", spec, None).expect("a right declaration");
+    for first in [0, ROWS] {
+        insert(&engine, &range(first..first + ROWS), 0).expect("an insert");
+        flush(&engine);
+    }
+    let files = |ending: &str| {
+        let names = vicinal_storage::Disk::list(&disk, std::path::Path::new("data/groups/1"));
+        let names = names.expect("a directory").into_iter();
+        names.filter(|name| name.ends_with(ending)).collect::<BTreeSet<_>>()
+    };
+    let before = files(".index");
+    let mut indexes = BTreeSet::new();
+    std::thread::scope(|scope| {
+        let merging = scope.spawn(|| compact(&engine));
+        while files(".rows").len() < 3 {
+            assert!(!merging.is_finished(), "no merge was seen");
+            std::thread::yield_now();
+        }
+        delete(&engine, &range(0..ROWS)).expect("a delete");
+        while !merging.is_finished() {
+            indexes.extend(files(".index").into_iter().filter(|name| !before.contains(name)));
+            std::thread::yield_now();
+        }
+        assert_eq!(merging.join().expect("merges that work"), 1);
+    });
+    indexes.extend(files(".index"));
+    assert_eq!(indexes.len(), 1, "of the merge that was stopped there is none: {indexes:?}");
+    assert_eq!(space(&engine).deleted_bytes, 0);
+    assert_eq!(nearest(&engine, ROWS + 5, 0, 1), [ROWS + 5]);
+    assert_eq!(engine.count("", NAME).expect("a count"), ROWS as u64);
     engine.close();
 }
 

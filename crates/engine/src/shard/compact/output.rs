@@ -9,7 +9,7 @@ use crate::shard::manifest::{FileKind, file_path};
 use std::path::PathBuf;
 use std::sync::Arc;
 use vicinal_index::Progress;
-use vicinal_types::{Bitmap, Error, IndexParams, Result, Schema, SegmentId, Version};
+use vicinal_types::{Bitmap, Cancel, Error, IndexParams, Result, Schema, SegmentId, Version};
 
 /// A segment that is merged.
 pub(super) struct Input {
@@ -127,6 +127,7 @@ impl Shard {
     pub(super) fn write_output(
         &self,
         inputs: &[Input],
+        cancel: &Cancel,
         pool: &rayon::ThreadPool,
         files: &mut Vec<PathBuf>,
     ) -> Result<Option<Output>> {
@@ -152,7 +153,7 @@ impl Shard {
         files.push(path.clone());
         let sealed = Sealed::open(&*self.disk, &path, file, id, &schema)?;
         check_rows(inputs, &sealed.rows)?;
-        let indexes = self.write_indexes(&sealed, &schema, pool, files)?;
+        let indexes = self.write_indexes(&sealed, &schema, cancel, pool, files)?;
         Ok(Some(Output { sealed, file, indexes, leaves_columns }))
     }
 
@@ -160,6 +161,7 @@ impl Shard {
         &self,
         sealed: &Sealed,
         schema: &Schema,
+        cancel: &Cancel,
         pool: &rayon::ThreadPool,
         files: &mut Vec<PathBuf>,
     ) -> Result<Vec<(u64, Arc<BuiltIndex>)>> {
@@ -171,7 +173,7 @@ impl Shard {
                 continue;
             }
             let progress = Progress::default();
-            let built = self.write_index(sealed, column.id, &params, &progress, pool)?;
+            let built = self.write_index(sealed, column.id, &params, &progress, cancel, pool)?;
             let Some((file, built)) = built else { continue };
             files.push(file_path(&self.dir, FileKind::Index, file));
             // Before searches come, who would read the file's pages cold.
