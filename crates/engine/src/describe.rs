@@ -142,7 +142,7 @@ fn describe_index(
             Some(report) => format!("{}; {report}", choice.reason),
             None => choice.reason,
         },
-        calibration: built.map_or_else(Vec::new, |built| built.calibration.clone()),
+        calibration: built.map_or_else(Vec::new, |built| built.calibration().to_vec()),
     }
 }
 

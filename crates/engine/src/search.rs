@@ -328,8 +328,12 @@ impl Asked {
     /// What the planner looks at of a sealed segment with an index.
     fn file_indexed<'a>(&self, sealed: &'a SealedView) -> Option<Indexed<'a>> {
         let built = sealed.index(self.column)?;
-        let points = &built.calibration;
-        let calibration = Calibration { k: CALIBRATION_K, samples: CALIBRATION_SAMPLES, points };
+        let points = built.calibration();
+        let calibration = Calibration {
+            k: CALIBRATION_K as usize,
+            samples: CALIBRATION_SAMPLES as usize,
+            points,
+        };
         let params = built.index().params();
         let unit = EffortUnit::of(&params);
         let (rows, calibration) = (sealed.live_count(), Some(calibration));

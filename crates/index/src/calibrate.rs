@@ -1,11 +1,16 @@
 //! Measuring which effort gives which recall.
 
+mod masks;
+
 use crate::hnsw::mix;
 use crate::quantise::floats;
 use crate::{Index, Neighbor, Scratch, Search, SearchError, TopK, Vectors};
+use masks::masks;
 use rayon::prelude::*;
 use std::borrow::Cow;
-use vicinal_types::{Cancel, ElementType, FaissParams, Metric, Stopped};
+use vicinal_types::{
+    Among, Bitmap, Cancel, ElementType, FaissParams, Metric, RecallCurve, Stopped,
+};
 
 /// The efforts measured, until one reaches [`RECALL_ENOUGH`].
 const EFFORTS: [u32; 12] = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512];
@@ -20,13 +25,15 @@ const RECALL_ENOUGH: f32 = 0.999;
 /// core's second cache beside the queries.
 const BLOCK_BYTES: usize = 128 * 1024;
 
-/// The mean recall of one effort.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CalibrationPoint {
-    /// Candidates kept by the search.
-    pub effort: u32,
-    /// The part of the `k` true neighbours that was found, 0 to 1.
-    pub recall: f32,
+/// One curve to be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Calibration {
+    /// Neighbours that are asked for.
+    pub k: usize,
+    /// Which rows count.
+    pub among: Among,
+    /// Queries, at most.
+    pub queries: usize,
 }
 
 /// What recall is measured with.
@@ -44,14 +51,15 @@ struct Own {
     vertex: u32,
 }
 
-/// Measures recall@`k` at growing efforts, with queries from `sample` stored rows.
+/// Measures recall at growing efforts, a curve for each wish, with stored rows as queries.
 ///
 /// A query's own row is taken out of the truth and of the graph, as if it had
 /// never been inserted. Where a vertex cannot be taken out of the graph, its links
 /// would be the answer: there the query is the row's nearest neighbour mirrored at
 /// the row, which is as far from it as neighbours are and not stored. A row found
 /// counts if it is as near as the `k`-th true neighbour, so ties do not matter.
-/// FLAT gives no points: it is exact.
+/// FLAT gives no curve: it is exact. Searches among some of the rows are measured of
+/// inlined graphs only: elsewhere such wishes give none.
 ///
 /// # Errors
 /// [`SearchError`] when `cancel` says so, or an engine fails.
@@ -59,11 +67,10 @@ pub fn calibrate(
     index: &Index,
     vectors: &Vectors,
     pool: &rayon::ThreadPool,
-    sample: usize,
-    k: usize,
+    wishes: &[Calibration],
     seed: u64,
     cancel: &Cancel,
-) -> Result<Vec<CalibrationPoint>, SearchError> {
+) -> Result<Vec<RecallCurve>, SearchError> {
     let efforts = match index {
         Index::Flat(_) | Index::FlatCoded(_) => return Ok(Vec::new()),
         Index::Ivf(_) => &LIST_EFFORTS[..],
@@ -74,38 +81,76 @@ pub fn calibrate(
             FaissParams::IvfPq(_) => &LIST_EFFORTS[..],
         },
     };
+    let takes_masks = matches!(index, Index::Graph(_));
+    let can = |wish: &&Calibration| wish.k > 0 && (takes_masks || wish.among == Among::All);
+    let wishes: Vec<_> = wishes.iter().filter(can).copied().collect();
+    let sample = wishes.iter().map(|wish| wish.queries).max().unwrap_or(0);
     let rows = rows(index, vectors.len(), sample, seed);
-    if rows.is_empty() || k == 0 {
+    if rows.is_empty() {
         return Ok(Vec::new());
     }
     pool.install(|| {
         let queries = queries(index, vectors, &rows, cancel)?;
-        let bounds: Vec<_> =
-            truth(vectors, &queries, k, cancel)?.iter().map(|found| bound(found)).collect();
-        let mut points = Vec::new();
-        for &effort in efforts {
-            let search = Search::new(k, effort as usize);
-            let found = |(query, &(bound, count)): (&Query<'_>, &(f32, usize)),
-                         scratch: &mut Scratch| {
-                let found = search_without(index, vectors, query, &search, scratch, cancel)?;
-                let right = found.iter().filter(|neighbor| neighbor.key <= bound).count();
-                scratch.give_back(found);
-                Ok((right.min(count), count))
-            };
-            let (right, count) = queries
-                .par_iter()
-                .zip(&bounds)
-                .with_min_len(16)
-                .map_init(Scratch::default, |scratch, query| found(query, scratch))
-                .try_reduce(|| (0, 0), |a, b| Ok::<_, SearchError>((a.0 + b.0, a.1 + b.1)))?;
-            let recall = right as f32 / count.max(1) as f32;
-            points.push(CalibrationPoint { effort, recall });
-            if recall >= RECALL_ENOUGH {
-                break;
-            }
-        }
-        Ok(points)
+        let masks = masks(vectors, &wishes, &rows, seed, cancel)?;
+        let wanted = wishes.iter().zip(&masks).map(|(wish, mask)| Wanted {
+            k: wish.k,
+            queries: wish.queries.min(queries.len()),
+            mask: mask.as_ref(),
+        });
+        let wanted: Vec<_> = wanted.collect();
+        let truths = truth(vectors, &queries, &wanted, cancel)?;
+        let measure = |((wish, wanted), truth): ((&Calibration, &Wanted<'_>), &Vec<TopK>)| {
+            let queries = &queries[..wanted.queries];
+            let points = curve(index, vectors, (queries, truth), wanted, efforts, cancel)?;
+            let queries = u32::try_from(queries.len()).unwrap_or(u32::MAX);
+            let k = u32::try_from(wish.k).unwrap_or(u32::MAX);
+            Ok(RecallCurve { k, among: wish.among, queries, points })
+        };
+        wishes.iter().zip(&wanted).zip(&truths).map(measure).collect()
     })
+}
+
+/// The recall of growing efforts, until it is enough.
+fn curve(
+    index: &Index,
+    vectors: &Vectors,
+    (queries, truth): (&[Query<'_>], &[TopK]),
+    wanted: &Wanted<'_>,
+    efforts: &[u32],
+    cancel: &Cancel,
+) -> Result<Vec<(u32, f32)>, SearchError> {
+    let bounds: Vec<_> = truth.iter().map(|top| bound(&top.clone().into_sorted())).collect();
+    let mut points = Vec::new();
+    // Candidates for more neighbours are as many times more.
+    let times = match index {
+        Index::Graph(_) | Index::Hnsw(_) | Index::Paged(_) | Index::HnswRs(_) => {
+            (wanted.k / EFFORTS[0] as usize).max(1)
+        }
+        Index::Flat(_) | Index::FlatCoded(_) | Index::Ivf(_) | Index::Faiss(_) => 1,
+    };
+    let times = u32::try_from(times).unwrap_or(u32::MAX);
+    for effort in efforts.iter().map(|effort| effort.saturating_mul(times)) {
+        let search = Search { allowed: wanted.mask, ..Search::new(wanted.k, effort as usize) };
+        let found = |(query, &(bound, count)): (&Query<'_>, &(f32, usize)),
+                     scratch: &mut Scratch| {
+            let found = search_without(index, vectors, query, &search, scratch, cancel)?;
+            let right = found.iter().filter(|neighbor| neighbor.key <= bound).count();
+            scratch.give_back(found);
+            Ok((right.min(count), count))
+        };
+        let (right, count) = queries
+            .par_iter()
+            .zip(&bounds)
+            .with_min_len(16)
+            .map_init(Scratch::default, |scratch, query| found(query, scratch))
+            .try_reduce(|| (0, 0), |a, b| Ok::<_, SearchError>((a.0 + b.0, a.1 + b.1)))?;
+        let recall = right as f32 / count.max(1) as f32;
+        points.push((effort, recall));
+        if recall >= RECALL_ENOUGH {
+            break;
+        }
+    }
+    Ok(points)
 }
 
 /// The neighbours of a query as if its own row were not there.
@@ -155,9 +200,10 @@ fn queries<'a>(
         }
         Index::Paged(_) | Index::HnswRs(_) | Index::Faiss(_) => {
             let queries: Vec<_> = rows.iter().map(|&row| own(row, row)).collect();
-            let nearest = truth(vectors, &queries, 1, cancel)?;
+            let one = Wanted { k: 1, queries: queries.len(), mask: None };
+            let nearest = truth(vectors, &queries, &[one], cancel)?.into_iter().flatten();
             let mirrored = rows.iter().zip(nearest).map(|(&row, nearest)| {
-                let other = nearest.first().map_or(row, |nearest| nearest.row);
+                let other = nearest.into_sorted().first().map_or(row, |nearest| nearest.row);
                 Query { stored: Cow::Owned(mirrored(vectors, row, other)), own: None }
             });
             Ok(mirrored.collect())
@@ -221,53 +267,66 @@ fn bound(truth: &[Neighbor]) -> (f32, usize) {
     (truth.last().map_or(f32::NEG_INFINITY, |last| last.key), truth.len())
 }
 
-/// The `k` true neighbours of every query.
+/// The true neighbours of the first queries among the rows of a mask.
+struct Wanted<'a> {
+    k: usize,
+    queries: usize,
+    mask: Option<&'a Bitmap>,
+}
+
+/// The true neighbours, by what is wanted and query: one pass over the rows.
 fn truth(
     vectors: &Vectors,
     queries: &[Query<'_>],
-    k: usize,
+    wanted: &[Wanted<'_>],
     cancel: &Cancel,
-) -> Result<Vec<Vec<Neighbor>>, Stopped> {
+) -> Result<Vec<Vec<TopK>>, Stopped> {
     let row_bytes = vectors.vector_type().row_bytes();
     let block = (BLOCK_BYTES / row_bytes).clamp(1, 1_024);
     let blocks = (vectors.len() as usize).div_ceil(block);
-    let nothing = || vec![TopK::new(k); queries.len()];
-    let scan = |mut tops: Vec<TopK>, at: usize| {
+    let nothing = || -> Vec<Vec<TopK>> {
+        wanted.iter().map(|wanted| vec![TopK::new(wanted.k); wanted.queries]).collect()
+    };
+    let scan = |mut tops: Vec<Vec<TopK>>, at: usize| {
         cancel.check()?;
         let first = at * block;
         let count = block.min(vectors.len() as usize - first);
         #[expect(clippy::cast_possible_truncation, reason = "a segment's rows fit 32 bits")]
-        block_truth(vectors, queries, first as u32, count, &mut tops);
+        block_truth(vectors, queries, wanted, (first as u32, count), &mut tops);
         Ok(tops)
     };
-    let merge = |mut all: Vec<TopK>, more: Vec<TopK>| {
-        all.iter_mut().zip(more).for_each(|(top, other)| top.merge(other));
+    let merge = |mut all: Vec<Vec<TopK>>, more: Vec<Vec<TopK>>| {
+        let pairs = all.iter_mut().flatten().zip(more.into_iter().flatten());
+        pairs.for_each(|(top, other)| top.merge(other));
         Ok(all)
     };
-    let tops = (0..blocks)
+    (0..blocks)
         .into_par_iter()
         .with_min_len(blocks.div_ceil(4 * rayon::current_num_threads()))
         .try_fold(nothing, scan)
-        .try_reduce(nothing, merge)?;
-    Ok(tops.into_iter().map(TopK::into_sorted).collect())
+        .try_reduce(nothing, merge)
 }
 
 /// Compares every query with the rows of one block.
 fn block_truth(
     vectors: &Vectors,
     queries: &[Query<'_>],
-    first: u32,
-    count: usize,
-    tops: &mut [TopK],
+    wanted: &[Wanted<'_>],
+    (first, count): (u32, usize),
+    tops: &mut [Vec<TopK>],
 ) {
     let rows = vectors.rows(first, count);
     let mut keys = vec![0.0; count];
-    for (query, top) in queries.iter().zip(tops) {
+    for (at, query) in queries.iter().enumerate() {
         let own = query.own.map(|own| own.row);
         vectors.comparer().keys(&query.stored, rows, &mut keys);
-        for (row, &key) in (first..).zip(&keys) {
-            if key <= top.threshold() && Some(row) != own {
-                top.push(key, row);
+        for (wanted, tops) in wanted.iter().zip(tops.iter_mut()) {
+            let Some(top) = tops.get_mut(at) else { continue };
+            for (row, &key) in (first..).zip(&keys) {
+                let passes = || wanted.mask.is_none_or(|mask| mask.contains(row));
+                if key <= top.threshold() && Some(row) != own && passes() {
+                    top.push(key, row);
+                }
             }
         }
     }

@@ -156,6 +156,19 @@ impl Graph {
         scratch: &mut Scratch,
         cancel: &Cancel,
     ) -> Result<Found, Stopped> {
+        self.search_as(vectors, (query, None), search, scratch, cancel)
+    }
+
+    /// Searches for a query as if a vertex were not there, if one is named; it must have
+    /// no duplicates, and the mask must not have it.
+    fn search_as(
+        &self,
+        vectors: &Vectors,
+        (query, without): (&[u8], Option<u32>),
+        search: &Search<'_>,
+        scratch: &mut Scratch,
+        cancel: &Cancel,
+    ) -> Result<Found, Stopped> {
         assert_eq!(
             vectors.len(),
             self.rows,
@@ -181,7 +194,7 @@ impl Graph {
             Way::Codes => None,
             Way::Walk(expanded_max) => self.walked(
                 vectors,
-                query,
+                (query, without),
                 (&search, passing, expanded_max),
                 scratch,
                 &mut work,
@@ -207,7 +220,7 @@ impl Graph {
     fn walked(
         &self,
         vectors: &Vectors,
-        query: &[u8],
+        (query, without): (&[u8], Option<u32>),
         (search, passing, expanded_max): (&Search<'_>, usize, u64),
         Scratch { graph: scratch, pools, rivals, .. }: &mut Scratch,
         work: &mut Work,
@@ -222,7 +235,7 @@ impl Graph {
             effort: search.effort,
             wanted: search.k,
             open_max: allowed.map(|_| open_max),
-            without: None,
+            without,
             passes,
             expanded_max: if allowed.is_some() { expanded_max } else { u64::MAX },
             expanded_per_result_max: (HOPELESS * rarity) as u64,
@@ -253,15 +266,20 @@ impl Graph {
     }
 
     /// Searches for a query as if a vertex were not there; it must have no
-    /// duplicates.
+    /// duplicates, and a mask must not have it.
     pub(crate) fn search_without(
         &self,
         vectors: &Vectors,
         (query, without): (&[u8], u32),
         search: &Search<'_>,
-        Scratch { graph: scratch, pools, .. }: &mut Scratch,
+        scratch: &mut Scratch,
         cancel: &Cancel,
     ) -> Result<Vec<Neighbor>, Stopped> {
+        if search.allowed.is_some() {
+            let found = self.search_as(vectors, (query, Some(without)), search, scratch, cancel)?;
+            return Ok(found.neighbors);
+        }
+        let Scratch { graph: scratch, pools, .. } = scratch;
         let (effort, mut work) = (search.effort.max(search.k), Work::default());
         let reach = Reach {
             effort,

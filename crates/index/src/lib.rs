@@ -56,7 +56,7 @@ mod scratch;
 mod vectors;
 
 pub use ahead::{Ahead, AheadUnit};
-pub use calibrate::{CalibrationPoint, calibrate};
+pub use calibrate::{Calibration, calibrate};
 pub use engines::{Faiss, HnswRs};
 pub use error::{IndexError, SearchError};
 pub use flat::{Flat, FlatCoded};

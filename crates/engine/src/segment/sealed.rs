@@ -14,7 +14,7 @@ use std::sync::Arc;
 use vicinal_index::Index;
 use vicinal_scalar::ScalarIndex;
 use vicinal_storage::{Disk, SectionFile};
-use vicinal_types::{Bitmap, Clock, ColumnId, Error, Result, Schema, SegmentId};
+use vicinal_types::{Bitmap, Clock, ColumnId, Error, RecallCurve, Result, Schema, SegmentId};
 
 /// The rows of a sealed segment.
 #[derive(Debug)]
@@ -44,8 +44,8 @@ pub(crate) struct BuiltIndex {
     mapped: Index,
     /// A copy in faster memory, while there is one.
     hot: ArcSwapOption<HotIndex>,
-    /// Recall@10 by effort, measured when it was built.
-    pub(crate) calibration: Vec<(u32, f32)>,
+    /// What was measured of it when it was built.
+    pub(crate) curves: Vec<RecallCurve>,
     pub(crate) file_bytes: u64,
 }
 
@@ -53,10 +53,15 @@ impl BuiltIndex {
     pub(crate) fn new(
         column: ColumnId,
         index: Index,
-        calibration: Vec<(u32, f32)>,
+        curves: Vec<RecallCurve>,
         file_bytes: u64,
     ) -> Self {
-        Self { column, mapped: index, hot: ArcSwapOption::empty(), calibration, file_bytes }
+        Self { column, mapped: index, hot: ArcSwapOption::empty(), curves, file_bytes }
+    }
+
+    /// Recall@10 by effort, where all rows count.
+    pub(crate) fn calibration(&self) -> &[(u32, f32)] {
+        self.curves.first().map_or(&[], |curve| &curve.points)
     }
 
     /// The index, where it is searched fastest.

@@ -11,16 +11,40 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-use vicinal_index::{Index, Progress, calibrate};
+use vicinal_index::{Calibration, Index, Progress, calibrate};
 use vicinal_planner::{IndexChoice, choose_index, estimate_build_bytes};
 use vicinal_storage::SectionWriter;
-use vicinal_types::{Cancel, ColumnId, Error, IndexParams, Result, SegmentId, VectorType};
+use vicinal_types::{Among, Cancel, ColumnId, Error, IndexParams, Result, SegmentId, VectorType};
 
-/// Neighbours that calibration asks for.
-pub(crate) const CALIBRATION_K: usize = 10;
+/// Neighbours that calibration asks for first of all.
+pub(crate) const CALIBRATION_K: u32 = 10;
 /// Rows that calibration takes as queries: enough for a standard error of half a
 /// percent at recall 0.95, a second or two of one core's time.
-pub(crate) const CALIBRATION_SAMPLES: usize = 256;
+pub(crate) const CALIBRATION_SAMPLES: u32 = 256;
+
+/// What is measured of an index: a few neighbours among all rows, many, and a few where
+/// filters leave some of the rows. Half as many queries do for these: between two shares
+/// both tell.
+const CALIBRATION: [Calibration; 11] = {
+    const K: usize = CALIBRATION_K as usize;
+    const SAMPLES: usize = CALIBRATION_SAMPLES as usize;
+    const fn among(among: Among) -> Calibration {
+        Calibration { k: K, among, queries: SAMPLES / 2 }
+    }
+    [
+        Calibration { k: K, among: Among::All, queries: SAMPLES },
+        Calibration { k: 100, among: Among::All, queries: 64 },
+        Calibration { k: 1_000, among: Among::All, queries: 16 },
+        among(Among::Strewn(90)),
+        among(Among::Strewn(50)),
+        among(Among::Strewn(25)),
+        among(Among::Strewn(12)),
+        among(Among::Clumps(90)),
+        among(Among::Clumps(50)),
+        among(Among::Clumps(25)),
+        among(Among::Clumps(12)),
+    ]
+};
 
 /// Indexes that are queued or being built, by segment and column.
 pub(super) type Builds = BTreeMap<(SegmentId, ColumnId), Arc<Build>>;
@@ -284,16 +308,7 @@ impl Shard {
         let seed = self.group.0 << 32 | sealed.id.0;
         let params = params.with_seed(seed);
         let index = Index::build(&params, &part.vectors, pool, progress, cancel)?;
-        let points = calibrate(
-            &index,
-            &part.vectors,
-            pool,
-            CALIBRATION_SAMPLES,
-            CALIBRATION_K,
-            seed,
-            cancel,
-        )?;
-        let calibration: Vec<_> = points.iter().map(|point| (point.effort, point.recall)).collect();
+        let curves = calibrate(&index, &part.vectors, pool, &CALIBRATION, seed, cancel)?;
         let file = self.take_file();
         let path = file_path(&self.dir, FileKind::Index, file);
         let mut writer = SectionWriter::create(Arc::clone(&self.disk), &path, file)?;
@@ -304,7 +319,7 @@ impl Shard {
         drop(index);
         let opened = open_index(&*self.disk, &path, file, part);
         let (index, file_bytes) = opened.inspect_err(|_| self.remove_files(&[path]))?;
-        Ok(Some((file, BuiltIndex::new(column, index, calibration, file_bytes))))
+        Ok(Some((file, BuiltIndex::new(column, index, curves, file_bytes))))
     }
 
     /// Names the index in the manifest, then lets searches see it; `None` takes
@@ -329,7 +344,7 @@ impl Shard {
             replaced.map(|index| file_path(&self.dir, FileKind::Index, index.file)).collect();
         entry.indexes.retain(|index| index.column != column);
         if let Some((file, built)) = &built {
-            entry.indexes.push(IndexEntry::new(column, *file, &built.calibration));
+            entry.indexes.push(IndexEntry::new(column, *file, &built.curves));
         }
         manifest.store.commit(&body.encode())?;
         manifest.body = body;

@@ -3,13 +3,14 @@
 //! Everything written up to `applied` is in the files that it names; the log
 //! holds the rest. A file that it does not name is a leftover.
 
+use super::build::{CALIBRATION_K, CALIBRATION_SAMPLES};
 use super::id_range::IdRange;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use vicinal_storage::{LogPosition, ManifestStore};
-use vicinal_types::{CollectionId, ColumnId, Error, Result, SegmentId};
+use vicinal_types::{Among, CollectionId, ColumnId, Error, RecallCurve, Result, SegmentId};
 
 /// The version of the document.
 const VERSION: u32 = 1;
@@ -64,8 +65,25 @@ pub(super) struct TombstonesEntry {
 pub(super) struct IndexEntry {
     pub(super) column: ColumnId,
     pub(super) file: u64,
-    /// Effort and recall@10 in millionths.
+    /// Effort and recall@10 in millionths, among all rows.
     calibration: Vec<(u32, u32)>,
+    /// The same of other searches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    curves: Vec<CurveEntry>,
+}
+
+/// What was measured of an index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct CurveEntry {
+    k: u32,
+    /// The percentage of the rows that counted, strewn or in clumps; all if neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    strewn: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clumps: Option<u8>,
+    queries: u32,
+    /// Effort and recall in millionths.
+    points: Vec<(u32, u32)>,
 }
 
 /// What a file of a shard holds; its name's ending.
@@ -198,24 +216,61 @@ impl SegmentEntry {
 }
 
 impl IndexEntry {
-    /// An index with what was measured of it.
+    /// An index with what was measured of it, first of all recall@10 among all rows.
+    pub(super) fn new(column: ColumnId, file: u64, curves: &[RecallCurve]) -> Self {
+        let mut curves = curves.iter().map(CurveEntry::new);
+        let calibration = curves.next().map_or_else(Vec::new, |first| first.points);
+        Self { column, file, calibration, curves: curves.collect() }
+    }
+
+    /// What was measured of it, in that order.
+    pub(super) fn curves(&self) -> Vec<RecallCurve> {
+        if self.calibration.is_empty() {
+            return Vec::new();
+        }
+        let first = RecallCurve {
+            k: CALIBRATION_K,
+            among: Among::All,
+            queries: CALIBRATION_SAMPLES,
+            points: recalls(&self.calibration),
+        };
+        std::iter::once(first).chain(self.curves.iter().map(CurveEntry::curve)).collect()
+    }
+}
+
+impl CurveEntry {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a recall is between 0 and 1"
     )]
-    pub(super) fn new(column: ColumnId, file: u64, calibration: &[(u32, f32)]) -> Self {
+    fn new(curve: &RecallCurve) -> Self {
         let millionths = |recall: f32| (f64::from(recall) * 1e6).round() as u32;
-        let calibration = calibration.iter().map(|(effort, recall)| (*effort, millionths(*recall)));
-        Self { column, file, calibration: calibration.collect() }
+        let points = curve.points.iter().map(|(effort, recall)| (*effort, millionths(*recall)));
+        let (strewn, clumps) = match curve.among {
+            Among::All => (None, None),
+            Among::Strewn(percent) => (Some(percent), None),
+            Among::Clumps(percent) => (None, Some(percent)),
+        };
+        Self { k: curve.k, strewn, clumps, queries: curve.queries, points: points.collect() }
     }
 
-    /// Effort and recall@10.
-    #[expect(clippy::cast_possible_truncation, reason = "a recall is between 0 and 1")]
-    pub(super) fn calibration(&self) -> Vec<(u32, f32)> {
-        let recall = |millionths: u32| (f64::from(millionths) / 1e6) as f32;
-        self.calibration.iter().map(|(effort, millionths)| (*effort, recall(*millionths))).collect()
+    fn curve(&self) -> RecallCurve {
+        let among = match (self.strewn, self.clumps) {
+            (Some(percent), _) => Among::Strewn(percent),
+            (None, Some(percent)) => Among::Clumps(percent),
+            (None, None) => Among::All,
+        };
+        let (k, queries, points) = (self.k, self.queries, recalls(&self.points));
+        RecallCurve { k, among, queries, points }
     }
+}
+
+/// Recalls from millionths.
+#[expect(clippy::cast_possible_truncation, reason = "a recall is between 0 and 1")]
+fn recalls(points: &[(u32, u32)]) -> Vec<(u32, f32)> {
+    let recall = |millionths: u32| (f64::from(millionths) / 1e6) as f32;
+    points.iter().map(|(effort, millionths)| (*effort, recall(*millionths))).collect()
 }
 
 /// The name of a shard's file.
@@ -246,9 +301,35 @@ mod tests {
         let body = Body::decode(GOLDEN.as_bytes(), Path::new("dir")).expect("version 1");
         assert_eq!(String::from_utf8(body.encode()).expect("JSON"), GOLDEN);
         assert_eq!(body.applied(), LogPosition { index: 7, term: 2 });
-        assert_eq!(body.segments[0].indexes[0].calibration(), [(10, 0.95)]);
+        let curves = body.segments[0].indexes[0].curves();
+        assert_eq!((curves.len(), &curves[0].points[..]), (1, &[(10, 0.95)][..]));
         let names = ["00000001.rows", "00000003.tombstones", "00000002.index", "00000004.requests"];
         assert_eq!(body.file_names(), names);
+    }
+
+    #[test]
+    fn what_was_measured_of_an_index_is_read_as_it_was_written() {
+        let curve = |k, among, queries| RecallCurve {
+            k,
+            among,
+            queries,
+            points: vec![(10, 0.9), (k, 0.999_5)],
+        };
+        let curves = [
+            curve(10, Among::All, 256),
+            curve(1_000, Among::All, 16),
+            curve(10, Among::Strewn(90), 128),
+            curve(10, Among::Clumps(12), 128),
+        ];
+        let entry = IndexEntry::new(ColumnId(1), 2, &curves);
+        let text = serde_json::to_string(&entry).expect("plain data");
+        assert!(
+            text.contains(r#"{"k":10,"clumps":12,"queries":128,"points":[[10,900000],"#),
+            "{text}"
+        );
+        let read: IndexEntry = serde_json::from_str(&text).expect("what was written");
+        assert_eq!(read.curves(), curves);
+        assert_eq!(IndexEntry::new(ColumnId(1), 2, &[]).curves(), []);
     }
 
     /// Manifests from before scalar indexes say nothing of them.

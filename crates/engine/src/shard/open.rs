@@ -152,10 +152,10 @@ fn open_indexes(
         // The column was dropped: its index goes with the segment.
         let Some(part) = sealed.rows.vectors(index.column) else { return true };
         let opened = open_index(disk, &path, index.file, part);
-        let (column, calibration) = (index.column, index.calibration());
+        let (column, curves) = (index.column, index.curves());
         match opened {
             Ok((index, file_bytes)) => {
-                indexes.push(Arc::new(BuiltIndex::new(column, index, calibration, file_bytes)));
+                indexes.push(Arc::new(BuiltIndex::new(column, index, curves, file_bytes)));
                 true
             }
             Err(error) => {

@@ -14,13 +14,28 @@ fn the_truth_leaves_the_query_itself_out() {
         own: Some(Own { row, vertex: row }),
     };
     let bounds = |queries: &[Query<'_>], k| -> Vec<_> {
-        let found = truth(&vectors, queries, k, &Cancel::never()).expect("not stopped");
-        found.iter().map(|found| bound(found)).collect()
+        let wanted = Wanted { k, queries: queries.len(), mask: None };
+        let found = truth(&vectors, queries, &[wanted], &Cancel::never()).expect("not stopped");
+        found[0].iter().map(|top| bound(&top.clone().into_sorted())).collect()
     };
     assert_eq!(bounds(&[own(0), own(3)], 2), [(9.0, 2), (729.0, 2)]);
     assert_eq!(bounds(&[own(0)], 10), [(900.0, 4)]);
     let stored = Query { stored: Cow::Owned(vec![10]), own: None };
     assert_eq!(bounds(&[stored], 2), [(1.0, 2)]);
+    // Among some rows, and of the first queries only.
+    let mask = Bitmap::from_words(vec![0b01_1010], 5);
+    let some = Wanted { k: 2, queries: 1, mask: Some(&mask) };
+    let all = Wanted { k: 1, queries: 2, mask: None };
+    let found = truth(&vectors, &[own(0), own(3)], &[some, all], &Cancel::never());
+    let rows = |tops: &[TopK]| -> Vec<Vec<u32>> {
+        let sorted = tops.iter().map(|top| top.clone().into_sorted());
+        sorted.map(|found| found.iter().map(|found| found.row).collect()).collect()
+    };
+    let found = found.expect("not stopped");
+    assert_eq!(
+        found.iter().map(|tops| rows(tops)).collect::<Vec<_>>(),
+        [vec![vec![4, 1]], vec![vec![4], vec![1]]]
+    );
 }
 
 #[test]

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use half::{bf16, f16};
 use std::collections::BTreeSet;
 use vicinal_index::{
-    Found, HnswParams, Index, IndexError, IndexParams, Neighbor, Progress, Scratch, Search,
-    Section, TopK, Vectors, Work,
+    Calibration, Found, HnswParams, Index, IndexError, IndexParams, Neighbor, Progress, Scratch,
+    Search, Section, TopK, Vectors, Work, calibrate,
 };
-use vicinal_types::{Bitmap, Cancel, ElementType, Error, HnswCodes, Metric, VectorType};
+use vicinal_types::{Among, Bitmap, Cancel, ElementType, Error, HnswCodes, Metric, VectorType};
 
 /// A sequence of numbers that is its seed.
 pub(crate) struct Random(pub(crate) u64);
@@ -78,6 +78,19 @@ pub(crate) fn store(vector: VectorType, values: &[f32]) -> Vectors {
 
 pub(crate) fn l2(dim: u32) -> VectorType {
     VectorType::new(dim, ElementType::F32, Metric::L2).expect("a right type")
+}
+
+/// The recall@10 of growing efforts, measured with rows as queries.
+pub(crate) fn recall_curve(
+    index: &Index,
+    vectors: &Vectors,
+    threads: usize,
+    queries: usize,
+) -> Vec<(u32, f32)> {
+    let wish = Calibration { k: 10, among: Among::All, queries };
+    let curves = calibrate(index, vectors, &pool(threads), &[wish], 7, &Cancel::never());
+    let curves = curves.expect("not stopped").into_iter().next();
+    curves.map_or_else(Vec::new, |curve| curve.points)
 }
 
 pub(crate) fn pool(threads: usize) -> rayon::ThreadPool {

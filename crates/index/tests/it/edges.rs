@@ -3,9 +3,12 @@
 use crate::data::{build, clustered, l2, pool, search, store};
 use bytes::Bytes;
 use vicinal_index::{
-    HnswParams, Index, IndexError, IndexParams, Progress, Scratch, Search, SearchError, Vectors,
+    Calibration, HnswParams, Index, IndexError, IndexParams, Progress, Scratch, Search,
+    SearchError, Vectors,
 };
-use vicinal_types::{Bitmap, Cancel, Error, ErrorKind, HnswCodes, IndexKind, Stopped, limits};
+use vicinal_types::{
+    Among, Bitmap, Cancel, Error, ErrorKind, HnswCodes, IndexKind, Stopped, limits,
+};
 
 #[test]
 fn zero_one_and_two_rows_are_searched() {
@@ -98,7 +101,8 @@ fn cancelled_work_stops() {
     let search = Search::new(10, 200);
     let found = index.search(&vectors, vectors.row(0), &search, &mut Scratch::default(), &cancel);
     assert!(matches!(found, Err(SearchError::Stopped(Stopped::Cancelled))));
-    let points = vicinal_index::calibrate(&index, &vectors, &pool(1), 10, 10, 0, &cancel);
+    let wish = Calibration { k: 10, among: Among::All, queries: 10 };
+    let points = vicinal_index::calibrate(&index, &vectors, &pool(1), &[wish], 0, &cancel);
     assert!(matches!(points, Err(SearchError::Stopped(Stopped::Cancelled))));
 }
 

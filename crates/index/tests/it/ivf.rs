@@ -1,10 +1,10 @@
 //! IVF and FLAT over codes: what is found, under masks and bounds, and what is
 //! refused.
 
-use crate::data::{Random, clustered, exact, l2, mean_recall, pool, search, store};
+use crate::data::{Random, clustered, exact, l2, mean_recall, pool, recall_curve, search, store};
 use proptest::prelude::*;
 use vicinal_index::{
-    Index, IndexError, IndexParams, Progress, Scratch, Search, SearchError, Vectors, calibrate,
+    Index, IndexError, IndexParams, Progress, Scratch, Search, SearchError, Vectors,
 };
 use vicinal_types::{
     Bitmap, Cancel, ElementType, Error, ErrorKind, FlatCodes, IndexKind, IvfCodes, IvfParams,
@@ -291,11 +291,10 @@ fn effort_is_calibrated_in_lists() {
     let (base, queries) = all.split_at(8_000 * 16);
     let (vectors, queries) = (store(l2(16), base), store(l2(16), queries));
     let index = build(ivf(100, IvfCodes::Rabitq { bits: 1 }), &vectors, 2);
-    let curve = calibrate(&index, &vectors, &pool(2), 200, 10, 7, &Cancel::never());
-    let curve = curve.expect("not stopped");
+    let curve = recall_curve(&index, &vectors, 2, 200);
     assert!(curve.len() >= 3, "{curve:?}");
     for point in &curve {
-        let real = mean_recall(&index, &vectors, &queries, 10, point.effort as usize, None);
-        assert!((real - f64::from(point.recall)).abs() < 0.08, "{point:?}, measured {real}");
+        let real = mean_recall(&index, &vectors, &queries, 10, point.0 as usize, None);
+        assert!((real - f64::from(point.1)).abs() < 0.08, "{point:?}, measured {real}");
     }
 }

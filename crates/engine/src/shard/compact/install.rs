@@ -143,7 +143,7 @@ fn carry(state: &State, inputs: &[Input]) -> Result<Vec<Tombstone>> {
 
 fn entry(output: &Output, tombstones: Option<TombstonesEntry>) -> SegmentEntry {
     let index = |(file, index): &(u64, Arc<crate::segment::BuiltIndex>)| {
-        IndexEntry::new(index.column, *file, &index.calibration)
+        IndexEntry::new(index.column, *file, &index.curves)
     };
     SegmentEntry {
         id: output.sealed.id,
