@@ -81,6 +81,7 @@ impl Engine {
                 syncs: log.syncs,
                 failure: self.failure(),
             },
+            nodes: self.pools().node_stats(),
         }
     }
 }

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use vicinal_cluster::{GroupStart, Node, NodeOptions};
-use vicinal_exec::{Admission, PoolOptions, Pools, Topology};
+use vicinal_exec::{Admission, PoolOptions, Pools};
 use vicinal_planner::Writes;
 use vicinal_storage::{DirLock, Disk, Identity, Log, LogOptions, startup_probe};
 use vicinal_types::{Cancel, CollectionSpec, Error, GroupId, NodeId, RequestId, Result, limits};
@@ -73,10 +73,9 @@ impl Engine {
         let lock = disk.lock(&directory)?;
         startup_probe(&*disk, &directory)?;
         let identity = Identity::load_or_create(&*disk, &directory, fresh_identity(&options))?;
-        let topology = Topology::detect();
-        let pools = Arc::new(start_pools(&topology, &options)?);
+        let pools = Arc::new(start_pools(&options)?);
         let scratches = Scratches::new(options.scratch, &pools);
-        let flush_workers = options.flush_workers(topology.core_count());
+        let flush_workers = options.flush_workers(options.topology.core_count());
         let budget = Arc::new(MemoryBudget::new(&options.memory));
         budget.add_source("files read whole", Box::new(held_bytes(Arc::clone(&disk))));
         let hot = HotMemory::new(options.hot_index_bytes, Arc::clone(&budget));
@@ -508,13 +507,13 @@ fn stop(catalogue: &Catalogue, node: Option<&Node<Machine>>, maintenance: &Maint
     maintenance.stop();
 }
 
-fn start_pools(topology: &Topology, options: &EngineOptions) -> Result<Pools> {
-    let options = PoolOptions {
+fn start_pools(options: &EngineOptions) -> Result<Pools> {
+    let pool_options = PoolOptions {
         search_threads: options.search_threads,
         build_threads: options.build_threads,
         pin: options.pin_threads,
     };
-    Pools::new(topology, &options).map_err(|error| {
+    Pools::new(&options.topology, &pool_options).map_err(|error| {
         Error::exhausted("the worker threads could not be started").caused_by(error)
     })
 }

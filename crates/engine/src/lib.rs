@@ -87,4 +87,5 @@ pub use request::{
 pub use shard::Space;
 pub use snapshot::{Pinned, PinnedFile, RestoreAs, SnapshotCollection, StagedFile, Staging};
 pub use verify::{FileRole, Verification, VerifiedFile, verify};
+pub use vicinal_exec::{NodeStats, Topology};
 pub use vicinal_machine::Measured;

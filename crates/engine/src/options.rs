@@ -3,6 +3,7 @@
 use crate::memory::MemoryOptions;
 use std::path::PathBuf;
 use std::sync::Arc;
+use vicinal_exec::Topology;
 use vicinal_index::ScratchOptions;
 use vicinal_storage::Disk;
 use vicinal_types::{Clock, Quotas};
@@ -16,6 +17,8 @@ pub struct EngineOptions {
     pub directory: PathBuf,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
+    /// The cores that search threads may use, by NUMA node.
+    pub topology: Topology,
     /// Threads that search; 0: one for each core.
     pub search_threads: usize,
     /// Threads that build indexes, at low priority; 0: one for each core.
@@ -70,6 +73,7 @@ impl EngineOptions {
             disk,
             directory,
             clock,
+            topology: Topology::detect(),
             search_threads: 0,
             build_threads: 0,
             flush_workers: 0,

@@ -2,6 +2,7 @@
 
 use crate::shard::Space;
 use arrow_array::ArrayRef;
+use vicinal_exec::NodeStats;
 use vicinal_filter::{Expression, Parameters};
 use vicinal_index::ScratchStats;
 use vicinal_types::{
@@ -398,6 +399,8 @@ pub struct Stats {
     pub scratch: ScratchStats,
     /// The log.
     pub log: LogFigures,
+    /// The NUMA nodes: what lies on each, and from where it is searched.
+    pub nodes: Vec<NodeStats>,
 }
 
 /// What a collection uses.

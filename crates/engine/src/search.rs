@@ -3,6 +3,7 @@
 mod grouped;
 mod memory;
 mod pages;
+mod placed;
 mod range;
 mod together;
 
@@ -11,7 +12,7 @@ use crate::engine::Engine;
 use crate::fetch::{Wanted, fetch, source};
 use crate::filtering::{CompiledFilter, Passing};
 use crate::quotas::QuotaBook;
-use crate::request::{Done, QueryHits, Search, SearchAnswer, SearchReport};
+use crate::request::{Done, QueryHits, Search, SearchAnswer};
 use crate::scratches::{Candidate, Scratches, Worker};
 use crate::segment::SealedView;
 use crate::shard::{CALIBRATION_K, CALIBRATION_SAMPLES, SegmentView, View};
@@ -23,6 +24,7 @@ use std::cmp::Reverse;
 use std::ops::Deref;
 use std::sync::{Arc, mpsc};
 use vicinal_distance::{Comparer, kernels};
+use vicinal_exec::Pools;
 use vicinal_index::{Index, KeyRange, Neighbor, SearchError, Work, scan};
 use vicinal_planner::{
     Calibration, EffortUnit, Indexed, RowCost, SearchPlan, choose_filtered, estimate_nanos,
@@ -60,6 +62,7 @@ struct Asked {
     /// Query vectors in stored form, one after another.
     queries: bytes::Bytes,
     scratches: Arc<Scratches>,
+    pools: Arc<Pools>,
     quotas: Arc<QuotaBook>,
     cancel: Cancel,
 }
@@ -120,30 +123,41 @@ impl Engine {
             || asked.paging.is_some()
             || asked.evaluation_nanos() > EVALUATE_NANOS_MAX
         {
-            return self.on_pool(done, move || asked.prepare(true)?.run(true));
+            return self.on_pool(None, done, move |done| match asked.prepare(true) {
+                Ok(prepared) => prepared.finish(done),
+                Err(error) => done(Err(error)),
+            });
         }
         match asked.prepare(false) {
             Err(error) => done(Err(error)),
             Ok(prepared) if prepared.estimated_nanos <= INLINE_NANOS_MAX => {
                 done(prepared.run(false));
             }
-            Ok(prepared) => self.on_pool(done, move || prepared.run(true)),
+            Ok(prepared) => {
+                let node = (self.pools().node_count() > 1).then(|| prepared.node());
+                self.on_pool(node, done, move |done| prepared.finish(done));
+            }
         }
     }
 
-    /// Runs a search on the pool, if there is a place for it.
+    /// Runs a search on the pool, of a node if one is named, if there is a place for it.
     fn on_pool(
         &self,
+        node: Option<usize>,
         done: Done<SearchAnswer>,
-        run: impl FnOnce() -> Result<SearchAnswer> + Send + 'static,
+        run: impl FnOnce(Done<SearchAnswer>) + Send + 'static,
     ) {
-        match self.admission().enter() {
-            Err(full) => done(Err(full.into())),
-            Ok(permit) => self.pools().spawn_search(move || {
-                let answer = run();
-                drop(permit);
-                done(answer);
-            }),
+        let permit = match self.admission().enter() {
+            Err(full) => return done(Err(full.into())),
+            Ok(permit) => permit,
+        };
+        let done = Box::new(move |answer| {
+            drop(permit);
+            done(answer);
+        });
+        match node {
+            Some(node) => self.pools().spawn_search_on(node, move || run(done)),
+            None => self.pools().spawn_search(move || run(done)),
         }
     }
 
@@ -218,6 +232,7 @@ impl Engine {
             keys,
             queries,
             scratches,
+            pools: Arc::clone(self.maintenance().pools()),
             quotas,
             cancel,
         })
@@ -292,15 +307,18 @@ impl Asked {
             }
             parts
         };
-        let nanos = |(segment, part): (&SegmentView, &Part)| {
-            let is_scan = part.plan == SearchPlan::Scan;
-            let rows = if is_scan { part.passing.count } else { segment.live_count() };
-            estimate_nanos(rows, self.cost, part.plan)
-        };
+        let nanos = |(segment, part): (_, _)| self.nanos_of(segment, part);
         let per_query: u64 = segments.iter().zip(&parts).map(nanos).sum();
         let count = self.queries.len() / self.kind.row_bytes();
         let estimated_nanos = per_query.saturating_mul(count as u64);
         Ok(Prepared { asked: self, parts, estimated_nanos })
+    }
+
+    /// About how long a segment takes for a query.
+    fn nanos_of(&self, segment: &SegmentView, part: &Part) -> u64 {
+        let is_scan = part.plan == SearchPlan::Scan;
+        let rows = if is_scan { part.passing.count } else { segment.live_count() };
+        estimate_nanos(rows, self.cost, part.plan)
     }
 
     fn plan(&self, segment: &SegmentView, passing: u64) -> SearchPlan {
@@ -369,12 +387,13 @@ impl Prepared {
         let row_bytes = self.kind.row_bytes();
         let count = self.queries.len() / row_bytes;
         let is_alone = self.grouping.is_some() || self.paging.is_some();
-        let together = if is_alone { 1 } else { self.queries_together(count, spread) };
-        let mut report = SearchReport::default();
+        let threads = if spread { rayon::current_num_threads() } else { 1 };
+        let together = if is_alone { 1 } else { self.queries_together(count, threads) };
+        let mut computed = 0;
         let mut results = Vec::with_capacity(count);
         let mut add = |(hits, distances)| {
             results.push(hits);
-            report.distances += distances;
+            computed += distances;
         };
         if together > 1 {
             let groups = || self.queries.chunks(together * row_bytes);
@@ -395,11 +414,8 @@ impl Prepared {
                 add(self.run_query(query, &wish, spread)?);
             }
         }
-        report.segments = count_u32(self.parts.len());
-        let scanned = self.parts.iter().filter(|part| part.plan == SearchPlan::Scan).count();
-        report.scanned_segments = count_u32(scanned);
-        report.passing_rows = self.parts.iter().map(|part| part.passing.count).sum();
-        Ok(SearchAnswer { results, nearer: Nearer::of(self.kind.metric()), report })
+        let (nearer, report) = (Nearer::of(self.kind.metric()), self.report(computed));
+        Ok(SearchAnswer { results, nearer, report })
     }
 
     /// What is found for a query, and the distances computed.
@@ -487,7 +503,10 @@ impl Prepared {
                 let allowed = part.passing.rows.as_deref();
                 self.search_memory(query, memory, allowed, (part.plan, k), worker)?
             }
-            SegmentView::Sealed(sealed) => self.search_sealed(query, sealed, (part, k), worker)?,
+            SegmentView::Sealed(sealed) => {
+                self.count_search(sealed);
+                self.search_sealed(query, sealed, (part, k), worker)?
+            }
         };
         let candidate =
             |found: &Neighbor| Candidate { key: found.key, segment: at, row: found.row };

@@ -7,6 +7,8 @@
 //! # Invariants
 //! * Search threads stay on the cores of their NUMA node, as far as the process
 //!   may use them; build threads run at the lowest ordinary priority everywhere.
+//! * Data has a home by load; units of work go to threads of their home node first, and
+//!   to those of others that have none left.
 //! * A panic in a task ends the task, is counted and logged; no thread dies of it.
 //! * What waits is bounded: [`Admission`] for searches, [`Workers`] for jobs.
 //!
@@ -29,12 +31,16 @@
 
 mod admission;
 mod memory;
+mod nodes;
 mod pools;
 mod topology;
+mod units;
 mod workers;
 
 pub use admission::{Admission, Full, Permit};
 pub use memory::memory_limit;
+pub use nodes::{Home, NodeStats};
 pub use pools::{PoolError, PoolOptions, Pools};
 pub use topology::{NumaNode, Topology, TopologyError};
+pub use units::Units;
 pub use workers::{SubmitError, Workers};

@@ -1,7 +1,9 @@
 //! The pools: one for search on each NUMA node, one for building indexes, one for merging
 //! segments.
 
+use crate::nodes::{Home, NodeStats, Nodes};
 use crate::topology::{NumaNode, Topology};
+use crate::units::Units;
 use core_affinity::CoreId;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use rustix::process::setpriority_process;
@@ -55,6 +57,7 @@ pub struct Pools {
     build: ThreadPool,
     merge: ThreadPool,
     counters: Arc<Counters>,
+    nodes: Arc<Nodes>,
     next_node: AtomicUsize,
 }
 
@@ -85,8 +88,8 @@ impl Pools {
                 let places = if options.pin { places(node, threads) } else { Vec::new() };
                 let counters_here = Arc::clone(&counters);
                 let start = move |thread: usize| {
-                    if let Some(place) = places.get(thread) {
-                        place.bind(&counters_here);
+                    if places.get(thread).is_some_and(|place| place.bind(&counters_here)) {
+                        Nodes::pinned_to(at);
                     }
                 };
                 pool(format!("search-{at}"), threads, start, &counters)
@@ -95,7 +98,8 @@ impl Pools {
         let threads = or_all(options.build_threads);
         let build = pool("build".into(), threads, |_| be_nice(BUILD_NICE), &counters)?;
         let merge = pool("merge".into(), threads, |_| be_nice(MERGE_NICE), &counters)?;
-        Ok(Self { search, build, merge, counters, next_node: AtomicUsize::new(0) })
+        let (nodes, next_node) = (Nodes::new(topology), AtomicUsize::new(0));
+        Ok(Self { search, build, merge, counters, nodes, next_node })
     }
 
     /// NUMA nodes with a search pool.
@@ -130,6 +134,68 @@ impl Pools {
     pub fn spawn_search(&self, task: impl FnOnce() + Send + 'static) {
         let turn = self.next_node.fetch_add(1, Ordering::Relaxed);
         self.search[turn % self.search.len()].spawn(task);
+    }
+
+    /// Gives a task to the search pool of a node.
+    ///
+    /// # Panics
+    /// As [`search`](Self::search).
+    pub fn spawn_search_on(&self, node: usize, task: impl FnOnce() + Send + 'static) {
+        self.search[node].spawn(task);
+    }
+
+    /// Has the threads of all search pools do units of work, each those of its own node
+    /// first; returns when none is left to be taken, some may still run. The calling
+    /// thread, one of a search pool, takes part.
+    pub fn share_units(&self, units: Units, work: impl Fn(usize) + Send + Sync + 'static) {
+        let here = self.node_here().unwrap_or(0);
+        let shared = Arc::new((units, work));
+        for (node, pool) in self.search.iter().enumerate() {
+            let others = pool.current_num_threads() - usize::from(node == here);
+            for _ in 0..others.min(shared.0.count()) {
+                let shared = Arc::clone(&shared);
+                pool.spawn_fifo(move || Self::do_units(node, &shared.0, &shared.1));
+            }
+        }
+        Self::do_units(here, &shared.0, &shared.1);
+    }
+
+    fn do_units(node: usize, units: &Units, work: &impl Fn(usize)) {
+        while let Some(unit) = units.take(node) {
+            work(unit);
+        }
+    }
+
+    /// The place in the topology of the node that the calling thread is on; none if
+    /// that is no node of the topology.
+    pub fn node_here(&self) -> Option<usize> {
+        self.nodes.here()
+    }
+
+    /// Finds a home for some bytes: the node that has the least for each of its cores.
+    pub fn place(&self, bytes: u64) -> Home {
+        self.nodes.place(bytes)
+    }
+
+    /// Does work while the calling thread stays on the cores of a node: memory that it
+    /// touches first is that node's.
+    ///
+    /// # Panics
+    /// If `node` is not below [`node_count`](Self::node_count).
+    pub fn on_node<T>(&self, node: usize, work: impl FnOnce() -> T) -> T {
+        self.nodes.stay(node, work)
+    }
+
+    /// Counts a search by the calling thread of data whose home is that node.
+    pub fn count_search(&self, home: usize) {
+        self.nodes.count_search(home);
+    }
+
+    /// The nodes and what was done there.
+    pub fn node_stats(&self) -> Vec<NodeStats> {
+        let threads = |at: usize| self.search[at].current_num_threads();
+        let stats = self.nodes.stats().into_iter().enumerate();
+        stats.map(|(at, stats)| NodeStats { search_threads: threads(at), ..stats }).collect()
     }
 
     /// Spawned tasks that panicked.
@@ -196,24 +262,36 @@ fn places(node: &NumaNode, threads: usize) -> Vec<Place> {
 }
 
 impl Place {
-    fn bind(&self, counters: &Counters) {
+    /// Whether the calling thread stays there from now on.
+    fn bind(&self, counters: &Counters) -> bool {
         let (is_bound, cores) = match self {
             Self::Core(core) => {
                 (core_affinity::set_for_current(CoreId { id: *core }), std::slice::from_ref(core))
             }
-            Self::AnyOf(cores) => {
-                let mut set = CpuSet::new();
-                let known = cores.iter().filter(|&&core| core < CpuSet::MAX_CPU);
-                known.for_each(|&core| set.set(core));
-                (sched_setaffinity(None, &set).is_ok(), cores.as_slice())
-            }
+            Self::AnyOf(cores) => (bind(cores), cores.as_slice()),
         };
         if is_bound {
             counters.pinned.fetch_add(1, Ordering::Relaxed);
         } else {
             tracing::warn!(?cores, "a search thread could not be pinned; it runs anywhere");
         }
+        is_bound
     }
+}
+
+/// Keeps the calling thread on some cores; whether the system did.
+pub(crate) fn bind(cores: &[usize]) -> bool {
+    let mut set = CpuSet::new();
+    let known = cores.iter().filter(|&&core| core < CpuSet::MAX_CPU);
+    known.for_each(|&core| set.set(core));
+    sched_setaffinity(None, &set).is_ok()
+}
+
+/// The cores that the calling thread may run on.
+#[cfg(test)]
+pub(crate) fn own_cores() -> Vec<usize> {
+    let set = rustix::thread::sched_getaffinity(None).expect("Linux tells");
+    (0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).collect()
 }
 
 /// Linux keeps nice values by thread, whatever POSIX says.

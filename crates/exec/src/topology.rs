@@ -61,6 +61,18 @@ impl Topology {
         Ok(Self::restricted(nodes, all))
     }
 
+    /// The same cores as one node, whatever memory they are next to.
+    pub fn as_one_node(&self) -> Self {
+        let cores = self.nodes.iter().flat_map(|node| node.cores.iter().copied());
+        Self::restricted(Vec::new(), cores.collect())
+    }
+
+    /// Nodes as they are given.
+    #[cfg(test)]
+    pub(crate) fn of(nodes: Vec<NumaNode>) -> Self {
+        Self { nodes }
+    }
+
     /// The NUMA nodes, by number.
     pub fn nodes(&self) -> &[NumaNode] {
         &self.nodes
@@ -188,6 +200,7 @@ mod tests {
         let topology = Topology::from_synthetic("node:2 core:4 pu:1").expect("hwloc knows it");
         assert_eq!(topology.nodes(), [node(0, &[0, 1, 2, 3]), node(1, &[4, 5, 6, 7])]);
         assert_eq!(topology.core_count(), 8);
+        assert_eq!(topology.as_one_node().nodes(), [node(0, &[0, 1, 2, 3, 4, 5, 6, 7])]);
     }
 
     #[test]

@@ -122,6 +122,8 @@ pub struct SearchConfig {
     pub threads: usize,
     /// Whether each is bound to its core.
     pub pin_threads: bool,
+    /// Whether segments lie on NUMA nodes and are searched there.
+    pub numa: bool,
     /// Searches that run or wait for a thread; more get RESOURCE_EXHAUSTED.
     pub max_waiting: usize,
     /// See [`vicinal_engine::EngineOptions::hot_index_bytes`].
@@ -256,6 +258,7 @@ impl Default for SearchConfig {
         Self {
             threads: 0,
             pin_threads: true,
+            numa: true,
             max_waiting: 1_024,
             hot_index_bytes: 4 * 1024 * 1024 * 1024,
             scratch_bytes: 4 * 1024 * 1024,

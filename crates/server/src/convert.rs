@@ -21,7 +21,7 @@ mod tests;
 
 pub(crate) use aggregate::{aggregate_in, aggregated_out};
 pub(crate) use collections::{
-    aliases_out, applied_out, description_out, spec_in, stats_out, summaries_out,
+    aliases_out, applied_out, description_out, node_out, spec_in, stats_out, summaries_out,
 };
 pub(crate) use filter::filter_in;
 pub(crate) use options::{consistency_in, partial_ok_in, request_id_in};

@@ -292,6 +292,9 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Engine, StartErr
     let mut options = EngineOptions::new(disk, directory, clock);
     options.search_threads = config.search.threads;
     options.pin_threads = config.search.pin_threads;
+    if !config.search.numa {
+        options.topology = options.topology.as_one_node();
+    }
     options.searches_waiting_max = config.search.max_waiting;
     options.build_threads = config.flush.build_threads;
     options.flush_workers = config.flush.workers;

@@ -340,6 +340,7 @@ impl Prepared {
             keys: self.keys,
             queries: self.queries.clone(),
             scratches: Arc::clone(&self.scratches),
+            pools: Arc::clone(&self.pools),
             quotas: Arc::clone(&self.quotas),
             cancel: self.cancel.clone(),
         };

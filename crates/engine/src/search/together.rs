@@ -17,8 +17,7 @@ const QUERIES_TOGETHER_MAX: usize = 64;
 impl Prepared {
     /// How many queries go over the segments together: where rows are scanned they
     /// are read once for all, but every thread should have some.
-    pub(super) fn queries_together(&self, count: usize, spread: bool) -> usize {
-        let threads = if spread { rayon::current_num_threads() } else { 1 };
+    pub(super) fn queries_together(&self, count: usize, threads: usize) -> usize {
         let is_shared = |(segment, part): (&SegmentView, &Part)| match (segment, part.plan) {
             (_, SearchPlan::Scan) => true,
             (_, SearchPlan::Skip) | (SegmentView::Memory(_), SearchPlan::Index { .. }) => false,
@@ -61,7 +60,7 @@ impl Prepared {
     }
 
     /// What each query finds in a segment; nothing at all where no row passes.
-    fn search_segment(&self, queries: &[u8], at: usize) -> Result<Vec<Found>, Stopped> {
+    pub(super) fn search_segment(&self, queries: &[u8], at: usize) -> Result<Vec<Found>, Stopped> {
         self.cancel.check()?;
         let part = &self.parts[at];
         let k = part.k_of(self.k);
@@ -81,7 +80,10 @@ impl Prepared {
                 });
                 self.scan_parts(queries, parts, part.passing.rows.as_deref(), k)
             }
-            SegmentView::Sealed(sealed) => self.search_file(queries, sealed, part, k),
+            SegmentView::Sealed(sealed) => {
+                self.count_search(sealed);
+                self.search_file(queries, sealed, part, k)
+            }
         }
     }
 

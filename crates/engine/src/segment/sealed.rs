@@ -10,7 +10,8 @@ use arrow_array::types::Int64Type;
 use arrow_buffer::ScalarBuffer;
 use std::ops::{Deref, RangeInclusive};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use vicinal_exec::{Home, Pools};
 use vicinal_index::Index;
 use vicinal_scalar::ScalarIndex;
 use vicinal_storage::{Disk, SectionFile};
@@ -27,6 +28,7 @@ pub(crate) struct Sealed {
     pub(crate) file_bytes: u64,
     /// Of these, bytes of each column.
     column_bytes: Vec<(ColumnId, u64)>,
+    home: OnceLock<Home>,
 }
 
 /// From ids to rows: hashes in order, and the row of each.
@@ -148,7 +150,17 @@ impl Sealed {
         let numbers = rows.ids.as_primitive_opt::<Int64Type>().map(|ids| ids.values());
         let id_range = numbers.and_then(|ids| Some(*ids.iter().min()?..=*ids.iter().max()?));
         let (file_bytes, column_bytes) = (file.bytes_len(), format::column_bytes(&file));
-        Ok(Self { id, rows, ids, id_range, file_bytes, column_bytes })
+        let home = OnceLock::new();
+        Ok(Self { id, rows, ids, id_range, file_bytes, column_bytes, home })
+    }
+
+    /// The NUMA node that it lies on and is searched by: the one that had the least to
+    /// hold when this was first asked.
+    pub(crate) fn node(&self, pools: &Pools) -> usize {
+        if pools.node_count() == 1 {
+            return 0;
+        }
+        self.home.get_or_init(|| pools.place(self.file_bytes)).node()
     }
 
     /// Bytes of columns that the schema has not any more.

@@ -164,10 +164,14 @@ impl Shard {
             return;
         }
         let shard = Arc::clone(self);
+        let pools = Arc::clone(maintenance.pools());
         let submitted = maintenance.flushers().submit(move || {
             for view in wanted {
                 let built = view.indexes.iter().filter(|built| built.wants_copy(&memory));
-                built.for_each(|built| built.copy_to(&memory, &view.sealed, &*shard.clock));
+                // Memory is of the node whose thread touches it first.
+                pools.on_node(view.sealed.node(&pools), || {
+                    built.for_each(|built| built.copy_to(&memory, &view.sealed, &*shard.clock));
+                });
             }
             shard.is_copying.store(false, Ordering::Release);
         });

@@ -13,6 +13,7 @@ mod fixture;
 mod growing;
 mod life;
 mod metamorphic;
+mod nodes;
 mod power;
 mod profile;
 mod reopening;

@@ -2,18 +2,11 @@
 
 use super::*;
 use rustix::process::getpriority_process;
-use rustix::thread::sched_getaffinity;
 use std::collections::BTreeSet;
 use std::sync::mpsc;
 
 fn node(number: usize, cores: std::ops::Range<usize>) -> NumaNode {
     NumaNode { number, cores: cores.collect() }
-}
-
-/// The cores that the calling thread may run on.
-fn own_cores() -> Vec<usize> {
-    let set = sched_getaffinity(None).expect("Linux tells");
-    (0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).collect()
 }
 
 #[test]
@@ -131,4 +124,96 @@ fn a_task_that_panics_is_counted_and_its_thread_goes_on() {
     if pools.node_count() == 1 {
         assert_eq!(pools.panics(), 1);
     }
+}
+
+/// What the system says of the threads of this process: their names and cores.
+#[cfg(feature = "numa")]
+fn threads_and_cores() -> Vec<(String, String)> {
+    let of = |status: &str, key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
+        line.map(|value| value.trim().to_owned()).unwrap_or_default()
+    };
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux tells");
+    // A thread may end while it is looked at.
+    let statuses = tasks.filter_map(|task| {
+        std::fs::read_to_string(task.expect("an entry").path().join("status")).ok()
+    });
+    statuses.map(|status| (of(&status, "Name:"), of(&status, "Cpus_allowed_list:"))).collect()
+}
+
+#[test]
+#[cfg(feature = "numa")]
+fn the_system_says_that_each_pool_is_on_its_node() {
+    let cores = own_cores();
+    if cores.len() < 2 || cores[..2] != [0, 1] {
+        return;
+    }
+    let topology = Topology::from_synthetic("node:2 core:1 pu:1").expect("hwloc knows it");
+    let options = PoolOptions { search_threads: 6, build_threads: 1, pin: true };
+    let pools = Pools::new(&topology, &options).expect("threads");
+    assert_eq!(pools.pinned_threads(), 6);
+    let all = threads_and_cores();
+    // Other tests of this process have pools with threads 0 and 1.
+    for (thread, core) in [("search-0-2", "0"), ("search-1-2", "1")] {
+        let found: Vec<_> = all.iter().filter(|(name, _)| name == thread).collect();
+        assert!(found.iter().any(|(_, on)| on == core), "{thread} on {core}: {found:?}");
+    }
+    for node in [0, 1] {
+        assert_eq!(pools.search(node).broadcast(|_| pools.node_here()), [Some(node); 3]);
+    }
+}
+
+/// Two nodes of a thread each, as far as the machine has the cores.
+#[cfg(feature = "numa")]
+fn two_nodes() -> Arc<Pools> {
+    let topology = Topology::from_synthetic("node:2 core:1 pu:1").expect("hwloc knows it");
+    let options = PoolOptions { search_threads: 2, build_threads: 1, pin: true };
+    Arc::new(Pools::new(&topology, &options).expect("threads"))
+}
+
+/// Has a thread of a node share units, and says who did what.
+#[cfg(feature = "numa")]
+fn share(
+    pools: &Arc<Pools>,
+    homes: &[Option<usize>],
+    before: impl Fn(usize) + Send + Sync + 'static,
+) -> Vec<(usize, String)> {
+    let (sender, receiver) = mpsc::channel();
+    let (units, own) = (Units::new(2, homes.iter().copied()), Arc::clone(pools));
+    pools.spawn_search_on(0, move || {
+        own.share_units(units, move |unit| {
+            before(unit);
+            let name = std::thread::current().name().expect("pools name threads").to_owned();
+            sender.send((unit, name)).expect("the receiver waits");
+        });
+    });
+    let mut all: Vec<_> = receiver.iter().collect();
+    all.sort_unstable();
+    all
+}
+
+#[test]
+#[cfg(feature = "numa")]
+fn units_are_done_by_threads_of_their_node() {
+    let pools = two_nodes();
+    // Both threads have begun before either goes on.
+    let both = std::sync::Barrier::new(2);
+    let done = share(&pools, &[Some(1), Some(0)], move |_| {
+        both.wait();
+    });
+    assert_eq!(done, [(0, "search-1-0".to_owned()), (1, "search-0-0".to_owned())]);
+}
+
+#[test]
+#[cfg(feature = "numa")]
+fn a_node_without_work_takes_that_of_another() {
+    let pools = two_nodes();
+    let (sender, receiver) = mpsc::channel();
+    let receiver = parking_lot::Mutex::new(receiver);
+    // The first unit ends when somebody else has done the second.
+    let done = share(&pools, &[Some(0), Some(0)], move |unit| match unit {
+        0 => receiver.lock().recv().expect("the other thread takes the second"),
+        _ => sender.send(()).expect("the first waits"),
+    });
+    assert_eq!(done, [(0, "search-0-0".to_owned()), (1, "search-1-0".to_owned())]);
 }

@@ -6,7 +6,7 @@ use super::vectors::{element_in, element_out, metric_in, metric_out};
 use std::collections::BTreeMap;
 use vicinal_api::v1;
 use vicinal_engine::{
-    Applied, Change, CollectionStats, Description, LogFigures, SegmentDescription,
+    Applied, Change, CollectionStats, Description, LogFigures, NodeStats, SegmentDescription,
     SegmentIndexDescription, SegmentState, Space, Summary,
 };
 use vicinal_types::{
@@ -193,6 +193,20 @@ pub(crate) fn stats_out(
         failure: log.failure.unwrap_or_default(),
     };
     (collections.into_iter().map(stats).collect(), log)
+}
+
+/// A NUMA node and what was done there.
+pub(crate) fn node_out(node: NodeStats) -> v1::NumaNode {
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    v1::NumaNode {
+        number: number(node.number),
+        cores: node.cores.into_iter().map(number).collect(),
+        search_threads: number(node.search_threads),
+        segments: node.pieces,
+        segment_bytes: node.bytes,
+        local_searches: node.local_searches,
+        remote_searches: node.remote_searches,
+    }
 }
 
 fn space_out(space: Space) -> v1::Space {

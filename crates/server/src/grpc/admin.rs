@@ -30,6 +30,7 @@ impl Node {
                 used_bytes: stats.memory_used,
             }),
             log: Some(log),
+            numa_nodes: stats.nodes.into_iter().map(convert::node_out).collect(),
             cpu_us: u64::try_from(process::cpu_time().as_micros()).unwrap_or(u64::MAX),
         })
     }

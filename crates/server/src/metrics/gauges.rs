@@ -7,7 +7,7 @@ use crate::grpc::Node;
 use crate::process::{self, ProcessMemory};
 use std::fmt::Display;
 use std::fmt::Write as _;
-use vicinal_engine::{CollectionStats, LogFigures, Stats};
+use vicinal_engine::{CollectionStats, LogFigures, NodeStats, Stats};
 use vicinal_types::Result;
 
 /// The text of all gauges.
@@ -21,6 +21,7 @@ pub(crate) fn gauges(node: &Node) -> Result<String> {
     collections(&mut text, &stats.collections);
     log(&mut text, &stats.log);
     search_buffers(&mut text, &stats);
+    numa(&mut text, &stats.nodes);
     process(&mut text, process::memory()?);
     text.family("vicinal_memory_bytes", "Accounted memory by component.");
     for (name, bytes) in &stats.memory {
@@ -96,6 +97,25 @@ fn search_buffers(text: &mut Text, stats: &Stats) {
     text.one("vicinal_search_buffers_returned_total", "Buffers given back and kept.", all.returned);
     text.one("vicinal_search_buffers_missed_total", "Buffers that were allocated.", all.missed);
     text.one("vicinal_search_buffers_free_bytes", "Bytes of free buffers.", all.free_bytes);
+}
+
+/// What lies on each NUMA node, and from where it is searched; with one node there is
+/// nothing to tell.
+fn numa(text: &mut Text, nodes: &[NodeStats]) {
+    if nodes.len() < 2 {
+        return;
+    }
+    text.family("vicinal_numa_segment_bytes", "Bytes of segments by NUMA node.");
+    for node in nodes {
+        text.sample(format_args!("node=\"{}\"", node.number), node.bytes);
+    }
+    text.family("vicinal_numa_searches_total", "Searches of segments by the searching node.");
+    for node in nodes {
+        let counts = [("local", node.local_searches), ("remote", node.remote_searches)];
+        for (memory, count) in counts {
+            text.sample(format_args!("node=\"{}\",memory=\"{memory}\"", node.number), count);
+        }
+    }
 }
 
 fn process(text: &mut Text, memory: ProcessMemory) {

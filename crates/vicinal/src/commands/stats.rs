@@ -4,7 +4,7 @@ use crate::connection::{Connection, block_on};
 use crate::failure::Failure;
 use crate::output::{self, Align, Grid};
 use serde_json::{Map, json};
-use vicinal_client::proto::{CollectionStats, LogStats, MemoryStats, StatsResponse};
+use vicinal_client::proto::{CollectionStats, LogStats, MemoryStats, NumaNode, StatsResponse};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -64,8 +64,24 @@ fn print_json(stats: &StatsResponse) -> Result<(), Failure> {
             "files": log.files, "bytes": log.bytes, "entries": log.entries,
             "syncs": log.syncs, "failure": log.failure,
         },
+        "numa_nodes": stats.numa_nodes.iter().map(node_json).collect::<Vec<_>>(),
         "collections": collections.collect::<Vec<_>>(),
     }))
+}
+
+fn node_json(node: &NumaNode) -> serde_json::Value {
+    json!({
+        "number": node.number, "cores": node.cores, "search_threads": node.search_threads,
+        "segments": node.segments, "segment_bytes": node.segment_bytes,
+        "local_searches": node.local_searches, "remote_searches": node.remote_searches,
+        "remote_share": remote_share(node),
+    })
+}
+
+/// The part of a node's searches that read another's memory; none before the first.
+fn remote_share(node: &NumaNode) -> Option<f64> {
+    let all = node.local_searches + node.remote_searches;
+    (all > 0).then(|| node.remote_searches as f64 / all as f64)
 }
 
 fn space_json(of: &CollectionStats) -> serde_json::Value {
@@ -86,6 +102,10 @@ fn print_tables(stats: &StatsResponse) -> Result<(), Failure> {
     print_memory(&stats.memory.clone().unwrap_or_default())?;
     output::line("")?;
     print_log(&stats.log.clone().unwrap_or_default())?;
+    if stats.numa_nodes.len() > 1 {
+        output::line("")?;
+        print_nodes(&stats.numa_nodes)?;
+    }
     if stats.collections.is_empty() {
         return Ok(());
     }
@@ -120,6 +140,30 @@ fn print_log(log: &LogStats) -> Result<(), Failure> {
         "the log failed, writes are refused until a restart: {}",
         log.failure
     ))
+}
+
+fn print_nodes(nodes: &[NumaNode]) -> Result<(), Failure> {
+    let mut grid = Grid::new(&[
+        ("NUMA node", Align::Left),
+        ("cores", Align::Right),
+        ("threads", Align::Right),
+        ("segments", Align::Right),
+        ("rows' bytes", Align::Right),
+        ("searches", Align::Right),
+        ("of others' memory", Align::Right),
+    ]);
+    for node in nodes {
+        grid.row([
+            node.number.to_string(),
+            node.cores.len().to_string(),
+            node.search_threads.to_string(),
+            node.segments.to_string(),
+            output::bytes(node.segment_bytes),
+            output::count(node.local_searches + node.remote_searches),
+            remote_share(node).map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share)),
+        ]);
+    }
+    grid.print()
 }
 
 fn print_collections(collections: &[CollectionStats]) -> Result<(), Failure> {

@@ -96,7 +96,10 @@ impl Prepared {
         mut show: impl FnMut(Candidate, Source<'a>),
     ) -> Result<u64, Stopped> {
         let blocks: Vec<(&Rows, u32)> = match &self.view.segments[at] {
-            SegmentView::Sealed(sealed) => vec![(&sealed.sealed.rows, 0)],
+            SegmentView::Sealed(sealed) => {
+                self.count_search(sealed);
+                vec![(&sealed.sealed.rows, 0)]
+            }
             SegmentView::Memory(memory) => {
                 memory.chunks.iter().map(|placed| (&placed.chunk.rows, placed.first_row)).collect()
             }
