@@ -15,6 +15,9 @@ use vicinal_types::{
 /// The efforts measured, until one reaches [`RECALL_ENOUGH`].
 const EFFORTS: [u32; 12] = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512];
 
+/// The same among some of the rows, where a search costs several times as much.
+const EFFORTS_AMONG: [u32; 7] = [10, 16, 32, 64, 128, 256, 512];
+
 /// The same for lists probed, of which fewer do.
 const LIST_EFFORTS: [u32; 16] = [1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512];
 
@@ -101,6 +104,7 @@ pub fn calibrate(
         let truths = truth(vectors, &queries, &wanted, cancel)?;
         let measure = |((wish, wanted), truth): ((&Calibration, &Wanted<'_>), &Vec<TopK>)| {
             let queries = &queries[..wanted.queries];
+            let efforts = wanted.mask.map_or(efforts, |_| &EFFORTS_AMONG[..]);
             let points = curve(index, vectors, (queries, truth), wanted, efforts, cancel)?;
             let queries = u32::try_from(queries.len()).unwrap_or(u32::MAX);
             let k = u32::try_from(wish.k).unwrap_or(u32::MAX);
