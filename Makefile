@@ -8,7 +8,7 @@ VICINAL    := $(TARGET_DIR)/release/vicinal
 IMAGE      ?= vicinal
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-faiss crash fuzz fuzz-check demo fmt lint deny image deploy-check clean
+.PHONY: help deps build test test-faiss crash fuzz fuzz-check gpu-compile demo fmt lint deny image deploy-check clean
 
 help: ## Lists these commands
 	@echo 'Vicinal: a vector similarity search database server.'
@@ -44,6 +44,9 @@ fuzz: deps ## Looks for stored bytes that break a decoder, FUZZ_SECONDS=60 for e
 
 fuzz-check: deps ## Compiles the fuzz targets without running them
 	cargo check -p vicinal-fuzz --features fuzz --bins --release --locked
+
+gpu-compile: deps ## Compiles the kernels for sm_80, sm_90 and sm_100 without a GPU (NVRTC from PyPI)
+	kernels/compile.sh 80 90 100
 
 demo: build ## Starts a server, loads real data, searches it, cleans up
 	$(VICINAL) demo

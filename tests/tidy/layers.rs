@@ -35,10 +35,12 @@ const LAYERS: &[(&str, &[&str])] = &[
             "machine", "cluster", "engine",
         ],
     ),
+    ("gpu", &["types", "distance", "index"]),
     ("client", &["api", "types"]),
     ("vicinal", &["types", "distance", "storage", "index", "planner", "server", "client"]),
     // Tests of several crates, in folders of tests/.
     ("fuzz", &["types", "storage", "filter", "index", "scalar", "engine"]),
+    ("kernels", &["types", "distance", "index", "gpu"]),
     ("recall", &["types", "index"]),
 ];
 
