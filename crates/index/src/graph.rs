@@ -16,6 +16,7 @@ mod coded;
 mod compact;
 mod encode;
 mod format;
+mod growing;
 mod landmarks;
 mod links;
 mod partition;
@@ -44,8 +45,9 @@ use landmarks::Landmarks;
 use records::Layout;
 use vicinal_distance::{Comparer, kernels, prefetch_far};
 use vicinal_types::{Bitmap, Cancel, ElementType, GraphParams, Metric, Stopped, VectorType};
-use walk::{Reach, Walk};
+use walk::{Contiguous, Reach, Walk};
 
+pub use growing::GrowingRecords;
 pub(crate) use walk::GraphScratch;
 
 /// One more row for so many is compared again where records hold rounded vectors.
@@ -323,7 +325,7 @@ impl Graph {
             kernels,
             comparer: &self.comparer,
             layout: &self.layout,
-            records: &self.records,
+            records: &Contiguous { bytes: &self.records, record_bytes: self.layout.bytes },
             bytes_ahead: self.layout.bytes_ahead(),
             vertices,
             reach,

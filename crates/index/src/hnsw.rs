@@ -36,6 +36,7 @@ pub(crate) use duplicates::Duplicates;
 pub use growing::GrowingHnsw;
 pub(crate) use head::{Head, Read, check_duplicates, damaged, duplicates, words};
 pub(crate) use layers::{Links, NONE, PAGE_WORDS, Tower, UpperLayer, Words};
+pub(crate) use linker::zeroed;
 pub(crate) use rows::Rows;
 pub(crate) use search::{POOL_MAX, rerank, walk_pays, with_duplicates};
 pub use vicinal_types::HnswParams;

@@ -9,6 +9,7 @@ const LARGE_PAGE: usize = 2 * 1024 * 1024;
 /// Zeroed memory of its own, in large pages where the system has them: a walk
 /// through a graph touches so many places that ordinary pages cost it a tenth of
 /// its time in address translation alone.
+#[derive(Debug)]
 pub(crate) struct Hot {
     map: MmapMut,
     start: usize,

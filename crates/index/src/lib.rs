@@ -60,7 +60,7 @@ pub use calibrate::{Calibration, calibrate};
 pub use engines::{Faiss, HnswRs};
 pub use error::{IndexError, SearchError};
 pub use flat::{Flat, FlatCoded};
-pub use graph::Graph;
+pub use graph::{Graph, GrowingRecords};
 pub use hnsw::{GrowingHnsw, Hnsw, HnswParams};
 pub use index::{Found, Index, IndexParams, Progress, Search, Section, section};
 pub use ivf::Ivf;

@@ -1,7 +1,7 @@
 //! Making the records of a finished graph.
 
 use super::links::Links;
-use super::records::{LANES, Layout, Rotated, encode_lane};
+use super::records::{Lane, Layout, Rotated};
 use crate::quantise::rotation::Rotation;
 use rayon::prelude::*;
 use vicinal_distance::prefetch;
@@ -47,24 +47,16 @@ impl<'a> Encoder<'a> {
     ) {
         record[layout.codes.start..].fill(0);
         let mut signs = Vec::new();
-        let block_bytes = layout.codes.len() / (layout.degree / LANES);
-        let ids = rows.iter().zip(vertices).map(|(&row, &vertex)| Some((row, vertex)));
-        for (lane, id) in ids.chain(std::iter::repeat(None)).take(layout.degree).enumerate() {
-            let word = 4 * lane..4 * lane + 4;
-            let (mut add, mut factor, mut number) = (f32::INFINITY, 0.0_f32, 0);
-            if let Some(&later) = rows.get(lane + ROWS_AHEAD) {
+        for lane in rows.len()..layout.degree {
+            layout.put_nothing(lane, record);
+        }
+        for (at, (&row, &vertex)) in rows.iter().zip(vertices).enumerate().take(layout.degree) {
+            if let Some(&later) = rows.get(at + ROWS_AHEAD) {
                 prefetch(self.rotated.row(later));
             }
-            if let Some((row, vertex)) = id {
-                let block = &mut record[layout.codes.clone()][lane / LANES * block_bytes..];
-                let way = self.mean_dot(row) - from_mean_dot;
-                let ends = (from, self.rotated.row(row));
-                let terms = encode_lane(self.metric, ends, way, &mut signs, lane % LANES, block);
-                (add, factor, number) = (terms.add, terms.factor, vertex);
-            }
-            record[layout.adds.clone()][word.clone()].copy_from_slice(&add.to_le_bytes());
-            record[layout.factors.clone()][word.clone()].copy_from_slice(&factor.to_le_bytes());
-            record[layout.ids.clone()][word].copy_from_slice(&number.to_le_bytes());
+            let mean_dot = self.mean_dot(row) - from_mean_dot;
+            let lane = Lane { at, vertex, ends: (from, self.rotated.row(row)), mean_dot };
+            layout.put(self.metric, &lane, &mut signs, record);
         }
     }
 

@@ -3,17 +3,17 @@
 
 use super::encode::Encoder;
 use super::query::Query;
-use super::records::{LANES, Layout};
+use super::records::{Block, LANES, Layout};
 use crate::hnsw::mix;
 use bytes::Bytes;
 use vicinal_distance::{Estimate, Kernels};
 
 /// Landmarks at most: to estimate so many keys costs about what it costs to
 /// expand four vertices.
-const COUNT_MAX: usize = 512;
+pub(super) const COUNT_MAX: usize = 512;
 
 /// Vertices for each landmark, where there are few.
-const VERTICES_PER_LANDMARK: usize = 16;
+pub(super) const VERTICES_PER_LANDMARK: usize = 16;
 
 /// Landmarks that a search begins at.
 pub(super) const SEEDS: usize = 4;
@@ -28,7 +28,7 @@ pub(super) struct Landmarks {
 
 impl Landmarks {
     /// The layout of one block.
-    fn layout(rotated_dim: usize) -> Layout {
+    pub(super) fn layout(rotated_dim: usize) -> Layout {
         Layout::new(0, rotated_dim, LANES)
     }
 
@@ -81,23 +81,33 @@ impl Landmarks {
         query: &Query,
         base: f32,
     ) -> [(f32, u32); SEEDS] {
-        let mut best = [(f32::INFINITY, 0); SEEDS];
-        for record in self.bytes.chunks_exact(self.layout.bytes) {
-            let block = self.layout.block(record, 0);
-            let (mut sums, mut keys) = ([0; LANES], [0.0; LANES]);
-            kernels.fastscan(block.codes, &query.tables, &mut sums);
-            let bound = best[SEEDS - 1].0;
-            let estimate = Estimate { base, scale: query.scale, shift: query.shift, bound };
-            let mut near = kernels.estimates(&sums, block.adds, block.factors, estimate, &mut keys);
-            while near != 0 {
-                let lane = near.trailing_zeros() as usize;
-                near &= near - 1;
-                if keys[lane] < best[SEEDS - 1].0 {
-                    best[SEEDS - 1] = (keys[lane], block.ids[lane]);
-                    best.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-                }
+        let blocks = self.bytes.chunks_exact(self.layout.bytes);
+        nearest(blocks.map(|record| self.layout.block(record, 0)), kernels, query, base)
+    }
+}
+
+/// The nearest landmarks of some blocks.
+pub(super) fn nearest<'a>(
+    blocks: impl Iterator<Item = Block<'a>>,
+    kernels: &Kernels,
+    query: &Query,
+    base: f32,
+) -> [(f32, u32); SEEDS] {
+    let mut best = [(f32::INFINITY, 0); SEEDS];
+    for block in blocks {
+        let (mut sums, mut keys) = ([0; LANES], [0.0; LANES]);
+        kernels.fastscan(block.codes, &query.tables, &mut sums);
+        let bound = best[SEEDS - 1].0;
+        let estimate = Estimate { base, scale: query.scale, shift: query.shift, bound };
+        let mut near = kernels.estimates(&sums, block.adds, block.factors, estimate, &mut keys);
+        while near != 0 {
+            let lane = near.trailing_zeros() as usize;
+            near &= near - 1;
+            if keys[lane] < best[SEEDS - 1].0 {
+                best[SEEDS - 1] = (keys[lane], block.ids[lane]);
+                best.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
             }
         }
-        best
     }
+    best
 }

@@ -8,7 +8,8 @@ use vicinal_types::VectorType;
 /// The tables of one query, and memory to make the next.
 #[derive(Debug, Default)]
 pub(super) struct Query {
-    rotated: Vec<f32>,
+    /// The difference from the rows' mean, rotated.
+    pub(super) rotated: Vec<f32>,
     sums: Vec<f32>,
     /// For every four dimensions the sums of each subset of their values, as
     /// bytes.

@@ -71,6 +71,16 @@ impl Layout {
     }
 }
 
+/// One way in a record: where it leads, and how.
+pub(super) struct Lane<'a> {
+    pub(super) at: usize,
+    pub(super) vertex: u32,
+    /// Both ends, rotated.
+    pub(super) ends: (&'a [f32], &'a [f32]),
+    /// The inner product of the mean and the way, 0 for L2.
+    pub(super) mean_dot: f32,
+}
+
 /// The neighbours of one block.
 pub(super) struct Block<'a> {
     pub(super) codes: &'a [u8],
@@ -88,6 +98,32 @@ impl Layout {
     /// Bytes that a walk asks for, of two records at most.
     pub(super) fn bytes_ahead(&self) -> usize {
         self.ahead.map_or(self.bytes, |lines| (lines * LINE).min(2 * self.bytes))
+    }
+
+    /// Writes one lane.
+    pub(super) fn put(
+        &self,
+        metric: Metric,
+        lane: &Lane<'_>,
+        signs: &mut Vec<u8>,
+        record: &mut [u8],
+    ) {
+        let code_bytes = self.codes.len() / (self.degree / LANES);
+        let block = &mut record[self.codes.clone()][lane.at / LANES * code_bytes..][..code_bytes];
+        let terms = encode_lane(metric, lane.ends, lane.mean_dot, signs, lane.at % LANES, block);
+        self.put_terms(lane.at, &terms, lane.vertex, record);
+    }
+
+    /// Makes a lane one that nobody takes.
+    pub(super) fn put_nothing(&self, lane: usize, record: &mut [u8]) {
+        self.put_terms(lane, &Terms { add: f32::INFINITY, factor: 0.0 }, 0, record);
+    }
+
+    fn put_terms(&self, lane: usize, terms: &Terms, vertex: u32, record: &mut [u8]) {
+        let word = 4 * lane..4 * lane + 4;
+        record[self.adds.clone()][word.clone()].copy_from_slice(&terms.add.to_le_bytes());
+        record[self.factors.clone()][word.clone()].copy_from_slice(&terms.factor.to_le_bytes());
+        record[self.ids.clone()][word].copy_from_slice(&vertex.to_le_bytes());
     }
 
     /// A block of a record, which begins at an address divisible by four.
@@ -160,15 +196,15 @@ pub(super) fn mean(vectors: &Vectors) -> Vec<f32> {
 }
 
 /// What a query's estimate of one neighbour needs beside the signs.
-pub(super) struct Terms {
-    pub(super) add: f32,
-    pub(super) factor: f32,
+struct Terms {
+    add: f32,
+    factor: f32,
 }
 
 /// Writes the signs of the way from `from` to `to` into lane `lane` of a block
-/// of codes (zeroed before), and returns the terms. `mean_dot_way` is the inner
+/// of codes, and returns the terms. `mean_dot_way` is the inner
 /// product of the mean and the way, 0 for L2.
-pub(super) fn encode_lane(
+fn encode_lane(
     metric: Metric,
     (from, to): (&[f32], &[f32]),
     mean_dot_way: f32,
@@ -178,10 +214,11 @@ pub(super) fn encode_lane(
 ) -> Terms {
     signs.resize(from.len() / 8, 0);
     let way = kernels().way(from, to, signs);
-    let shift = if lane < LANES / 2 { 0 } else { 4 };
+    let (shift, others) = if lane < LANES / 2 { (0, 0xf0) } else { (4, 0x0f) };
     for (pair, signs) in block.as_chunks_mut::<32>().0.iter_mut().zip(signs) {
-        pair[lane % 16] |= (*signs & 15) << shift;
-        pair[16 + lane % 16] |= (*signs >> 4) << shift;
+        let (low, high) = (pair[lane % 16] & others, pair[16 + lane % 16] & others);
+        pair[lane % 16] = low | (*signs & 15) << shift;
+        pair[16 + lane % 16] = high | (*signs >> 4) << shift;
     }
     // <x, o> = absolute / (sqrt(dim) |v-p|): what the sum of signs is multiplied
     // with is |v-p| / (sqrt(dim) <x, o>) = |v-p|² / absolute.

@@ -5,11 +5,13 @@ use crate::Vectors;
 use crate::quantise::floats;
 use half::{bf16, f16};
 use rayon::prelude::*;
-use vicinal_types::{ElementType, VectorType};
+use vicinal_types::{ElementType, Metric, VectorType};
 
 /// Between these, the largest value of all rows leaves binary16 enough range on
 /// either side: above it overflows, below it loses its precision.
 const F16_LARGEST: std::ops::Range<f32> = 0.01..60_000.0;
+
+const F16_MAX: f32 = f16::MAX.to_f32_const();
 
 /// The type of the vectors in records.
 pub(super) fn choose(vectors: &Vectors) -> VectorType {
@@ -37,7 +39,14 @@ pub(super) fn with_element(kind: VectorType, element: ElementType) -> VectorType
     VectorType::new(dim, element, kind.metric()).expect("halves go with what floats go with")
 }
 
-/// Writes a row as it stands in records.
+/// The same vectors, compared by another metric.
+pub(super) fn with_metric(kind: VectorType, metric: Metric) -> VectorType {
+    #[expect(clippy::cast_possible_truncation, reason = "a dimension is at most DIM_MAX")]
+    let dim = kind.dim() as u32;
+    VectorType::new(dim, kind.element(), metric).expect("all numbers have L2")
+}
+
+/// Writes a row as it stands in records; what is beyond binary16 becomes its largest.
 pub(super) fn convert(kind: VectorType, row: &[u8], stored: VectorType, out: &mut [u8]) {
     let values = || row.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
     let places = out.as_chunks_mut::<2>().0;
@@ -45,6 +54,7 @@ pub(super) fn convert(kind: VectorType, row: &[u8], stored: VectorType, out: &mu
         element if element == kind.element() => out.copy_from_slice(row),
         ElementType::F16 => {
             for (place, value) in places.iter_mut().zip(values()) {
+                let value = value.clamp(-F16_MAX, F16_MAX);
                 *place = f16::from_f32(value).to_le_bytes();
             }
         }

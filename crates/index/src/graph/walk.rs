@@ -48,12 +48,32 @@ pub(crate) struct GraphScratch {
     pub(super) found: Vec<Ranked>,
 }
 
+/// Where the record of a vertex lies.
+pub(super) trait Records {
+    /// The record of one of the vertices that a walk was told of, and the same bytes
+    /// until it ends: as long as its layout says, from an address divisible by four on.
+    fn record(&self, vertex: u32) -> &[u8];
+}
+
+/// Records one after another.
+pub(super) struct Contiguous<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) record_bytes: usize,
+}
+
+impl Records for Contiguous<'_> {
+    #[inline]
+    fn record(&self, vertex: u32) -> &[u8] {
+        &self.bytes[vertex as usize * self.record_bytes..][..self.record_bytes]
+    }
+}
+
 /// What is walked on, and how far.
-pub(super) struct Walk<'a> {
+pub(super) struct Walk<'a, R> {
     pub(super) kernels: &'static Kernels,
     pub(super) comparer: &'a Comparer,
     pub(super) layout: &'a Layout,
-    pub(super) records: &'a [u8],
+    pub(super) records: &'a R,
     /// Bytes that are asked for: of the next record, what is left of that of the
     /// candidate behind it.
     pub(super) bytes_ahead: usize,
@@ -122,7 +142,7 @@ impl GraphScratch {
     }
 }
 
-impl Walk<'_> {
+impl<R: Records> Walk<'_, R> {
     /// Walks from the candidates in the scratch on; leaves what it found there.
     pub(super) fn run(&self, scratch: &mut GraphScratch, work: &mut Work) -> Result<(), Stopped> {
         if let Some(without) = self.reach.without {
@@ -187,12 +207,12 @@ impl Walk<'_> {
     /// `bytes_ahead` goes beyond it.
     #[inline]
     fn ask(&self, vertex: u32, then: Option<Ranked>) {
-        let record = self.record(vertex);
+        let record = self.records.record(vertex);
         prefetch_far(&record[..self.bytes_ahead.min(record.len())]);
         if let Some(beyond) = self.bytes_ahead.checked_sub(record.len())
             && let Some(then) = then
         {
-            prefetch_far(&self.record(then.id())[..beyond]);
+            prefetch_far(&self.records.record(then.id())[..beyond]);
         }
     }
 
@@ -202,13 +222,8 @@ impl Walk<'_> {
     }
 
     #[inline]
-    fn record(&self, vertex: u32) -> &[u8] {
-        &self.records[vertex as usize * self.layout.bytes..][..self.layout.bytes]
-    }
-
-    #[inline]
     fn expand(&self, vertex: u32, scratch: &mut GraphScratch) {
-        let record = self.record(vertex);
+        let record = self.records.record(vertex);
         let kernels = self.kernels;
         let key = self.comparer.key(&scratch.stored, &record[self.layout.vector.clone()]);
         scratch.found.push(Ranked::new(key, vertex));

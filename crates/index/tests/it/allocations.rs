@@ -5,8 +5,8 @@
 
 use crate::data::{clustered, pool, store};
 use allocation_counter::measure;
-use vicinal_index::{GrowingHnsw, Index, IndexParams, Progress, Scratch, Search, Vectors, scan};
-use vicinal_index::{TopK, Work};
+use vicinal_index::{Found, GrowingHnsw, GrowingRecords, Index, IndexParams, Progress, Scratch};
+use vicinal_index::{Search, TopK, Vectors, Work, scan};
 use vicinal_types::{
     Bitmap, Cancel, ElementType, FlatCodes, GraphParams, HnswCodes, HnswParams, IvfCodes,
     IvfParams, Metric, VectorType,
@@ -108,22 +108,20 @@ fn searches_of_half_floats_and_by_angle_allocate_nothing() {
     every_kind().into_iter().for_each(|params| check(params, &vectors, &queries));
 }
 
-#[test]
-fn searches_of_a_growing_graph_allocate_nothing() {
-    let (vectors, queries) = fixture(Metric::L2, ElementType::F32);
-    let params = HnswParams { m: 12, ef_construction: 64, seed: 42, codes: HnswCodes::None };
-    let graph = GrowingHnsw::new(params, vectors.vector_type(), ROWS).expect("right parameters");
-    (0..ROWS).for_each(|row| graph.insert(|row| vectors.row(row), row));
-    let (mut scratch, masks, never) = (Scratch::default(), masks(), Cancel::never());
+/// Searches under every mask twice; only the first time anything is allocated.
+fn check_growing(
+    queries: &Vectors,
+    mut find: impl FnMut(&[u8], &Search<'_>, &mut Scratch) -> Found,
+) {
+    let (mut scratch, masks) = (Scratch::default(), masks());
     let mut search_all = || {
         let mut allocations = 0;
         for (mask, k) in masks.iter().flat_map(|mask| [(mask, 10), (mask, 100)]) {
             let search = Search { allowed: mask.as_ref(), ..Search::new(k, 128) };
             for query in 0..queries.len() {
-                let (row, query) = (|row| vectors.row(row), queries.row(query));
                 let info = measure(|| {
-                    let found = graph.search(row, ROWS, query, &search, &mut scratch, &never);
-                    scratch.give_back(found.expect("not stopped").neighbors);
+                    let found = find(queries.row(query), &search, &mut scratch);
+                    scratch.give_back(found.neighbors);
                 });
                 allocations += info.count_total;
             }
@@ -132,6 +130,24 @@ fn searches_of_a_growing_graph_allocate_nothing() {
     };
     assert!(search_all() > 0, "the first searches allocate, or nothing is counted");
     assert_eq!(search_all(), 0);
+}
+
+#[test]
+fn searches_of_growing_graphs_allocate_nothing() {
+    let (vectors, queries) = fixture(Metric::L2, ElementType::F32);
+    let (row, never) = (|row| vectors.row(row), Cancel::never());
+    let params = HnswParams { m: 12, ef_construction: 64, seed: 42, codes: HnswCodes::None };
+    let graph = GrowingHnsw::new(params, vectors.vector_type(), ROWS).expect("right parameters");
+    (0..ROWS).for_each(|new| graph.insert(row, new));
+    check_growing(&queries, |query, search, scratch| {
+        graph.search(row, ROWS, query, search, scratch, &never).expect("not stopped")
+    });
+    let params = GraphParams { m: 16, ef_construction: 64, seed: 42 };
+    let graph = GrowingRecords::new(params, &vectors, ROWS).expect("right parameters");
+    (0..ROWS).for_each(|_| graph.insert_next(row).expect("there is memory"));
+    check_growing(&queries, |query, search, scratch| {
+        graph.search(row, ROWS, query, search, scratch, &never).expect("not stopped")
+    });
 }
 
 #[test]

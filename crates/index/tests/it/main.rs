@@ -9,6 +9,7 @@ mod edges;
 mod golden;
 mod graph;
 mod growing;
+mod growing_records;
 mod hnsw_codes;
 mod ivf;
 mod ivf_stored;

@@ -1,7 +1,9 @@
 //! Range search: all rows within a distance, at the cost of those that are there.
 
 use crate::data::{build_as, clustered, exact, l2, store};
-use vicinal_index::{Found, GrowingHnsw, HnswParams, Index, IndexParams, Scratch, Search, Vectors};
+use vicinal_index::{
+    Found, GrowingHnsw, GrowingRecords, HnswParams, Index, IndexParams, Scratch, Search, Vectors,
+};
 use vicinal_types::{Bitmap, Cancel, ForeignGraph, GraphParams, HnswCodes};
 
 const ROWS: usize = 20_000;
@@ -86,6 +88,17 @@ fn growing_graphs_do_as_well() {
     (0..vectors.len()).for_each(|row| graph.insert(|row| vectors.row(row), row));
     let mut scratch = Scratch::default();
     check((&vectors, &queries), "growing", None, |query, search| {
+        let row = |row| vectors.row(row);
+        graph
+            .search(row, vectors.len(), query, search, &mut scratch, &Cancel::never())
+            .expect("not stopped")
+    });
+    let params = GraphParams { m: 16, ef_construction: 64, seed: 42 };
+    let graph = GrowingRecords::new(params, &vectors, vectors.len()).expect("right parameters");
+    for _ in 0..vectors.len() {
+        graph.insert_next(|row| vectors.row(row)).expect("there is memory");
+    }
+    check((&vectors, &queries), "growing records", None, |query, search| {
         let row = |row| vectors.row(row);
         graph
             .search(row, vectors.len(), query, search, &mut scratch, &Cancel::never())

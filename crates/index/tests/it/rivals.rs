@@ -1,17 +1,15 @@
 //! Segments that are searched one after another for the same query.
 
 use crate::data::{Random, build_as, clustered, exact, l2, recall, store};
-use vicinal_index::{
-    GrowingHnsw, HnswParams, Index, IndexParams, Neighbor, Scratch, Search, Vectors, Work,
-};
-use vicinal_types::{Bitmap, Cancel, GraphParams, HnswCodes};
+use vicinal_index::{GrowingRecords, Index, IndexParams, Neighbor, Scratch, Search, Vectors, Work};
+use vicinal_types::{Bitmap, Cancel, GraphParams};
 
 const DIM: u32 = 24;
 const ROWS: [usize; 4] = [3_000, 200, 1_500, 1_000];
 
 enum Part {
     Sealed(Index),
-    Growing(Box<GrowingHnsw>),
+    Growing(Box<GrowingRecords>),
 }
 
 /// Rows in four segments: two of records, one that is compared with whole, one that grows.
@@ -96,11 +94,12 @@ impl Segments {
     }
 }
 
-fn grown(vectors: &Vectors) -> GrowingHnsw {
-    let params = HnswParams { m: 12, ef_construction: 64, seed: 3, codes: HnswCodes::None };
-    let graph = GrowingHnsw::new(params, vectors.vector_type(), vectors.len());
-    let graph = graph.expect("right parameters");
-    (0..vectors.len()).for_each(|row| graph.insert(|row| vectors.row(row), row));
+fn grown(vectors: &Vectors) -> GrowingRecords {
+    let params = GraphParams { m: 16, ef_construction: 64, seed: 3 };
+    let graph = GrowingRecords::new(params, vectors, vectors.len()).expect("right parameters");
+    for _ in 0..vectors.len() {
+        graph.insert_next(|row| vectors.row(row)).expect("there is memory");
+    }
     graph
 }
 
