@@ -14,7 +14,7 @@ use crate::filtering::{CompiledFilter, Passing};
 use crate::quotas::QuotaBook;
 use crate::request::{Done, QueryHits, Search, SearchAnswer};
 use crate::scratches::{Candidate, Scratches, Worker};
-use crate::segment::SealedView;
+use crate::segment::{GrowingGraph, SealedView};
 use crate::shard::{CALIBRATION_K, CALIBRATION_SAMPLES, SegmentView, View};
 use crate::vectors;
 use grouped::Grouping;
@@ -323,7 +323,9 @@ impl Asked {
 
     fn plan(&self, segment: &SegmentView, passing: u64) -> SearchPlan {
         let indexed = match (self.memory_of(segment), segment) {
-            (Some(_), _) => Some(memory_indexed(segment.live_count())),
+            (Some(memory), _) => {
+                memory.graph(self.column).map(|graph| memory_indexed(graph, segment.live_count()))
+            }
             (None, SegmentView::Sealed(sealed)) => self.file_indexed(sealed),
             (None, SegmentView::Memory(_)) => None,
         };
@@ -366,8 +368,9 @@ impl Asked {
 
 /// What the planner looks at of a segment in memory with a graph, of so many rows that
 /// live.
-fn memory_indexed(rows: u64) -> Indexed<'static> {
-    Indexed { rows, unit: EffortUnit::Candidates, has_codes: false, calibration: None }
+fn memory_indexed(graph: &GrowingGraph, rows: u64) -> Indexed<'_> {
+    let calibration = graph.calibration();
+    Indexed { rows, unit: EffortUnit::Candidates, has_codes: false, calibration }
 }
 
 impl Prepared {

@@ -50,7 +50,7 @@ impl Prepared {
                 None => passing(),
                 Some(_) => memory.live_count(),
             };
-            let replan = |wanted| self.choose(&memory_indexed(rows()), passing(), wanted);
+            let replan = |wanted| self.choose(&memory_indexed(graph, rows()), passing(), wanted);
             let nearest =
                 self.widen(EffortUnit::Candidates, (plan, k), replan, |wanted, effort| {
                     let search =

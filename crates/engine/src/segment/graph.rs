@@ -4,14 +4,35 @@
 use super::MemoryView;
 use std::borrow::Cow;
 use std::sync::Arc;
-use vicinal_index::{Found, GrowingHnsw, HnswParams, IndexError, Scratch, Search, Vectors};
-use vicinal_types::{Bitmap, Cancel, ColumnId, Stopped, VectorType};
+use vicinal_index::{Found, GrowingHnsw, GrowingRecords, HnswParams, IndexError, Scratch};
+use vicinal_index::{Search, Vectors};
+use vicinal_planner::Calibration;
+use vicinal_types::{Bitmap, Cancel, ColumnId, ElementType, GraphParams, Stopped, VectorType};
+
+/// Assumed of records: what is found of word vectors, which are hard. Other data needs less
+/// than half the effort.
+const OF_RECORDS: Calibration<'_> = Calibration {
+    k: 10,
+    samples: 0,
+    points: &[(16, 0.85), (32, 0.92), (64, 0.955), (128, 0.975), (256, 0.99), (512, 0.995)],
+};
+
+/// Rows that a graph learns from what the others are like.
+const SAMPLE_ROWS: u32 = 4_096;
 
 /// A graph over a vector column of a segment in memory.
 #[derive(Debug)]
 pub(crate) struct GrowingGraph {
     pub(crate) column: ColumnId,
-    graph: GrowingHnsw,
+    graph: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// Of all but binary vectors.
+    Records(Box<GrowingRecords>),
+    /// Of binary vectors.
+    Hnsw(Box<GrowingHnsw>),
 }
 
 /// A sealed segment as it was in memory, which is searched by its graphs until the
@@ -26,7 +47,7 @@ pub(crate) struct Interim {
 }
 
 impl GrowingGraph {
-    /// An empty graph with room for `capacity` rows.
+    /// An empty graph with room for `capacity` rows, which learns from those of the view.
     ///
     /// # Errors
     /// [`IndexError`] for a parameter out of its bounds.
@@ -34,14 +55,33 @@ impl GrowingGraph {
         column: ColumnId,
         params: HnswParams,
         kind: VectorType,
-        capacity: u32,
+        (view, capacity): (&MemoryView, u32),
     ) -> Result<Self, IndexError> {
-        Ok(Self { column, graph: GrowingHnsw::new(params, kind, capacity)? })
+        let graph = if kind.element() == ElementType::Binary {
+            Kind::Hnsw(Box::new(GrowingHnsw::new(params, kind, capacity)?))
+        } else {
+            let HnswParams { m, ef_construction, seed, codes: _ } = params;
+            let params = GraphParams { m, ef_construction, seed };
+            let sample = sample(view, column, kind)?;
+            Kind::Records(Box::new(GrowingRecords::new(params, &sample, capacity)?))
+        };
+        Ok(Self { column, graph })
     }
 
     /// Rows from 0 on that a search finds by the graph.
     pub(crate) fn inserted(&self) -> u32 {
-        self.graph.inserted()
+        match &self.graph {
+            Kind::Records(graph) => graph.inserted(),
+            Kind::Hnsw(graph) => graph.inserted(),
+        }
+    }
+
+    /// The recall to expect of it, where more is known than of any graph.
+    pub(crate) fn calibration(&self) -> Option<Calibration<'_>> {
+        match &self.graph {
+            Kind::Records(_) => Some(OF_RECORDS),
+            Kind::Hnsw(_) => None,
+        }
     }
 
     /// Rows of the view that could be inserted but are not.
@@ -51,13 +91,27 @@ impl GrowingGraph {
 
     /// Bytes of it that rows take; the rest was never touched.
     pub(crate) fn bytes(&self) -> usize {
-        let (bytes, capacity) = (self.graph.bytes(), self.graph.capacity().max(1) as usize);
-        bytes / capacity * self.inserted() as usize
+        match &self.graph {
+            Kind::Records(graph) => graph.bytes(),
+            Kind::Hnsw(graph) => {
+                graph.bytes() / graph.capacity().max(1) as usize * graph.inserted() as usize
+            }
+        }
     }
 
     /// Inserts the next row of the view; one caller at a time.
-    pub(crate) fn insert_next(&self, view: &MemoryView) {
-        self.graph.insert(|row| vector(view, self.column, row), self.inserted());
+    ///
+    /// # Errors
+    /// [`IndexError::NoMemory`] if the system has none.
+    pub(crate) fn insert_next(&self, view: &MemoryView) -> Result<(), IndexError> {
+        let row = |row| vector(view, self.column, row);
+        match &self.graph {
+            Kind::Records(graph) => graph.insert_next(row),
+            Kind::Hnsw(graph) => {
+                graph.insert(row, graph.inserted());
+                Ok(())
+            }
+        }
     }
 
     /// Finds the nearest of the first `visible` rows, which must be inserted.
@@ -74,7 +128,10 @@ impl GrowingGraph {
         cancel: &Cancel,
     ) -> Result<Found, Stopped> {
         let row = |row| vector(view, self.column, row);
-        self.graph.search(row, visible, query, search, scratch, cancel)
+        match &self.graph {
+            Kind::Records(graph) => graph.search(row, visible, query, search, scratch, cancel),
+            Kind::Hnsw(graph) => graph.search(row, visible, query, search, scratch, cancel),
+        }
     }
 
     /// Rows that there is room for and that have the column: those written after it
@@ -83,8 +140,23 @@ impl GrowingGraph {
         let without =
             |placed: &&super::PlacedChunk| placed.chunk.rows.vectors(self.column).is_none();
         let end = view.chunks.iter().find(without).map_or(view.row_count, |of| of.first_row);
-        end.min(self.graph.capacity())
+        let capacity = match &self.graph {
+            Kind::Records(graph) => graph.capacity(),
+            Kind::Hnsw(graph) => graph.capacity(),
+        };
+        end.min(capacity)
     }
+}
+
+/// Some of the rows, evenly spread over all.
+fn sample(view: &MemoryView, column: ColumnId, kind: VectorType) -> Result<Vectors, IndexError> {
+    let step = (view.row_count / SAMPLE_ROWS).max(1);
+    let mut bytes = Vec::new();
+    for (vectors, _) in view.blocks_from(column, 0) {
+        let rows = (0..vectors.len()).step_by(step as usize);
+        rows.for_each(|row| bytes.extend_from_slice(vectors.row(row)));
+    }
+    Vectors::new(kind, bytes.into())
 }
 
 /// The stored vector of a row.

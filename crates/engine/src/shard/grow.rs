@@ -93,7 +93,8 @@ impl Shard {
         let rows = self.settings().segments.max_rows + limits::WRITE_ROWS_MAX as u64;
         let capacity = u32::try_from(rows.min(GRAPH_ROWS_MAX)).unwrap_or(u32::MAX);
         for (column, kind, params) in self.missing_graphs(growing) {
-            let graph = Arc::new(GrowingGraph::new(column, params, kind, capacity)?);
+            let graph = GrowingGraph::new(column, params, kind, (growing, capacity))?;
+            let graph = Arc::new(graph);
             let mut state = self.state.write();
             // Sealed meanwhile: its file gets an index.
             if state.growing().view.id == growing.id {
@@ -115,7 +116,10 @@ impl Shard {
                     if is_look && (self.cancel.check().is_err() || self.is_lost(memory.id, graph)) {
                         break;
                     }
-                    graph.insert_next(memory);
+                    if let Err(error) = graph.insert_next(memory) {
+                        tracing::warn!(group = %self.group, "a growing graph lacks rows: {error}");
+                        break;
+                    }
                 }
             }
         }
