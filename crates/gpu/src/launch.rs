@@ -91,6 +91,8 @@ pub struct FlatSize {
 pub struct FlatPlan {
     /// The kernel and its blocks.
     pub launch: Launch,
+    /// Queries of a block.
+    pub queries: u32,
     /// Lists of each query.
     pub lists: u32,
     /// Places of a list.
@@ -114,10 +116,10 @@ impl FlatPlan {
             let stages = 2 * (STEP_ROWS + queries) * CHUNK_STRIDE;
             (stages.max(list_bytes), (stages / list_bytes).clamp(1, 8))
         } else {
-            let queries = queries * size.words * 4;
-            let places = SCAN_SHARED_BYTES.saturating_sub(queries) / list_bytes;
+            let bytes = queries * size.words * 4;
+            let places = SCAN_SHARED_BYTES.saturating_sub(bytes) / list_bytes;
             let places = places.clamp(1, 8);
-            (queries + places * list_bytes, places)
+            (bytes + places * list_bytes, places)
         };
         let groups = size.queries.div_ceil(queries);
         let each = if is_tiles { TILE_BLOCKS } else { SCAN_BLOCKS };
@@ -125,7 +127,7 @@ impl FlatPlan {
         let lists = blocks.clamp(1, size.rows.div_ceil(STEP_ROWS).max(1));
         let kernel = Kernel { module: Module::typed(Family::Flat, size.element), name };
         let launch = Launch { kernel, grid: (lists, groups), shared_bytes };
-        Self { launch, lists, capacity, places, is_tiles }
+        Self { launch, queries, lists, capacity, places, is_tiles }
     }
 
     /// Bytes that the lists of so many queries take.

@@ -34,6 +34,7 @@
 //! # Ok::<(), vicinal_types::Error>(())
 //! ```
 
+mod accelerator;
 mod ahead;
 mod calibrate;
 mod engines;
@@ -55,6 +56,10 @@ mod scan;
 mod scratch;
 mod vectors;
 
+pub use accelerator::{
+    Accelerator, AcceleratorError, Batch, Candidates, DeviceState, Faults, SimulatedAccelerator,
+    are_same_rows, settle,
+};
 pub use ahead::{Ahead, AheadUnit};
 pub use calibrate::{Calibration, calibrate};
 pub use engines::{Faiss, HnswRs};
