@@ -63,7 +63,7 @@ pub use filter::{Filter, FilterValue};
 pub use retry::Retry;
 pub use rows::{Columns, Rows, Scalars, Value, Vectors};
 pub use scroll::Scroll;
-pub use search::{Found, HitGroup, Hits, Many, One, Search, SearchPages};
+pub use search::{Explain, Found, HitGroup, Hits, Many, One, Search, SearchPages};
 pub use spec::{
     CollectionSpec, ColumnSpec, column_index, default_value, index_spec, scalar_type, vector_type,
 };

@@ -47,6 +47,15 @@ struct Bounds {
     group_size: u32,
 }
 
+/// How much of a search is explained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Explain {
+    /// How it would go.
+    Plan,
+    /// It is run, and what it took is said, too.
+    Analyze,
+}
+
 /// The rows found for one query, nearest first; with [`Search::group_by`] group after group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hits {
@@ -224,10 +233,50 @@ impl Search<One> {
         SearchPages::new(self)
     }
 
+    /// Says how the search would go through each segment, and what the ways would cost that
+    /// are not taken; with [`Explain::Analyze`] runs it, and says what it took.
+    ///
+    /// # Errors
+    /// Those of the search.
+    pub async fn explain(self, explain: Explain) -> Result<proto::ExplainResponse> {
+        let collection = self.collection.clone();
+        let client = collection.client();
+        let analyze = match explain {
+            Explain::Plan => false,
+            Explain::Analyze => true,
+        };
+        let message = proto::ExplainRequest { search: Some(self.into_message(None)), analyze };
+        client
+            .call(message, |request| {
+                let mut stub = client.search_stub();
+                async move { stub.explain(request).await }
+            })
+            .await
+    }
+
     /// Sends the search, and says where the next page begins if this is one.
     async fn ask(self, cursor: Option<Vec<u8>>) -> Result<(Found<Hits>, Vec<u8>)> {
+        let collection = self.collection.clone();
+        let client = collection.client();
+        let message = self.into_message(cursor);
+        let answer = client
+            .call(message, |request| {
+                let mut stub = client.search_stub();
+                async move { stub.search(request).await }
+            })
+            .await?;
+        let nearer = convert::nearer_back(answer.nearer());
+        let found = nearer.ok_or_else(no_direction).and_then(|nearer| {
+            let hits = hits(answer.hits.unwrap_or_default())?;
+            let (report, missing_rows) = (answer.report.unwrap_or_default(), answer.missing_rows);
+            Ok(Found { hits, nearer, report, missing_rows })
+        });
+        Ok((found.map_err(|reason| client.answer_error(reason))?, answer.next))
+    }
+
+    fn into_message(self, cursor: Option<Vec<u8>>) -> proto::SearchRequest {
         let client = self.collection.client();
-        let message = proto::SearchRequest {
+        proto::SearchRequest {
             database: client.database(),
             collection: self.collection.name().to_owned(),
             vector_column: self.vector_column,
@@ -243,20 +292,7 @@ impl Search<One> {
             group_by: self.bounds.group_by,
             group_size: self.bounds.group_size,
             cursor,
-        };
-        let answer = client
-            .call(message, |request| {
-                let mut stub = client.search_stub();
-                async move { stub.search(request).await }
-            })
-            .await?;
-        let nearer = convert::nearer_back(answer.nearer());
-        let found = nearer.ok_or_else(no_direction).and_then(|nearer| {
-            let hits = hits(answer.hits.unwrap_or_default())?;
-            let (report, missing_rows) = (answer.report.unwrap_or_default(), answer.missing_rows);
-            Ok(Found { hits, nearer, report, missing_rows })
-        });
-        Ok((found.map_err(|reason| client.answer_error(reason))?, answer.next))
+        }
     }
 }
 

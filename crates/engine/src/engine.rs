@@ -102,6 +102,7 @@ impl Engine {
             .and_then(|()| Ticker::start(Arc::clone(&account), &options))
             .inspect_err(|_| stop(&catalogue, Some(&node), &maintenance))?;
         let quotas = QuotaBook::new(&options.quotas, pools.search_threads(), clock);
+        let profiler = Profiler::new(options.machine);
         let inner = Inner {
             admission: Admission::new(options.searches_waiting_max),
             options,
@@ -113,7 +114,7 @@ impl Engine {
             ticker,
             account,
             quotas: Arc::new(quotas),
-            profiler: Profiler::new(),
+            profiler,
             is_closed: AtomicBool::new(false),
             _lock: lock,
         };

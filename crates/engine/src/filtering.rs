@@ -99,6 +99,11 @@ impl CompiledFilter {
         nanos.saturating_add(self.also.as_ref().map_or(0, |also| also.estimated_nanos(view)))
     }
 
+    /// Whether what passes of a sealed segment is remembered.
+    pub(crate) fn remembers(&self, sealed: &SealedView) -> bool {
+        self.is_kept(Part::Sealed(sealed.sealed.id))
+    }
+
     fn is_kept(&self, part: Part) -> bool {
         self.cached.as_ref().is_some_and(|(cache, asked)| cache.has(asked, part))
     }

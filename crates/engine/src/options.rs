@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use vicinal_exec::Topology;
 use vicinal_index::ScratchOptions;
+use vicinal_planner::MachineProfile;
 use vicinal_storage::Disk;
 use vicinal_types::{Clock, Quotas};
 
@@ -53,6 +54,9 @@ pub struct EngineOptions {
     pub memory: MemoryOptions,
     /// What databases and collections may use.
     pub quotas: Quotas,
+    /// What searches are planned with until
+    /// [`profile_machine`](crate::Engine::profile_machine) knows better.
+    pub machine: MachineProfile,
     /// Decides what is random: election timeouts, ids of a new directory.
     pub seed: u64,
 }
@@ -89,6 +93,7 @@ impl EngineOptions {
             disk_reserve_bytes: 512 * 1024 * 1024,
             memory: MemoryOptions::default(),
             quotas: Quotas::default(),
+            machine: MachineProfile::TYPICAL,
             seed: 0,
         }
     }

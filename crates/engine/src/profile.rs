@@ -27,9 +27,9 @@ pub(crate) struct Profiler {
 }
 
 impl Profiler {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(machine: MachineProfile) -> Arc<Self> {
         Arc::new(Self {
-            profile: ArcSwap::from_pointee(MachineProfile::TYPICAL),
+            profile: ArcSwap::from_pointee(machine),
             cancel: Cancel::never(),
             worker: Mutex::default(),
         })

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use thread_local::ThreadLocal;
 use vicinal_exec::Pools;
-use vicinal_index::{Neighbor, Scratch, ScratchCounters, ScratchOptions, ScratchStats, TopK};
+use vicinal_index::{Neighbor, Scratch, ScratchCounters, ScratchOptions, ScratchStats, TopK, Work};
 
 /// The scratch of every thread that searches.
 pub(crate) struct Scratches {
@@ -35,6 +35,8 @@ pub(crate) struct Worker {
     pub(crate) order: Vec<usize>,
     /// Whether what was found in the segments so far counts when the next is searched.
     pub(crate) competes: bool,
+    /// What searches of segments did, ever.
+    pub(crate) work: Work,
 }
 
 /// A row found in a segment, by its key: smaller is nearer.

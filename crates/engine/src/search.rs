@@ -1,5 +1,6 @@
 //! Finding the nearest rows: plan every segment, search them, merge.
 
+mod explain;
 mod grouped;
 mod memory;
 mod pages;
@@ -27,7 +28,8 @@ use vicinal_distance::{Comparer, kernels};
 use vicinal_exec::Pools;
 use vicinal_index::{Index, KeyRange, Neighbor, SearchError, Work, scan};
 use vicinal_planner::{
-    Calibration, EffortUnit, Indexed, RowCost, SearchPlan, choose_filtered, estimate_nanos,
+    Calibration, Candidates, EffortUnit, Indexed, Prediction, RowCost, SearchPlan, Segment,
+    plan_search,
 };
 use vicinal_types::{
     Cancel, ColumnId, Error, IndexParams, Nearer, Result, Stopped, VectorInput, VectorType, limits,
@@ -79,10 +81,16 @@ struct Prepared {
 /// What a search does with a segment.
 struct Part {
     plan: SearchPlan,
+    /// What it is predicted to take.
+    nanos: u64,
     passing: Passing,
 }
 
 impl Part {
+    fn new(prediction: &Prediction, passing: Passing) -> Self {
+        Self { plan: prediction.plan, nanos: prediction.cost.nanos, passing }
+    }
+
     /// How many rows the segment is asked for of which `k` are wanted.
     fn k_of(&self, k: usize) -> usize {
         k.min(usize::try_from(self.passing.count).unwrap_or(usize::MAX))
@@ -141,11 +149,11 @@ impl Engine {
     }
 
     /// Runs a search on the pool, of a node if one is named, if there is a place for it.
-    fn on_pool(
+    fn on_pool<T: 'static>(
         &self,
         node: Option<usize>,
-        done: Done<SearchAnswer>,
-        run: impl FnOnce(Done<SearchAnswer>) + Send + 'static,
+        done: Done<T>,
+        run: impl FnOnce(Done<T>) + Send + 'static,
     ) {
         let permit = match self.admission().enter() {
             Err(full) => return done(Err(full.into())),
@@ -295,7 +303,7 @@ impl Asked {
                 None => Passing::live(segment),
                 Some(filter) => filter.passing(segment)?,
             };
-            Ok(Part { plan: self.plan(segment, passing.count), passing })
+            Ok(Part::new(&self.candidates(segment, passing.count).best(), passing))
         };
         let segments = &self.view.segments;
         let parts = if on_pool {
@@ -307,42 +315,41 @@ impl Asked {
             }
             parts
         };
-        let nanos = |(segment, part): (_, _)| self.nanos_of(segment, part);
-        let per_query: u64 = segments.iter().zip(&parts).map(nanos).sum();
+        let per_query: u64 = parts.iter().map(|part| part.nanos).sum();
         let count = self.queries.len() / self.kind.row_bytes();
         let estimated_nanos = per_query.saturating_mul(count as u64);
         Ok(Prepared { asked: self, parts, estimated_nanos })
     }
 
-    /// About how long a segment takes for a query.
-    fn nanos_of(&self, segment: &SegmentView, part: &Part) -> u64 {
-        let is_scan = part.plan == SearchPlan::Scan;
-        let rows = if is_scan { part.passing.count } else { segment.live_count() };
-        estimate_nanos(rows, self.cost, part.plan)
-    }
-
-    fn plan(&self, segment: &SegmentView, passing: u64) -> SearchPlan {
-        let indexed = match (self.memory_of(segment), segment) {
+    /// Every way through a segment of which so many rows pass.
+    fn candidates(&self, segment: &SegmentView, passing: u64) -> Candidates {
+        let index = match (self.memory_of(segment), segment) {
             (Some(memory), _) => {
                 memory.graph(self.column).map(|graph| memory_indexed(graph, segment.live_count()))
             }
             (None, SegmentView::Sealed(sealed)) => self.file_indexed(sealed),
             (None, SegmentView::Memory(_)) => None,
         };
-        match indexed {
-            Some(indexed) => self.choose(&indexed, passing, self.first_k(indexed.unit)),
-            None if passing == 0 && self.filter.is_some() => SearchPlan::Skip,
-            None => SearchPlan::Scan,
-        }
+        let k = index.as_ref().map_or(self.k, |index| self.first_k(index.unit()));
+        self.ways((segment.live_count(), passing), index, k)
+    }
+
+    /// Every way to the nearest `k` of those of a segment's rows that pass.
+    fn ways(
+        &self,
+        (rows, passing): (u64, u64),
+        index: Option<Indexed<'_>>,
+        k: usize,
+    ) -> Candidates {
+        // Exact as well, and rows that are too near take no room.
+        let is_near = self.keys.least > f32::NEG_INFINITY;
+        let index = index.filter(|index| index.unit() != EffortUnit::Nothing || !is_near);
+        plan_search(self.search.effort, k, &Segment { rows, passing, index, row: self.cost })
     }
 
     /// How `k` rows of a segment with an index are found.
     fn choose(&self, indexed: &Indexed<'_>, passing: u64, k: usize) -> SearchPlan {
-        if indexed.unit == EffortUnit::Nothing && self.keys.least > f32::NEG_INFINITY {
-            // Exact as well, and rows that are too near take no room.
-            return SearchPlan::Scan;
-        }
-        choose_filtered(self.search.effort, k, indexed, passing, self.cost).plan
+        self.ways((indexed.rows, passing), Some(*indexed), k).best().plan
     }
 
     /// What the planner looks at of a sealed segment with an index.
@@ -354,23 +361,17 @@ impl Asked {
             samples: CALIBRATION_SAMPLES as usize,
             points,
         };
-        let params = built.index().params();
-        let unit = EffortUnit::of(&params);
-        let (rows, calibration) = (sealed.live_count(), Some(calibration));
-        Some(Indexed {
-            rows,
-            unit,
-            has_codes: matches!(params, IndexParams::Graph(_)),
-            calibration,
-        })
+        let (rows, params) = (sealed.live_count(), built.index().params());
+        let has_codes = matches!(params, IndexParams::Graph(_));
+        Some(Indexed { rows, params, has_codes, calibration: Some(calibration) })
     }
 }
 
 /// What the planner looks at of a segment in memory with a graph, of so many rows that
 /// live.
 fn memory_indexed(graph: &GrowingGraph, rows: u64) -> Indexed<'_> {
-    let calibration = graph.calibration();
-    Indexed { rows, unit: EffortUnit::Candidates, has_codes: false, calibration }
+    let (params, calibration) = (graph.params(), graph.calibration());
+    Indexed { rows, params, has_codes: false, calibration }
 }
 
 impl Prepared {
@@ -442,6 +443,19 @@ impl Prepared {
     /// Makes the nearest rows of all segments the candidates, nearest first; the
     /// distances computed.
     fn nearest(&self, query: &[u8], worker: &mut Worker) -> Result<u64, Stopped> {
+        let distances =
+            self.each_segment_in_turn(worker, |at, worker| self.run_segment(query, at, worker))?;
+        self.keep_nearest(&mut worker.candidates);
+        Ok(distances)
+    }
+
+    /// Lets `run` add what it finds in each segment to the candidates, those with most
+    /// rows first; the distances computed.
+    fn each_segment_in_turn(
+        &self,
+        worker: &mut Worker,
+        mut run: impl FnMut(usize, &mut Worker) -> Result<u64, Stopped>,
+    ) -> Result<u64, Stopped> {
         let mut distances = 0;
         // Within a radius all rows count, however near those of other segments are.
         worker.competes = self.parts.len() > 1 && self.keys == KeyRange::ALL;
@@ -451,9 +465,8 @@ impl Prepared {
         worker.order.extend(0..self.parts.len());
         worker.order.sort_unstable_by_key(|at| (Reverse(self.parts[*at].passing.count), *at));
         for place in 0..self.parts.len() {
-            distances += self.run_segment(query, worker.order[place], worker)?;
+            distances += run(worker.order[place], worker)?;
         }
-        self.keep_nearest(&mut worker.candidates);
         Ok(distances)
     }
 
@@ -531,6 +544,7 @@ impl Prepared {
         if let Some(nearest) = self.search_index(query, sealed, (part, k), worker)? {
             worker.found.extend_from_slice(&nearest.neighbors);
             worker.scratch.give_back(nearest.neighbors);
+            worker.work += nearest.work;
             return Ok(nearest.work.distances);
         }
         let (mut work, allowed) = (Work::default(), part.passing.rows.as_deref());
@@ -541,6 +555,7 @@ impl Prepared {
         if *competes {
             scratch.add_rivals(found);
         }
+        worker.work += work;
         Ok(work.distances)
     }
 

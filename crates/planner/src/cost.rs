@@ -1,7 +1,9 @@
-//! What a plan costs, roughly: enough to decide whether a search runs where it is,
-//! goes to a pool, or is split, and whether a scan is cheaper than an index.
+//! What a way through a segment costs, roughly: enough to decide whether a search runs
+//! where it is, goes to a pool, or is split, and whether a scan is cheaper than an index.
 
-use crate::{RowCost, SearchPlan};
+use crate::steps::Steps;
+use crate::{EffortUnit, Indexed, RowCost};
+use std::ops::AddAssign;
 use vicinal_types::{FaissParams, FlatCodes, HnswCodes, IndexParams, IvfCodes, VectorType};
 
 /// Entering a search: the query's set-up, the first misses, the answer.
@@ -16,15 +18,104 @@ const LEARNT_ROWS_PER_LIST: u64 = 256;
 /// How much larger than ours the links of `hnsw_rs` are: counted pointers.
 const FOREIGN_GRAPH_FACTOR: u64 = 6;
 
-/// The estimated time of one search of a segment on one thread, where a row costs
-/// what [`MachineProfile::row_cost`](crate::MachineProfile::row_cost) says.
-pub fn estimate_nanos(rows: u64, cost: RowCost, plan: SearchPlan) -> u64 {
-    let work = match plan {
-        SearchPlan::Skip => return 0,
-        SearchPlan::Scan => times(rows, cost.scanned_nanos),
-        SearchPlan::Index { comparisons, .. } => times(comparisons.min(rows), cost.scattered_nanos),
-    };
-    SEARCH_NANOS.saturating_add(work)
+/// What a way through a segment is predicted to cost one query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Nanoseconds of one thread that computes.
+    pub nanos: u64,
+    /// The same, and what it waits for pages that the system has in memory.
+    pub latency_nanos: u64,
+    /// Bytes of rows, codes and links that are read.
+    pub memory_bytes: u64,
+    /// Pages of 4 KiB that are read of a graph in pages; other indexes are taken to be in
+    /// memory.
+    pub pages: u64,
+}
+
+impl Cost {
+    /// What is not done.
+    pub const NOTHING: Self = Self { nanos: 0, latency_nanos: 0, memory_bytes: 0, pages: 0 };
+
+    /// Comparing with all rows in their order.
+    pub(crate) fn of_scan(rows: u64, row: RowCost) -> Self {
+        Self::of_rows(rows, row.scanned(rows as f64), row)
+    }
+
+    /// Comparing with those of a segment's rows that pass a filter, each for itself.
+    pub(crate) fn of_survivors(passing: u64, rows: u64, row: RowCost) -> Self {
+        Self::of_rows(passing, row.scanned(rows as f64) * SCATTERED_FACTOR, row)
+    }
+
+    /// Comparing with so many rows somewhere in memory, or as much.
+    pub(crate) fn of_comparisons(comparisons: u64, row: RowCost) -> Self {
+        Self::of_rows(comparisons, row.scattered_nanos, row)
+    }
+
+    /// Searching an index, where only `passing` of its rows count: candidates are kept
+    /// among rows that pass, and those on the way cost as much; lists are farther away, as
+    /// the nearest rows that pass are.
+    pub(crate) fn of_index(effort: usize, index: &Indexed<'_>, passing: u64, row: RowCost) -> Self {
+        let rows = index.rows as f64;
+        let rarity = rows / passing.max(1) as f64;
+        let steps = |effort: f64| Steps::of(&index.params, effort, rows, &row);
+        let Steps { nanos, bytes, pages } = match index.unit() {
+            EffortUnit::Candidates => {
+                let once = steps(effort as f64);
+                let times = rarity.max(1.0);
+                Steps {
+                    nanos: once.nanos * times,
+                    bytes: once.bytes * times,
+                    pages: once.pages * times,
+                }
+            }
+            EffortUnit::Lists(_) => steps(effort as f64 * rarity.max(1.0).cbrt()),
+            EffortUnit::Nothing => steps(0.0),
+        };
+        Self::new(nanos, bytes, pages.min(rows), row)
+    }
+
+    fn new(nanos: f64, bytes: f64, pages: f64, row: RowCost) -> Self {
+        let (nanos, pages) = (SEARCH_NANOS.saturating_add(whole(nanos)), whole(pages));
+        let waited = whole(pages as f64 * row.page_nanos);
+        Self {
+            nanos,
+            latency_nanos: nanos.saturating_add(waited),
+            memory_bytes: whole(bytes),
+            pages,
+        }
+    }
+
+    fn of_rows(rows: u64, nanos: f64, row: RowCost) -> Self {
+        let rows = rows as f64;
+        Self::new(rows * nanos, rows * row.bytes as f64, 0.0, row)
+    }
+}
+
+/// Bytes that are in the caches whatever else is done, and bytes of which hardly any are:
+/// between them a part is. Of a machine with 32 MiB of the last cache.
+const CACHED_BYTES: f64 = 8.0 * 1024.0 * 1024.0;
+const UNCACHED_BYTES: f64 = 32.0 * 1024.0 * 1024.0;
+
+/// The part of reads that wait for memory, of data of so many bytes.
+pub(crate) fn share_beyond_caches(bytes: f64) -> f64 {
+    ((bytes - CACHED_BYTES) / (UNCACHED_BYTES - CACHED_BYTES)).clamp(0.0, 1.0)
+}
+
+impl RowCost {
+    /// A row of so many in a row.
+    pub(crate) fn scanned(&self, rows: f64) -> f64 {
+        let waited = share_beyond_caches(rows * self.bytes as f64);
+        self.computed_nanos + waited * (self.scanned_nanos - self.computed_nanos)
+    }
+}
+
+impl AddAssign for Cost {
+    fn add_assign(&mut self, more: Self) {
+        self.nanos = self.nanos.saturating_add(more.nanos);
+        self.latency_nanos = self.latency_nanos.saturating_add(more.latency_nanos);
+        self.memory_bytes = self.memory_bytes.saturating_add(more.memory_bytes);
+        self.pages = self.pages.saturating_add(more.pages);
+    }
 }
 
 #[expect(
@@ -32,16 +123,8 @@ pub fn estimate_nanos(rows: u64, cost: RowCost, plan: SearchPlan) -> u64 {
     clippy::cast_sign_loss,
     reason = "costs are positive, and what is too large becomes the largest"
 )]
-fn times(rows: u64, nanos: f64) -> u64 {
-    (rows as f64 * nanos) as u64
-}
-
-/// The estimated time of a scan of those of a segment's rows that pass a filter:
-/// where they stand close together all rows are compared, else they alone.
-pub(crate) fn estimate_masked_scan_nanos(rows: u64, passing: u64, cost: RowCost) -> u64 {
-    let all = times(rows, cost.scanned_nanos);
-    let alone = times(passing, cost.scanned_nanos * SCATTERED_FACTOR);
-    SEARCH_NANOS.saturating_add(alone.min(all))
+fn whole(number: f64) -> u64 {
+    number as u64
 }
 
 /// How much longer a row takes that is compared for itself than one in a row of rows.
@@ -115,29 +198,50 @@ fn ivf_row_bytes(codes: IvfCodes, vector: VectorType) -> u64 {
 mod tests {
     use super::*;
     use crate::{Line, MachineProfile};
-    use vicinal_types::{ElementType, HnswParams, IvfParams, Metric};
+    use vicinal_types::{ElementType, GraphParams, HnswParams, IvfParams, Metric};
 
     fn row_cost(dim: u32) -> RowCost {
         let vector = VectorType::new(dim, ElementType::F32, Metric::L2).expect("a right type");
         MachineProfile::TYPICAL.row_cost(vector)
     }
 
+    fn graph(rows: u64) -> Indexed<'static> {
+        let params = GraphParams { m: 16, ef_construction: 128, seed: 0 };
+        Indexed { rows, params: IndexParams::Graph(params), has_codes: false, calibration: None }
+    }
+
+    fn walk(rows: u64, effort: usize, row: RowCost) -> Cost {
+        Cost::of_index(effort, &graph(rows), rows, row)
+    }
+
     #[test]
     fn estimates_are_of_the_right_order() {
-        let walk = |effort| SearchPlan::Index { effort, comparisons: effort as u64 * 16 };
         let table = [
-            // rows, dimensions, plan, at least µs, at most µs
-            (0, 128, SearchPlan::Scan, 0, 10),
-            (1_000_000, 128, SearchPlan::Scan, 10_000, 50_000),
-            (1_000_000, 768, SearchPlan::Scan, 90_000, 300_000),
-            (250_000, 128, walk(64), 30, 200),
-            (250_000, 128, walk(512), 250, 1_600),
-            (100, 128, walk(512), 1, 20),
+            // rows, dimensions, effort if it is no scan, at least µs, at most µs
+            (0, 128, None, 0, 10),
+            (1_000_000, 128, None, 10_000, 50_000),
+            (1_000_000, 768, None, 90_000, 300_000),
+            (250_000, 128, Some(64), 30, 200),
+            (250_000, 128, Some(512), 150, 800),
+            (100, 128, Some(512), 1, 50),
         ];
-        for (rows, dim, plan, least, most) in table {
-            let micros = estimate_nanos(rows, row_cost(dim), plan) / 1_000;
-            assert!((least..=most).contains(&micros), "{plan:?} of {rows} × {dim}: {micros} µs");
+        for (rows, dim, effort, least, most) in table {
+            let row = row_cost(dim);
+            let cost = effort.map_or(Cost::of_scan(rows, row), |effort| walk(rows, effort, row));
+            let micros = cost.nanos / 1_000;
+            assert!((least..=most).contains(&micros), "{effort:?} of {rows} × {dim}: {micros} µs");
         }
+    }
+
+    #[test]
+    fn pages_are_of_graphs_in_pages() {
+        let params = HnswParams { m: 16, ef_construction: 128, seed: 0, codes: HnswCodes::Sq8 };
+        let paged = Indexed { params: IndexParams::Paged(params), ..graph(1_000_000) };
+        let cost = |index| Cost::of_index(64, &index, 1_000_000, row_cost(128));
+        let (memory, pages) = (cost(graph(1_000_000)), cost(paged));
+        assert_eq!([memory.pages, pages.pages], [0, 57]);
+        assert_eq!(memory.latency_nanos, memory.nanos);
+        assert_eq!(pages.latency_nanos, pages.nanos + 57 * 500);
     }
 
     #[test]
@@ -163,28 +267,28 @@ mod tests {
         profile.memory.sequential_byte_nanos = 0.25;
         profile.memory.scattered = Line { base_nanos: 100.0, unit_nanos: 0.5 };
         let vector = VectorType::new(256, ElementType::F32, Metric::L2).expect("a right type");
-        let check = |profile: &MachineProfile, plan, expected| {
-            let nanos = estimate_nanos(1_000, profile.row_cost(vector), plan);
-            assert_eq!(nanos, SEARCH_NANOS + expected, "{plan:?}");
+        let check = |profile: &MachineProfile, rows: u64, scanned: u64, compared: u64| {
+            let row = profile.row_cost(vector);
+            let scan = Cost::of_scan(rows, row);
+            assert_eq!((scan.nanos, scan.memory_bytes), (2_000 + rows * scanned, rows * 1_024));
+            let walk = Cost::of_comparisons(160, row);
+            assert_eq!((walk.nanos, walk.memory_bytes), (2_000 + 160 * compared, 160 * 1_024));
         };
-        let walk = SearchPlan::Index { effort: 10, comparisons: 160 };
-        check(&profile, SearchPlan::Scan, 1_000 * 256);
-        check(&profile, walk, 160 * 612);
+        check(&profile, 100_000, 256, 612);
         // Slow code: computing is what takes long.
         profile.kernels[0].time = Line { base_nanos: 24.0, unit_nanos: 4.0 };
-        check(&profile, SearchPlan::Scan, 1_000 * 1_048);
-        check(&profile, walk, 160 * 1_048);
-    }
-
-    #[test]
-    fn a_masked_scan_costs_at_most_the_whole_one() {
-        let cost = RowCost { scanned_nanos: 10.0, scattered_nanos: 30.0 };
-        let nanos = |passing| estimate_masked_scan_nanos(1_000, passing, cost) - SEARCH_NANOS;
-        assert_eq!([0, 100, 500, 900].map(nanos), [0, 2_000, 10_000, 10_000]);
+        check(&profile, 100_000, 1_048, 1_048);
+        // Few rows stay in the caches, where fast code need not wait.
+        profile.kernels[0].time = Line { base_nanos: 14.0, unit_nanos: 0.25 };
+        check(&profile, 1_000, 78, 612);
     }
 
     #[test]
     fn the_largest_numbers_do_not_overflow() {
-        assert_eq!(estimate_nanos(u64::MAX, row_cost(32_768), SearchPlan::Scan), u64::MAX);
+        let row = row_cost(32_768);
+        let mut cost = Cost::of_scan(u64::MAX, row);
+        assert_eq!((cost.nanos, cost.memory_bytes), (u64::MAX, u64::MAX));
+        cost += Cost::of_scan(1, row);
+        assert_eq!(cost.nanos, u64::MAX);
     }
 }

@@ -30,40 +30,22 @@ pub enum EffortUnit {
 pub struct Indexed<'a> {
     /// Rows that can be found.
     pub rows: u64,
-    /// What an effort means there.
-    pub unit: EffortUnit,
+    /// What it is.
+    pub params: IndexParams,
     /// Whether the index has codes of all rows to look at where few pass.
     pub has_codes: bool,
     /// What was measured, if anything.
     pub calibration: Option<Calibration<'a>>,
 }
 
-/// How one segment is searched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SearchPlan {
-    /// Leave the segment out: no row of it is allowed.
-    Skip,
-    /// Compare with every allowed row.
-    Scan,
-    /// Search the index with this effort.
-    Index {
-        /// Candidates kept, at least k; or lists probed.
-        effort: usize,
-        /// About how many rows somewhere in memory that costs as much as to
-        /// compare with.
-        comparisons: u64,
-    },
-}
+/// An effort, the recall to expect of it if anything is known, and what it rests on.
+pub(crate) type EffortChoice = (usize, Option<f32>, &'static str);
 
-/// The plan, what it promises, and why it was chosen.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SearchChoice {
-    /// The plan.
-    pub plan: SearchPlan,
-    /// The recall to expect, if anything is known about it.
-    pub expected_recall: Option<f32>,
-    /// One clause for EXPLAIN.
-    pub reason: &'static str,
+impl Indexed<'_> {
+    /// What an effort means there.
+    pub fn unit(&self) -> EffortUnit {
+        EffortUnit::of(&self.params)
+    }
 }
 
 /// Standard errors by which a measured recall must exceed the one asked for: one
@@ -79,16 +61,6 @@ const MISSED_BY_QUERIES: f32 = 2.0;
 /// as much as one independent trial.
 const CORRELATED_NEIGHBORS: f32 = 4.0;
 
-/// Comparisons of a walk for each candidate kept.
-const COMPARISONS_PER_CANDIDATE: u64 = 16;
-
-/// Comparisons in a scan that cost as much as one of a walk, which waits for its
-/// row.
-const SCANNED_PER_COMPARISON: u64 = 2;
-
-/// Rows of a list that cost as much as one somewhere in memory: they stand in a row.
-const LISTED_PER_COMPARISON: u64 = 4;
-
 /// Assumed where nothing was measured: low for m = 16 and well-behaved data.
 const UNMEASURED: Calibration<'_> = Calibration {
     k: 10,
@@ -99,18 +71,24 @@ const UNMEASURED: Calibration<'_> = Calibration {
 /// Assumed of lists, in thousandths of them.
 const UNMEASURED_LISTS: [(u32, f32); 4] = [(4, 0.80), (8, 0.90), (16, 0.95), (64, 0.99)];
 
-/// Chooses how a segment with an index is searched for `k` neighbours.
+/// Chooses the effort with which an index is searched for `k` neighbours.
 ///
 /// A wanted recall takes the smallest effort that promises it: measured points
 /// are lowered by their standard error and joined by straight lines, which lie
-/// below the curve. Beyond the curve, and where the index would cost more, the
-/// segment is scanned. More neighbours than were measured take proportionally
+/// below the curve. More neighbours than were measured take proportionally
 /// more candidates of a graph, and more lists by the square root.
-pub fn choose_effort(effort: Effort, k: usize, indexed: &Indexed<'_>) -> SearchChoice {
-    let Indexed { rows, unit, .. } = *indexed;
+///
+/// # Errors
+/// Why the index does not lead to what was asked for.
+pub(crate) fn index_effort(
+    effort: Effort,
+    k: usize,
+    indexed: &Indexed<'_>,
+) -> Result<EffortChoice, &'static str> {
+    let unit = indexed.unit();
     let measured = indexed.calibration.filter(|curve| !curve.points.is_empty() && curve.k > 0);
     let choice = match effort {
-        Effort::Exact => return scan("exact search was asked for"),
+        Effort::Exact => return Err("exact search was asked for"),
         Effort::Candidates(_) | Effort::MinRecall(_) if unit == EffortUnit::Nothing => {
             (k.max(1), Some(1.0), "the index is exact")
         }
@@ -124,7 +102,7 @@ pub fn choose_effort(effort: Effort, k: usize, indexed: &Indexed<'_>) -> SearchC
                 Some(curve) => curve.effort_for(target).map(|effort| (effort, curve.k)),
                 None => unit.unmeasured_effort(target),
             }) else {
-                return scan("no measured effort promises the recall asked for");
+                return Err("no measured effort promises the recall asked for");
             };
             let recall = measured.map(|curve| curve.recall_at(effort));
             let reason = if measured.is_some() {
@@ -135,20 +113,14 @@ pub fn choose_effort(effort: Effort, k: usize, indexed: &Indexed<'_>) -> SearchC
             (unit.scaled(effort, k, measured_k), recall, reason)
         }
     };
-    let (effort, expected_recall, reason) = choice;
-    let comparisons = unit.comparisons(effort, rows);
-    if effort > EFFORT_MAX {
-        scan("the effort needed is above the limit")
-    } else if !unit.pays(effort, rows) {
-        scan("a scan of so few rows is cheaper than the index")
-    } else {
-        let plan = SearchPlan::Index { effort, comparisons };
-        SearchChoice { plan, expected_recall, reason }
+    match unit {
+        _ if choice.0 > EFFORT_MAX => Err("the effort needed is above the limit"),
+        // What so many find was never measured, and they are half of the rows.
+        EffortUnit::Lists(lists) if choice.0 as u64 * 2 >= u64::from(lists) => {
+            Err("half of the lists would have to be probed")
+        }
+        EffortUnit::Lists(_) | EffortUnit::Candidates | EffortUnit::Nothing => Ok(choice),
     }
-}
-
-fn scan(reason: &'static str) -> SearchChoice {
-    SearchChoice { plan: SearchPlan::Scan, expected_recall: Some(1.0), reason }
 }
 
 impl EffortUnit {
@@ -216,50 +188,6 @@ impl EffortUnit {
                 let curve = Calibration { points: &points, ..UNMEASURED };
                 curve.effort_for(target).map(|effort| (effort, curve.k))
             }
-        }
-    }
-
-    /// Whether searching the index is cheaper than a scan.
-    fn pays(self, effort: usize, rows: u64) -> bool {
-        match self {
-            Self::Candidates => {
-                self.comparisons(effort, rows).saturating_mul(SCANNED_PER_COMPARISON) < rows
-            }
-            // Half of the lists is half of the rows.
-            Self::Lists(lists) => effort as u64 * 2 < u64::from(lists),
-            Self::Nothing => true,
-        }
-    }
-
-    /// What an effort costs, in rows somewhere in memory.
-    fn comparisons(self, effort: usize, rows: u64) -> u64 {
-        let effort = effort as u64;
-        match self {
-            Self::Candidates => effort.saturating_mul(COMPARISONS_PER_CANDIDATE),
-            Self::Lists(lists) => {
-                let listed = effort.saturating_mul(rows) / u64::from(lists.max(1));
-                listed / LISTED_PER_COMPARISON + u64::from(lists) / LISTED_PER_COMPARISON
-            }
-            Self::Nothing => rows / SCANNED_PER_COMPARISON,
-        }
-    }
-
-    /// The same where only `passing` of the rows count.
-    pub(crate) fn comparisons_among(self, effort: usize, rows: u64, passing: u64) -> u64 {
-        let comparisons = self.comparisons(effort, rows);
-        let rarity = rows as f64 / passing.max(1) as f64;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "not negative, and at most as many as there are rows"
-        )]
-        let times = |factor: f64| (comparisons as f64 * factor).min(rows as f64) as u64;
-        match self {
-            // The candidates are kept among rows that pass; those on the way cost as much.
-            Self::Candidates => times(rarity),
-            // Lists farther away: the nearest rows that pass are.
-            Self::Lists(_) => times(rarity.cbrt()),
-            Self::Nothing => comparisons,
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Here are the figures and what follows from them; others measure.
 
+use crate::steps::REFERENCE_NANOS;
 use serde::{Deserialize, Serialize};
 use vicinal_types::{ElementType, Metric, VectorType};
 
@@ -99,6 +100,18 @@ pub struct RowCost {
     pub scanned_nanos: f64,
     /// A row somewhere in memory that was asked for ahead of its turn.
     pub scattered_nanos: f64,
+    /// A row in the nearest cache.
+    pub computed_nanos: f64,
+    /// Reading so many bytes somewhere in memory that were asked for ahead.
+    pub scattered: Line,
+    /// The first touch of a page of a file that the system has in memory.
+    pub page_nanos: f64,
+    /// How long computing takes beside where the figures of indexes were taken.
+    pub speed: f64,
+    /// Its dimensions.
+    pub dim: f64,
+    /// Its bytes.
+    pub bytes: u64,
 }
 
 impl MachineProfile {
@@ -141,6 +154,12 @@ impl MachineProfile {
         RowCost {
             scanned_nanos: computing.max(bytes * self.memory.sequential_byte_nanos),
             scattered_nanos: computing.max(self.memory.scattered.nanos(bytes)),
+            computed_nanos: computing,
+            scattered: self.memory.scattered,
+            page_nanos: self.disk.cached_page_nanos,
+            speed: self.kernels[0].time.unit_nanos / REFERENCE_NANOS,
+            dim,
+            bytes: vector.row_bytes() as u64,
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod collections;
+mod explain;
 mod filter;
 mod indexes;
 mod options;
@@ -23,6 +24,7 @@ pub(crate) use aggregate::{aggregate_in, aggregated_out};
 pub(crate) use collections::{
     aliases_out, applied_out, description_out, node_out, spec_in, stats_out, summaries_out,
 };
+pub(crate) use explain::explanation_out;
 pub(crate) use filter::filter_in;
 pub(crate) use options::{consistency_in, partial_ok_in, request_id_in};
 pub(crate) use rows::{

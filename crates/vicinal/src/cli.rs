@@ -1,8 +1,8 @@
 //! The commands and their help.
 
 use crate::commands::{
-    aggregate, apply, bench, calibrate, count, delete, demo, describe, drop, flush, get, import,
-    list, machine, scroll, search, serve, snapshot, stats, update, verify,
+    aggregate, apply, bench, calibrate, count, delete, demo, describe, drop, explain, flush, get,
+    import, list, machine, scroll, search, serve, snapshot, stats, update, verify,
 };
 use crate::failure::Failure;
 
@@ -43,6 +43,10 @@ enum Command {
     /// Find the rows nearest to a vector.
     #[command(after_help = search::EXAMPLES)]
     Search(search::Args),
+
+    /// Say how a search would go, what the ways not taken would cost, and what it took.
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(explain::Args),
 
     /// Read rows by id.
     #[command(after_help = get::EXAMPLES)]
@@ -117,6 +121,7 @@ impl Cli {
             Command::Apply(args) => apply::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Search(args) => search::run(&args),
+            Command::Explain(args) => explain::run(&args),
             Command::Get(args) => get::run(&args),
             Command::Scroll(args) => scroll::run(&args),
             Command::Count(args) => count::run(&args),

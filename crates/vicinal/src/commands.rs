@@ -9,6 +9,7 @@ pub(crate) mod delete;
 pub(crate) mod demo;
 pub(crate) mod describe;
 pub(crate) mod drop;
+pub(crate) mod explain;
 pub(crate) mod flush;
 pub(crate) mod get;
 pub(crate) mod import;

@@ -219,6 +219,10 @@ impl proto::search_server::Search for Scripted {
     ) -> Answer<proto::SearchBatchResponse> {
         Err(Status::unimplemented("no test searches in batches"))
     }
+
+    async fn explain(&self, _: Request<proto::ExplainRequest>) -> Answer<proto::ExplainResponse> {
+        Err(Status::unimplemented("no test has a search explained"))
+    }
 }
 
 /// Rows with a column `word` that says `w` and the id.

@@ -344,9 +344,8 @@ impl Prepared {
             quotas: Arc::clone(&self.quotas),
             cancel: self.cancel.clone(),
         };
-        let part = |(segment, passing): (_, Passing)| Part {
-            plan: asked.plan(segment, passing.count),
-            passing,
+        let part = |(segment, passing): (_, Passing)| {
+            Part::new(&asked.candidates(segment, passing.count).best(), passing)
         };
         let parts = self.view.segments.iter().zip(rows).map(part).collect();
         Self { asked, parts, estimated_nanos: 0 }

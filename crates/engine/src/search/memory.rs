@@ -59,7 +59,7 @@ impl Prepared {
                 })?;
             if let Some(nearest) = nearest {
                 found.extend_from_slice(&nearest.neighbors);
-                work.distances += nearest.work.distances;
+                work += nearest.work;
                 scratch.give_back(nearest.neighbors);
                 scanned_from = visible;
             }
@@ -73,6 +73,7 @@ impl Prepared {
         if competes {
             scratch.add_rivals(&found[of_graph..]);
         }
+        worker.work += work;
         Ok(work.distances)
     }
 

@@ -70,7 +70,7 @@ impl Prepared {
         let mut nanos = vec![0_u64; self.pools.node_count()];
         for (segment, part) in self.view.segments.iter().zip(&self.parts) {
             if let Some(home) = self.home_of(segment) {
-                nanos[home] += self.nanos_of(segment, part);
+                nanos[home] += part.nanos;
             }
         }
         (0..nanos.len()).max_by_key(|node| (nanos[*node], Reverse(*node))).unwrap_or(0)
@@ -108,7 +108,7 @@ impl Prepared {
         let segments = self.view.segments.iter().zip(&self.parts).enumerate();
         let asked = segments.filter(|(_, (_, part))| part.k_of(self.k) > 0);
         let of_segment = |(at, (segment, part)): (usize, (&SegmentView, &Part))| {
-            (Reverse(self.nanos_of(segment, part)), at, self.home_of(segment))
+            (Reverse(part.nanos), at, self.home_of(segment))
         };
         let mut asked: Vec<_> = asked.map(of_segment).collect();
         asked.sort_unstable();

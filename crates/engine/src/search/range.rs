@@ -10,7 +10,7 @@ use super::{Asked, Part, Prepared, go_on_without};
 use crate::request::Search;
 use crate::scratches::Worker;
 use crate::segment::SealedView;
-use vicinal_index::{Found, KeyRange, Search as IndexSearch};
+use vicinal_index::{Found, KeyRange, Search as IndexSearch, Work};
 use vicinal_planner::{EffortUnit, SearchPlan};
 use vicinal_types::{Error, Metric, Nearer, Result, Stopped};
 
@@ -77,7 +77,7 @@ impl Prepared {
         &self,
         query: &[u8],
         sealed: &SealedView,
-        (Part { plan, passing }, k): (&Part, usize),
+        (Part { plan, passing, .. }, k): (&Part, usize),
         &mut Worker { ref mut scratch, competes, .. }: &mut Worker,
     ) -> Result<Option<Found>, Stopped> {
         let (Some(part), Some(built), Some(indexed)) = (
@@ -89,7 +89,7 @@ impl Prepared {
         };
         let (index, allowed) = (built.index(), passing.rows.as_deref());
         let replan = |wanted| self.choose(&indexed, passing.count, wanted);
-        self.widen(indexed.unit, (*plan, k), replan, |wanted, effort| {
+        self.widen(indexed.unit(), (*plan, k), replan, |wanted, effort| {
             let within = self.keys.most;
             let search =
                 IndexSearch { allowed, within, competes, ..IndexSearch::new(wanted, effort) };
@@ -113,18 +113,18 @@ impl Prepared {
         if self.paging.is_none() {
             wanted = wanted.min(k);
         }
-        let mut distances = 0;
+        let mut work = Work::default();
         loop {
             let SearchPlan::Index { effort, .. } = plan else { return Ok(None) };
             let Some(mut found) = find(wanted, effort)? else { return Ok(None) };
             let came = found.neighbors.len();
             let nearer = found.neighbors.partition_point(|found| found.key < self.keys.least);
             let near = found.neighbors.partition_point(|found| found.key <= self.keys.most);
-            distances += found.work.distances;
+            work += found.work;
             if came < wanted || near < came || near - nearer >= k {
                 found.neighbors.truncate(near.min(nearer + k));
                 found.neighbors.drain(..nearer);
-                found.work.distances = distances;
+                found.work = work;
                 return Ok(Some(found));
             }
             wanted = wanted.saturating_mul(GROWTH);

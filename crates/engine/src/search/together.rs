@@ -118,7 +118,7 @@ impl Prepared {
         &self,
         queries: &[u8],
         sealed: &SealedView,
-        Part { plan, passing }: &Part,
+        Part { plan, passing, .. }: &Part,
         k: usize,
     ) -> Result<Vec<Found>, Stopped> {
         let Some(part) = sealed.sealed.rows.vectors(self.column) else {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use vicinal_index::{Found, GrowingHnsw, GrowingRecords, HnswParams, IndexError, Scratch};
 use vicinal_index::{Search, Vectors};
 use vicinal_planner::Calibration;
-use vicinal_types::{Bitmap, Cancel, ColumnId, ElementType, GraphParams, Stopped, VectorType};
+use vicinal_types::{
+    Bitmap, Cancel, ColumnId, ElementType, GraphParams, IndexParams, Stopped, VectorType,
+};
 
 /// Assumed of records: what is found of word vectors, which are hard. Other data needs less
 /// than half the effort.
@@ -24,6 +26,7 @@ const SAMPLE_ROWS: u32 = 4_096;
 #[derive(Debug)]
 pub(crate) struct GrowingGraph {
     pub(crate) column: ColumnId,
+    params: IndexParams,
     graph: Kind,
 }
 
@@ -57,15 +60,17 @@ impl GrowingGraph {
         kind: VectorType,
         (view, capacity): (&MemoryView, u32),
     ) -> Result<Self, IndexError> {
-        let graph = if kind.element() == ElementType::Binary {
-            Kind::Hnsw(Box::new(GrowingHnsw::new(params, kind, capacity)?))
+        let (graph, params) = if kind.element() == ElementType::Binary {
+            let graph = Kind::Hnsw(Box::new(GrowingHnsw::new(params, kind, capacity)?));
+            (graph, IndexParams::Hnsw(params))
         } else {
             let HnswParams { m, ef_construction, seed, codes: _ } = params;
             let params = GraphParams { m, ef_construction, seed };
             let sample = sample(view, column, kind)?;
-            Kind::Records(Box::new(GrowingRecords::new(params, &sample, capacity)?))
+            let graph = Kind::Records(Box::new(GrowingRecords::new(params, &sample, capacity)?));
+            (graph, IndexParams::Graph(params))
         };
-        Ok(Self { column, graph })
+        Ok(Self { column, params, graph })
     }
 
     /// Rows from 0 on that a search finds by the graph.
@@ -74,6 +79,11 @@ impl GrowingGraph {
             Kind::Records(graph) => graph.inserted(),
             Kind::Hnsw(graph) => graph.inserted(),
         }
+    }
+
+    /// What it is.
+    pub(crate) fn params(&self) -> IndexParams {
+        self.params
     }
 
     /// The recall to expect of it, where more is known than of any graph.

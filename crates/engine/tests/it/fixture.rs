@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use vicinal_engine::{Compaction, Engine, EngineOptions, Search, Write, WriteOutcome};
+use vicinal_planner::MachineProfile;
 use vicinal_storage::{Disk, SimDisk};
 use vicinal_types::{
     Cancel, Clock, CollectionSpec, Column, ColumnId, ColumnIndex, ColumnType, ElementType, IdType,
@@ -23,8 +24,17 @@ pub(crate) fn options(disk: Arc<dyn Disk>) -> EngineOptions {
         compaction: Compaction::OnRequest,
         pin_threads: false,
         disk_reserve_bytes: 0,
+        machine: slow_at_comparing(),
         ..EngineOptions::new(disk, PathBuf::from("data"), Arc::new(SystemClock))
     }
+}
+
+/// A machine where a scan of a thousand rows takes longer than a walk: tests have few rows
+/// of few dimensions, and search indexes all the same.
+pub(crate) fn slow_at_comparing() -> MachineProfile {
+    let mut machine = MachineProfile::TYPICAL;
+    machine.kernels.iter_mut().for_each(|kernel| kernel.time.base_nanos = 25.0);
+    machine
 }
 
 pub(crate) fn open(disk: &SimDisk) -> Result<Engine> {

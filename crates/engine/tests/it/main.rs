@@ -8,6 +8,7 @@ mod compaction;
 mod conditions;
 mod crash;
 mod errors;
+mod explain;
 mod filters;
 mod fixture;
 mod growing;

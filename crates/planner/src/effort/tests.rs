@@ -1,6 +1,8 @@
 //! Efforts and curves as tables.
 
 use super::*;
+use crate::{MachineProfile, Prediction, SearchPlan, Segment, plan_search};
+use vicinal_types::{ElementType, GraphParams, IvfCodes, IvfParams, Metric, VectorType};
 
 const CURVE: Calibration<'_> = Calibration {
     k: 10,
@@ -8,14 +10,23 @@ const CURVE: Calibration<'_> = Calibration {
     points: &[(16, 0.80), (32, 0.90), (64, 0.96), (128, 0.99), (256, 0.998)],
 };
 
+const GRAPH: IndexParams = IndexParams::Graph(GraphParams { m: 16, ef_construction: 128, seed: 0 });
+
 fn graph(rows: u64, calibration: Option<Calibration<'_>>) -> Indexed<'_> {
-    Indexed { rows, unit: EffortUnit::Candidates, has_codes: false, calibration }
+    Indexed { rows, params: GRAPH, has_codes: false, calibration }
+}
+
+/// What is planned where all rows can be found.
+fn plan(effort: Effort, k: usize, indexed: &Indexed<'_>) -> Prediction {
+    let vector = VectorType::new(128, ElementType::F32, Metric::L2).expect("a right type");
+    let (rows, row) = (indexed.rows, MachineProfile::TYPICAL.row_cost(vector));
+    plan_search(effort, k, &Segment { rows, passing: rows, index: Some(*indexed), row }).best()
 }
 
 /// The effort that is chosen; none for a scan.
 fn chosen(effort: Effort, k: usize, indexed: &Indexed<'_>) -> Option<usize> {
-    match choose_effort(effort, k, indexed).plan {
-        SearchPlan::Index { effort, .. } => Some(effort),
+    match plan(effort, k, indexed).plan {
+        SearchPlan::Index { effort } => Some(effort),
         SearchPlan::Scan | SearchPlan::Skip => None,
     }
 }
@@ -26,10 +37,8 @@ fn check(effort: Effort, k: usize, rows: u64, expected: Option<usize>) {
 }
 
 fn effort_of(effort: Effort, k: usize, calibration: Option<Calibration<'_>>) -> usize {
-    match choose_effort(effort, k, &graph(10_000_000, calibration)).plan {
-        SearchPlan::Index { effort, .. } => effort,
-        SearchPlan::Scan | SearchPlan::Skip => panic!("{effort:?} with k = {k} is scanned"),
-    }
+    let chosen = chosen(effort, k, &graph(10_000_000, calibration));
+    chosen.unwrap_or_else(|| panic!("{effort:?} with k = {k} is scanned"))
 }
 
 #[test]
@@ -65,7 +74,7 @@ fn beyond_the_curve_is_scanned() {
 #[test]
 fn few_rows_are_scanned() {
     check(Effort::Candidates(64), 10, 2_048, None);
-    check(Effort::Candidates(64), 10, 2_049, Some(64));
+    check(Effort::Candidates(64), 10, 8_192, Some(64));
     check(Effort::MinRecall(0.5), 10, 100, None);
     check(Effort::Candidates(1), 0, 0, None);
 }
@@ -88,20 +97,19 @@ fn an_effort_above_the_limit_is_scanned() {
 fn without_measurements_a_cautious_curve_is_assumed() {
     assert_eq!(effort_of(Effort::MinRecall(0.96), 10, None), 128);
     let empty = Calibration { points: &[], ..CURVE };
-    let choice = choose_effort(Effort::MinRecall(0.96), 10, &graph(1_000_000, Some(empty)));
-    assert_eq!(choice.plan, SearchPlan::Index { effort: 128, comparisons: 2_048 });
-    assert_eq!(choice.expected_recall, None);
+    let choice = plan(Effort::MinRecall(0.96), 10, &graph(1_000_000, Some(empty)));
+    assert_eq!((choice.plan, choice.recall), (SearchPlan::Index { effort: 128 }, None));
 }
 
 #[test]
 fn the_expected_recall_is_read_off_the_curve() {
     for (effort, expected) in [(16, 0.60), (24, 0.70), (64, 0.92), (9_999, 0.996)] {
-        let choice = choose_effort(Effort::Candidates(effort), 10, &graph(10_000_000, Some(CURVE)));
-        let recall = choice.expected_recall.expect("there is a curve");
+        let choice = plan(Effort::Candidates(effort), 10, &graph(10_000_000, Some(CURVE)));
+        let recall = choice.recall.expect("there is a curve");
         assert!((recall - expected).abs() < 1e-6, "effort {effort} gives {recall}");
     }
-    let hundred = choose_effort(Effort::Candidates(640), 100, &graph(10_000_000, Some(CURVE)));
-    let hundred = hundred.expected_recall.expect("there is a curve");
+    let hundred = plan(Effort::Candidates(640), 100, &graph(10_000_000, Some(CURVE)));
+    let hundred = hundred.recall.expect("there is a curve");
     assert!((hundred - 0.92).abs() < 1e-6, "{hundred}");
 }
 
@@ -116,12 +124,8 @@ fn more_recall_never_takes_less_effort() {
 #[test]
 fn an_effort_of_lists_is_at_most_all_of_them() {
     let curve = Calibration { points: &[(1, 0.5), (8, 0.9), (32, 0.98)], ..CURVE };
-    let indexed = Indexed {
-        rows: 1_000_000,
-        unit: EffortUnit::Lists(1_000),
-        has_codes: false,
-        calibration: Some(curve),
-    };
+    let params = IndexParams::Ivf(IvfParams { lists: 1_000, codes: IvfCodes::None, seed: 0 });
+    let indexed = Indexed { rows: 1_000_000, params, has_codes: false, calibration: Some(curve) };
     let check = |effort, k, expected| assert_eq!(chosen(effort, k, &indexed), expected);
     // k says nothing about lists.
     check(Effort::Candidates(1), 100, Some(1));
@@ -129,21 +133,11 @@ fn an_effort_of_lists_is_at_most_all_of_them() {
     // Probing all is a scan.
     check(Effort::Candidates(5_000), 10, None);
     check(Effort::Candidates(500), 10, None);
-    check(Effort::Candidates(499), 10, Some(499));
+    check(Effort::Candidates(400), 10, Some(400));
     check(Effort::MinRecall(0.999), 10, None);
     let ten = chosen(Effort::MinRecall(0.9), 10, &indexed).expect("an effort");
     assert!((17..=26).contains(&ten), "{ten}");
     check(Effort::MinRecall(0.9), 40, Some(2 * ten));
     let unmeasured = Indexed { calibration: None, ..indexed };
     assert_eq!(chosen(Effort::MinRecall(0.95), 10, &unmeasured), Some(17));
-}
-
-#[test]
-fn an_exact_index_is_always_used() {
-    let indexed =
-        Indexed { rows: 100, unit: EffortUnit::Nothing, has_codes: false, calibration: None };
-    let choice = choose_effort(Effort::MinRecall(1.0), 10, &indexed);
-    assert_eq!(choice.expected_recall, Some(1.0));
-    assert_eq!(choice.plan, SearchPlan::Index { effort: 10, comparisons: 50 });
-    assert_eq!(chosen(Effort::Exact, 10, &indexed), None);
 }

@@ -120,16 +120,19 @@ pub(crate) fn description_out(description: Description) -> v1::DescribeCollectio
     }
 }
 
-fn segment_out(segment: SegmentDescription) -> v1::SegmentDescription {
-    let state = match segment.state {
+pub(super) fn state_out(state: SegmentState) -> v1::SegmentState {
+    match state {
         SegmentState::Growing => v1::SegmentState::Growing,
         SegmentState::Frozen => v1::SegmentState::Frozen,
         SegmentState::Sealed => v1::SegmentState::Sealed,
-    };
+    }
+}
+
+fn segment_out(segment: SegmentDescription) -> v1::SegmentDescription {
     v1::SegmentDescription {
         shard: segment.shard.0,
         segment: segment.segment.0,
-        state: state.into(),
+        state: state_out(segment.state).into(),
         rows: segment.rows,
         deleted_rows: segment.deleted_rows,
         bytes: segment.bytes,

@@ -20,9 +20,10 @@ use vicinal_api::v1::snapshots_server::SnapshotsServer;
 pub(crate) struct Rpc(&'static str);
 
 /// Paths and names of the RPCs; a test holds it against the descriptors.
-const RPCS: [(&str, &str); 27] = [
+const RPCS: [(&str, &str); 28] = [
     ("/vicinal.v1.Search/Search", "Search.Search"),
     ("/vicinal.v1.Search/SearchBatch", "Search.SearchBatch"),
+    ("/vicinal.v1.Search/Explain", "Search.Explain"),
     ("/vicinal.v1.Rows/Insert", "Rows.Insert"),
     ("/vicinal.v1.Rows/Upsert", "Rows.Upsert"),
     ("/vicinal.v1.Rows/Update", "Rows.Update"),

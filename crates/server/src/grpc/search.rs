@@ -9,8 +9,8 @@ use std::mem::take;
 use std::time::{Duration, Instant};
 use tonic::{Request, Response, Status};
 use vicinal_api::v1;
-use vicinal_engine::{Pressure, SearchAnswer};
-use vicinal_types::Result;
+use vicinal_engine::{Explanation, Pressure, SearchAnswer};
+use vicinal_types::{Error, Result};
 
 impl Api {
     async fn search_one(&self, request: Request<v1::SearchRequest>) -> Result<v1::SearchResponse> {
@@ -81,6 +81,41 @@ impl Api {
         self.0.fits(v1::SearchBatchResponse { missing_rows, ..answer })
     }
 
+    async fn explain_one(
+        &self,
+        request: Request<v1::ExplainRequest>,
+    ) -> Result<v1::ExplainResponse> {
+        let (call, request) = Call::open(request)?;
+        let analyze = request.analyze;
+        let mut search = request
+            .search
+            .ok_or_else(|| Error::invalid("there is nothing to explain; set `search`"))?;
+        let options = search.options.as_ref();
+        convert::consistency_in(options)?;
+        let timeout_ms = options.map_or(0, |options| options.timeout_ms);
+        let cancel = self.0.cancel(&call, timeout_ms);
+        let collection = call.collection(&self.0.engine, &search.database, &search.collection)?;
+        let place = (take(&mut search.database), take(&mut search.collection));
+        let asked = convert::search_in(&collection, search)?;
+        let in_result_cache = match &self.0.cache {
+            Some(cache) if asked.allow_cached && collection.spec.ttl.is_none() => {
+                let snapshot = self.0.engine.snapshot_number(&place.0, &place.1)?;
+                cache.get(&CacheKey::new(&collection, snapshot, &asked.search)).is_some()
+            }
+            Some(_) | None => false,
+        };
+        let missing_rows = self.0.missing_rows(asked.search.partial_ok, (&place.0, &place.1))?;
+        let explanation: Explanation = self
+            .0
+            .called_back(&call, &cancel, |engine, done| {
+                let (place, cancel) = ((&*place.0, &*place.1), cancel.cancel().clone());
+                engine.explain(place, asked.search, analyze, cancel, done);
+            })
+            .await?;
+        let answer = convert::explanation_out(explanation);
+        self.0.fits(v1::ExplainResponse { in_result_cache, missing_rows, ..answer })
+    }
+
     fn since(&self, start: Instant) -> Duration {
         self.0.clock.now().saturating_duration_since(start)
     }
@@ -100,5 +135,12 @@ impl v1::search_server::Search for Api {
         request: Request<v1::SearchBatchRequest>,
     ) -> Result<Response<v1::SearchBatchResponse>, Status> {
         self.search_many(request).await.map(Response::new).map_err(|error| status(&error))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<v1::ExplainRequest>,
+    ) -> Result<Response<v1::ExplainResponse>, Status> {
+        self.explain_one(request).await.map(Response::new).map_err(|error| status(&error))
     }
 }

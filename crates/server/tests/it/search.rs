@@ -213,3 +213,29 @@ async fn without_a_configured_cache_nothing_is_cached() {
         assert!(!answer.report.expect("a report").from_cache);
     }
 }
+
+#[tokio::test]
+async fn an_explanation_says_what_the_search_then_takes() {
+    let server = TestServer::with_docs().await;
+    server.insert(0..100).await;
+    flush(&server).await;
+    let search = nearest(41.8, 3);
+    let explain = |analyze| v1::ExplainRequest { search: Some(search.clone()), analyze };
+    let planned = server.search().explain(explain(false)).await.expect("an answer").into_inner();
+    assert!(planned.analysis.is_none() && !planned.in_result_cache);
+    assert_eq!((planned.k, planned.placement()), (3, v1::Placement::Inline));
+    let run = server.search().explain(explain(true)).await.expect("an answer").into_inner();
+    let found = find(&server, search.clone()).await.report.expect("a report");
+    let analysis = run.analysis.expect("it was run");
+    assert_eq!((analysis.hits, analysis.distances), (3, found.distances));
+    let segments = run.segments.iter().filter(|segment| segment.rows > 0);
+    let [sealed] = &segments.collect::<Vec<_>>()[..] else { panic!("{run:?}") };
+    assert_eq!((sealed.state(), sealed.passing_rows), (v1::SegmentState::Sealed, 100));
+    let [scan] = &sealed.ways[..] else { panic!("{sealed:?}") };
+    assert_eq!((scan.way(), scan.chosen), (v1::PlanWay::Scan, true));
+    assert!(scan.predicted.is_some_and(|cost| cost.cpu_us > 0.0 && cost.memory_bytes > 0));
+    assert_eq!(sealed.analysis.as_ref().map(|part| (part.distances, part.found)), Some((100, 3)));
+    let nothing = v1::ExplainRequest::default();
+    let error = server.search().explain(nothing).await.expect_err("a refusal");
+    assert_eq!(error.code(), Code::InvalidArgument);
+}

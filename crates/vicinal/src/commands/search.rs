@@ -32,7 +32,22 @@ Examples:
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    target: Target,
+    asked: Asked,
+
+    /// Find all rows that pass and are within the bounds, read in pages.
+    #[arg(long, conflicts_with_all = ["k", "offset", "group_by"])]
+    all: bool,
+
+    /// Print JSON: one line a hit.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A search, whatever is done with it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Asked {
+    #[command(flatten)]
+    pub(crate) target: Target,
 
     #[command(flatten)]
     query: Query,
@@ -44,10 +59,6 @@ pub(crate) struct Args {
     /// Rows wanted, or groups; more than 16,384 rows are read in pages.
     #[arg(short, long, default_value_t = 10)]
     k: u32,
-
-    /// Find all rows that pass and are within the bounds, read in pages.
-    #[arg(long, conflicts_with_all = ["k", "offset", "group_by"])]
-    all: bool,
 
     /// Nearest rows, or groups, to pass over first.
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -72,10 +83,6 @@ pub(crate) struct Args {
     /// The vector column, if there are several.
     #[arg(long, default_value = "", value_name = "NAME")]
     vector_column: String,
-
-    /// Print JSON: one line a hit.
-    #[arg(long)]
-    json: bool,
 }
 
 /// What to search for: exactly one of the three.
@@ -148,31 +155,39 @@ impl How {
     }
 }
 
-pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    block_on(async {
-        let collection = args.target.connect().await?;
-        let vector = query(&collection, args).await?;
-        let columns = args.columns.iter().filter(|column| !column.is_empty()).cloned();
+impl Asked {
+    /// The search, of a collection that is asked for the vector if need be.
+    pub(crate) async fn search(&self, collection: &Collection) -> Result<Search<One>, Failure> {
+        let vector = query(collection, self).await?;
+        let columns = self.columns.iter().filter(|column| !column.is_empty()).cloned();
         let mut search = collection
             .search(vector)
-            .vector_column(&args.vector_column)
-            .k(args.k)
-            .offset(args.offset)
-            .effort(args.how.effort())
+            .vector_column(&self.vector_column)
+            .k(self.k)
+            .offset(self.offset)
+            .effort(self.how.effort())
             .columns(columns);
-        if let Some(filter) = args.filter.filter()? {
+        if let Some(filter) = self.filter.filter()? {
             search = search.filter(filter);
         }
-        if let Some(column) = &args.groups.group_by {
-            search = search.group_by(column, args.groups.group_size);
+        if let Some(column) = &self.groups.group_by {
+            search = search.group_by(column, self.groups.group_size);
         }
-        if let Some(radius) = args.bounds.radius {
+        if let Some(radius) = self.bounds.radius {
             search = search.radius(radius);
         }
-        if let Some(inner_radius) = args.bounds.inner_radius {
+        if let Some(inner_radius) = self.bounds.inner_radius {
             search = search.inner_radius(inner_radius);
         }
-        let wanted = if args.all { usize::MAX } else { args.k as usize };
+        Ok(search)
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    block_on(async {
+        let collection = args.asked.target.connect().await?;
+        let search = args.asked.search(&collection).await?;
+        let wanted = if args.all { usize::MAX } else { args.asked.k as usize };
         if wanted > K_MAX {
             return walk(search, wanted, args.json).await;
         }
@@ -199,7 +214,7 @@ async fn walk(search: Search<One>, wanted: usize, as_json: bool) -> Result<(), F
     if as_json { Ok(()) } else { print_table(&all, wanted) }
 }
 
-async fn query(collection: &Collection, args: &Args) -> Result<Vectors, Failure> {
+async fn query(collection: &Collection, args: &Asked) -> Result<Vectors, Failure> {
     if let Some(vector) = &args.query.vector {
         return Ok(Vectors::from(vector));
     }
