@@ -61,6 +61,27 @@ proptest! {
 }
 
 #[test]
+fn a_vertex_with_too_many_links_loses_none_that_others_need() {
+    // A star: nobody but the centre is near a point, and each that comes is nearer than
+    // those before it, or as near.
+    const DIM: u32 = 128;
+    for nearer in [0.5, 0.0] {
+        let value = |at: u32| {
+            let (row, at) = (at / DIM, at % DIM);
+            if row == at + 1 { 200.0 - nearer * row as f32 } else { 0.0 }
+        };
+        let numbers: Vec<f32> = (0..(DIM + 1) * DIM).map(value).collect();
+        let vectors = rows(DIM, &numbers);
+        let params = GraphParams { m: 16, ef_construction: 8, seed: 1 };
+        let graph = GrowingRecords::new(params, &vectors, DIM + 1).expect("right parameters");
+        for inserted in 1..=DIM + 1 {
+            graph.insert_next(|row| vectors.row(row)).expect("there is memory");
+            assert_eq!(reached(&graph), inserted as usize, "{nearer}");
+        }
+    }
+}
+
+#[test]
 fn what_is_read_stays_until_the_reader_leaves() {
     let slots = Slots::new(64, 3);
     let mut writer = slots::Writer::default();
