@@ -81,6 +81,7 @@ impl Engine {
                 syncs: log.syncs,
                 failure: self.failure(),
             },
+            admission: self.admission().stats(),
             nodes: self.pools().node_stats(),
         }
     }

@@ -75,11 +75,10 @@ impl Engine {
         let identity = Identity::load_or_create(&*disk, &directory, fresh_identity(&options))?;
         let pools = Arc::new(start_pools(&options)?);
         let scratches = Scratches::new(options.scratch, &pools);
-        let flush_workers = options.flush_workers(options.topology.core_count());
         let budget = Arc::new(MemoryBudget::new(&options.memory));
         budget.add_source("files read whole", Box::new(held_bytes(Arc::clone(&disk))));
         let hot = HotMemory::new(options.hot_index_bytes, Arc::clone(&budget));
-        let maintenance = Maintenance::new(flush_workers, Arc::clone(&pools), hot, budget)?;
+        let maintenance = Maintenance::new(&options, Arc::clone(&pools), hot, budget)?;
         let maintenance = Arc::new(maintenance);
         let groups_dir = directory.join("groups");
         disk.create_dir_all(&groups_dir).map_err(io)?;
@@ -103,8 +102,10 @@ impl Engine {
             .inspect_err(|_| stop(&catalogue, Some(&node), &maintenance))?;
         let quotas = QuotaBook::new(&options.quotas, pools.search_threads(), clock);
         let profiler = Profiler::new(options.machine);
+        let threads = pools.search_threads();
+        let waiting_max = options.searches_waiting_max.saturating_mul(threads_u32(threads));
         let inner = Inner {
-            admission: Admission::new(options.searches_waiting_max),
+            admission: Admission::new(waiting_max, threads, pools.node_count()),
             options,
             node,
             catalogue,
@@ -508,6 +509,10 @@ fn stop(catalogue: &Catalogue, node: Option<&Node<Machine>>, maintenance: &Maint
     maintenance.stop();
 }
 
+fn threads_u32(threads: usize) -> u32 {
+    u32::try_from(threads).unwrap_or(u32::MAX)
+}
+
 fn start_pools(options: &EngineOptions) -> Result<Pools> {
     let pool_options = PoolOptions {
         search_threads: options.search_threads,
@@ -534,8 +539,8 @@ fn start_node(options: &EngineOptions, node: NodeId) -> Result<Node<Machine>> {
     }
     let node_options = NodeOptions {
         seed: options.seed,
-        proposals_waiting_max: limits::PROPOSALS_WAITING_MAX,
-        proposal_bytes_waiting_max: limits::PROPOSAL_BYTES_WAITING_MAX,
+        proposals_waiting_max: options.writes_waiting_max,
+        proposal_bytes_waiting_max: options.write_bytes_waiting_max,
         ..NodeOptions::new(node)
     };
     Node::start(node_options, log, Arc::clone(&options.clock))

@@ -89,7 +89,7 @@ pub use request::{
 pub use shard::Space;
 pub use snapshot::{Pinned, PinnedFile, RestoreAs, SnapshotCollection, StagedFile, Staging};
 pub use verify::{FileRole, Verification, VerifiedFile, verify};
-pub use vicinal_exec::{NodeStats, Topology};
+pub use vicinal_exec::{AdmissionStats, NodeStats, Topology};
 pub use vicinal_index::Work;
 pub use vicinal_machine::Measured;
 pub use vicinal_planner::{Candidate, Cost, Prediction, SearchPlan, Way};

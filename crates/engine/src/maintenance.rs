@@ -3,15 +3,13 @@
 use crate::hot::HotMemory;
 use crate::machine::Machine;
 use crate::memory::MemoryBudget;
+use crate::options::EngineOptions;
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use vicinal_cluster::Node;
 use vicinal_exec::{Pools, Workers};
 use vicinal_storage::LogPosition;
 use vicinal_types::{Error, GroupId, Result};
-
-/// Jobs of a kind that may wait: more are asked for again by the next round.
-const QUEUE_MAX: usize = 1_024;
 
 /// The nice value of the thread that inserts into graphs: below searches, and above
 /// index builds, since every search scans the rows that it has not come to yet.
@@ -51,15 +49,14 @@ pub(crate) struct Maintenance {
 }
 
 impl Maintenance {
-    /// Starts `flush_workers` threads for flushes, half as many that run index builds on
-    /// the build pool and as many that merge segments there, one that inserts into
-    /// graphs, and one that builds indexes of scalar columns: they take less than a
+    /// Starts the options' threads for flushes, those that run index builds on the build
+    /// pool and as many that merge segments there, one that inserts into graphs, and one that builds indexes of scalar columns: they take less than a
     /// second and do not wait for the others.
     ///
     /// # Errors
     /// `Exhausted` if the operating system gives no thread.
     pub(crate) fn new(
-        flush_workers: usize,
+        options: &EngineOptions,
         pools: Arc<Pools>,
         hot_memory: Arc<HotMemory>,
         budget: Arc<MemoryBudget>,
@@ -67,13 +64,15 @@ impl Maintenance {
         let failed = |error: std::io::Error| {
             Error::exhausted("no thread could be started for maintenance").caused_by(error)
         };
-        let heavy_workers = (flush_workers / 2).max(1);
+        let cores = options.topology.core_count();
+        let (workers, heavy_workers) = (options.flush_workers(cores), options.build_workers(cores));
+        let queue_max = options.jobs_waiting_max;
         Ok(Self {
-            flushers: Workers::new("flush", flush_workers, QUEUE_MAX).map_err(failed)?,
-            builders: Workers::new("build", heavy_workers, QUEUE_MAX).map_err(failed)?,
-            mergers: Workers::new("merge", heavy_workers, QUEUE_MAX).map_err(failed)?,
-            growers: Workers::nice("grow", GROW_NICE, 1, QUEUE_MAX).map_err(failed)?,
-            scalar_builders: Workers::new("scalar", 1, QUEUE_MAX).map_err(failed)?,
+            flushers: Workers::new("flush", workers, queue_max).map_err(failed)?,
+            builders: Workers::new("build", heavy_workers, queue_max).map_err(failed)?,
+            mergers: Workers::new("merge", heavy_workers, queue_max).map_err(failed)?,
+            growers: Workers::nice("grow", GROW_NICE, 1, queue_max).map_err(failed)?,
+            scalar_builders: Workers::new("scalar", 1, queue_max).map_err(failed)?,
             work: WorkBudget::new(Arc::clone(&budget)),
             pools,
             hot_memory,

@@ -3,11 +3,12 @@
 use crate::memory::MemoryOptions;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use vicinal_exec::Topology;
 use vicinal_index::ScratchOptions;
 use vicinal_planner::MachineProfile;
 use vicinal_storage::Disk;
-use vicinal_types::{Clock, Quotas};
+use vicinal_types::{Clock, Quotas, limits};
 
 /// What an engine is given when it opens.
 #[derive(Clone)]
@@ -27,13 +28,26 @@ pub struct EngineOptions {
     /// Threads that write segment files; 0: by cores, 2 for up to 4 cores, 4 for
     /// up to 8, else 6.
     pub flush_workers: usize,
+    /// Index builds, and merges, in the works at once; 0: half as many as there are
+    /// threads that write segment files.
+    pub build_workers: usize,
+    /// Flushes, builds, merges and the like that wait, of each kind: what is beyond is
+    /// asked for again by the next round.
+    pub jobs_waiting_max: usize,
+    /// Writes that wait for one group's log.
+    pub writes_waiting_max: usize,
+    /// Bytes of writes that wait for the log, of all groups.
+    pub write_bytes_waiting_max: usize,
+    /// Queries of one request that go over rows together.
+    pub queries_together_max: usize,
     /// Whether sealed segments are merged when it is worth it, or only when
     /// [`Engine::compact`](crate::Engine::compact) asks.
     pub compaction: Compaction,
     /// Whether search threads stay on their cores.
     pub pin_threads: bool,
-    /// Searches that may wait for or run on the search pool.
-    pub searches_waiting_max: usize,
+    /// Predicted processor time of searches that may wait for or run on the search pool,
+    /// for each of its threads.
+    pub searches_waiting_max: Duration,
     /// Bytes that copies of indexes in memory with large pages may take, and at
     /// most a quarter of the machine's memory; 0: none are made.
     pub hot_index_bytes: u64,
@@ -81,9 +95,14 @@ impl EngineOptions {
             search_threads: 0,
             build_threads: 0,
             flush_workers: 0,
+            build_workers: 0,
+            jobs_waiting_max: 1_024,
+            writes_waiting_max: limits::PROPOSALS_WAITING_MAX,
+            write_bytes_waiting_max: limits::PROPOSAL_BYTES_WAITING_MAX,
+            queries_together_max: 64,
             compaction: Compaction::Automatic,
             pin_threads: true,
-            searches_waiting_max: 1_024,
+            searches_waiting_max: Duration::from_secs(2),
             hot_index_bytes: 4 * 1024 * 1024 * 1024,
             filter_cache_bytes: 64 * 1024 * 1024,
             scratch: ScratchOptions { buffers: 2, ..ScratchOptions::default() },
@@ -95,6 +114,13 @@ impl EngineOptions {
             quotas: Quotas::default(),
             machine: MachineProfile::TYPICAL,
             seed: 0,
+        }
+    }
+
+    pub(crate) fn build_workers(&self, cores: usize) -> usize {
+        match self.build_workers {
+            0 => (self.flush_workers(cores) / 2).max(1),
+            workers => workers,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::shard::Space;
 use arrow_array::ArrayRef;
-use vicinal_exec::NodeStats;
+use vicinal_exec::{AdmissionStats, NodeStats};
 use vicinal_filter::{Expression, Parameters};
 use vicinal_index::ScratchStats;
 use vicinal_types::{
@@ -135,7 +135,8 @@ pub struct Search {
     pub effort: Effort,
     /// Names of columns wanted with each hit; `*` all scalars, `**` everything.
     pub columns: Vec<String>,
-    /// Whether an answer without the rows of damaged segments is welcome.
+    /// Whether an answer without the rows of damaged segments is welcome, or at the
+    /// deadline one with what was found until then.
     pub partial_ok: bool,
     /// Which rows may be found; none: all.
     pub filter: Option<RowFilter>,
@@ -162,6 +163,8 @@ pub struct SearchAnswer {
     pub nearer: Nearer,
     /// What it took.
     pub report: SearchReport,
+    /// With `partial_ok`: what the deadline left out, a line for each segment.
+    pub missing: Vec<String>,
 }
 
 /// The rows found for one query, nearest first; if they are grouped, group after group.
@@ -399,6 +402,8 @@ pub struct Stats {
     pub scratch: ScratchStats,
     /// The log.
     pub log: LogFigures,
+    /// Searches that wait or run on the search pools.
+    pub admission: AdmissionStats,
     /// The NUMA nodes: what lies on each, and from where it is searched.
     pub nodes: Vec<NodeStats>,
 }

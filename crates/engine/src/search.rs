@@ -4,11 +4,14 @@ mod explain;
 mod grouped;
 mod memory;
 mod pages;
+mod partial;
 mod placed;
+mod pooled;
 mod range;
 mod together;
 
 use crate::catalogue::LiveCollection;
+use crate::columns::{IdRef, id_ref};
 use crate::engine::Engine;
 use crate::fetch::{Wanted, fetch, source};
 use crate::filtering::{CompiledFilter, Passing};
@@ -20,10 +23,13 @@ use crate::shard::{CALIBRATION_K, CALIBRATION_SAMPLES, SegmentView, View};
 use crate::vectors;
 use grouped::Grouping;
 use pages::Paging;
+use partial::Missed;
+use pooled::{UNKNOWN_NANOS_MIN, with_permit};
 use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::ops::Deref;
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 use vicinal_distance::{Comparer, kernels};
 use vicinal_exec::Pools;
 use vicinal_index::{Index, KeyRange, Neighbor, SearchError, Work, scan};
@@ -34,10 +40,6 @@ use vicinal_planner::{
 use vicinal_types::{
     Cancel, ColumnId, Error, IndexParams, Nearer, Result, Stopped, VectorInput, VectorType, limits,
 };
-
-/// A search that should take less runs where it is asked for: handing it to
-/// another thread would cost a tenth of that.
-const INLINE_NANOS_MAX: u64 = 500_000;
 
 /// A search of one query that should take longer is spread over the pool.
 const SPREAD_NANOS_MIN: u64 = 1_000_000;
@@ -66,7 +68,10 @@ struct Asked {
     scratches: Arc<Scratches>,
     pools: Arc<Pools>,
     quotas: Arc<QuotaBook>,
+    /// Queries that go over rows together, at most.
+    together_max: usize,
     cancel: Cancel,
+    missed: Missed,
 }
 
 /// A search with a plan for every segment.
@@ -127,45 +132,34 @@ impl Engine {
             Err(error) => return done(Err(error)),
         };
         // What groups and pages take beyond the first rows is not known.
+        let evaluation_nanos = asked.evaluation_nanos();
+        let collection = Arc::clone(&asked.live.info);
         if asked.grouping.is_some()
             || asked.paging.is_some()
-            || asked.evaluation_nanos() > EVALUATE_NANOS_MAX
+            || evaluation_nanos > EVALUATE_NANOS_MAX
         {
-            return self.on_pool(None, done, move |done| match asked.prepare(true) {
-                Ok(prepared) => prepared.finish(done),
+            let place = (&*collection, evaluation_nanos.max(UNKNOWN_NANOS_MIN), None);
+            return self.on_pool(place, done, move |mut permit, done| match asked.prepare(true) {
+                Ok(prepared) => {
+                    let nanos = evaluation_nanos.saturating_add(prepared.estimated_nanos);
+                    permit.raise(Duration::from_nanos(nanos));
+                    prepared.finish(with_permit(permit, done));
+                }
                 Err(error) => done(Err(error)),
             });
         }
         match asked.prepare(false) {
             Err(error) => done(Err(error)),
-            Ok(prepared) if prepared.estimated_nanos <= INLINE_NANOS_MAX => {
+            Ok(prepared) if prepared.estimated_nanos <= self.inline_nanos_max() => {
                 done(prepared.run(false));
             }
             Ok(prepared) => {
                 let node = (self.pools().node_count() > 1).then(|| prepared.node());
-                self.on_pool(node, done, move |done| prepared.finish(done));
+                let place = (&*collection, prepared.estimated_nanos, node);
+                self.on_pool(place, done, move |permit, done| {
+                    prepared.finish(with_permit(permit, done));
+                });
             }
-        }
-    }
-
-    /// Runs a search on the pool, of a node if one is named, if there is a place for it.
-    fn on_pool<T: 'static>(
-        &self,
-        node: Option<usize>,
-        done: Done<T>,
-        run: impl FnOnce(Done<T>) + Send + 'static,
-    ) {
-        let permit = match self.admission().enter() {
-            Err(full) => return done(Err(full.into())),
-            Ok(permit) => permit,
-        };
-        let done = Box::new(move |answer| {
-            drop(permit);
-            done(answer);
-        });
-        match node {
-            Some(node) => self.pools().spawn_search_on(node, move || run(done)),
-            None => self.pools().spawn_search(move || run(done)),
         }
     }
 
@@ -242,7 +236,9 @@ impl Engine {
             scratches,
             pools: Arc::clone(self.maintenance().pools()),
             quotas,
+            together_max: self.options().queries_together_max.max(1),
             cancel,
+            missed: Missed::default(),
         })
     }
 }
@@ -297,8 +293,13 @@ impl Asked {
 
     /// Evaluates the filter, on the pool all segments at once, and plans each segment.
     fn prepare(self, on_pool: bool) -> Result<Prepared> {
-        let part = |segment| -> Result<Part> {
-            self.cancel.check()?;
+        let count = self.query_count();
+        let part = |(at, segment): (usize, &SegmentView)| -> Result<Part> {
+            if let Err(stopped) = self.cancel.check() {
+                self.forgo(stopped, at, count)?;
+                let passing = Passing { rows: None, count: 0 };
+                return Ok(Part { plan: SearchPlan::Skip, nanos: 0, passing });
+            }
             let passing = match &self.filter {
                 None => Passing::live(segment),
                 Some(filter) => filter.passing(segment)?,
@@ -307,16 +308,15 @@ impl Asked {
         };
         let segments = &self.view.segments;
         let parts = if on_pool {
-            segments.par_iter().map(part).collect::<Result<_>>()?
+            segments.par_iter().enumerate().map(part).collect::<Result<_>>()?
         } else {
             let mut parts = Vec::with_capacity(segments.len());
-            for segment in segments {
+            for segment in segments.iter().enumerate() {
                 parts.push(part(segment)?);
             }
             parts
         };
         let per_query: u64 = parts.iter().map(|part| part.nanos).sum();
-        let count = self.queries.len() / self.kind.row_bytes();
         let estimated_nanos = per_query.saturating_mul(count as u64);
         Ok(Prepared { asked: self, parts, estimated_nanos })
     }
@@ -419,7 +419,7 @@ impl Prepared {
             }
         }
         let (nearer, report) = (Nearer::of(self.kind.metric()), self.report(computed));
-        Ok(SearchAnswer { results, nearer, report })
+        Ok(SearchAnswer { results, nearer, report, missing: self.missing() })
     }
 
     /// What is found for a query, and the distances computed.
@@ -486,12 +486,21 @@ impl Prepared {
         Ok((candidates, found.iter().map(|(_, distances)| distances).sum()))
     }
 
-    /// Leaves the `k` nearest behind the offset, in order: ties go to the older segment
-    /// and the lower row, as within a segment.
+    /// Leaves the `k` nearest behind the offset, in order: those that are equally near by
+    /// id, wherever they lie. No id has two rows that live.
     fn keep_nearest(&self, candidates: &mut Vec<Candidate>) {
         candidates.sort_unstable_by(Candidate::by_distance);
+        let are_equal = |a: &Candidate, b: &Candidate| a.key.total_cmp(&b.key).is_eq();
+        for equal in candidates.chunk_by_mut(are_equal).filter(|equal| equal.len() > 1) {
+            equal.sort_unstable_by(|a, b| self.id_of(a).cmp(&self.id_of(b)));
+        }
         candidates.truncate(self.k);
         candidates.drain(..self.search.offset.min(candidates.len()));
+    }
+
+    fn id_of(&self, found: &Candidate) -> IdRef<'_> {
+        let (rows, row) = source(&self.view, found.segment, found.row);
+        id_ref(&rows.ids, row as usize)
     }
 
     /// Adds the nearest rows of a segment to the candidates; the distances computed.
@@ -507,27 +516,30 @@ impl Prepared {
         k: usize,
         worker: &mut Worker,
     ) -> Result<u64, Stopped> {
-        self.cancel.check()?;
         let part = &self.parts[at];
         let k = part.k_of(k);
         if k == 0 {
             return Ok(0);
         }
+        if let Err(stopped) = self.cancel.check() {
+            return self.forgo(stopped, at, 1).map(|()| 0);
+        }
         worker.found.clear();
-        let distances = match &self.view.segments[at] {
+        let outcome = match &self.view.segments[at] {
             SegmentView::Memory(memory) => {
                 let allowed = part.passing.rows.as_deref();
-                self.search_memory(query, memory, allowed, (part.plan, k), worker)?
+                self.search_memory(query, memory, allowed, (part.plan, k), worker)
             }
             SegmentView::Sealed(sealed) => {
                 self.count_search(sealed);
-                self.search_sealed(query, sealed, (part, k), worker)?
+                self.search_sealed(query, sealed, (part, k), worker)
             }
         };
         let candidate =
             |found: &Neighbor| Candidate { key: found.key, segment: at, row: found.row };
+        // What was found before the deadline counts, if only that is wanted.
         worker.candidates.extend(worker.found.iter().map(candidate));
-        Ok(distances)
+        outcome.or_else(|stopped| self.forgo(stopped, at, 1).map(|()| 0))
     }
 
     fn search_sealed(
@@ -550,8 +562,9 @@ impl Prepared {
         let (mut work, allowed) = (Work::default(), part.passing.rows.as_deref());
         let Worker { scratch, top, found, competes, .. } = worker;
         top.reset_among(k, self.keys);
-        scan(&column.vectors, query, allowed, 0, top, &mut work, &self.cancel)?;
+        let outcome = scan(&column.vectors, query, allowed, 0, top, &mut work, &self.cancel);
         top.drain_into(found);
+        outcome?;
         if *competes {
             scratch.add_rivals(found);
         }

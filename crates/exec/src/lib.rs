@@ -1,5 +1,5 @@
-//! Where work runs: worker pools that know the machine's NUMA nodes, a bound on
-//! the work let in, and threads for jobs in the background.
+//! Where work runs: worker pools that know the machine's NUMA nodes, a fair queue
+//! bounded by predicted cost, and threads for jobs in the background.
 //!
 //! It is not a place that knows what a task computes, nor one with deadlines of
 //! its own: tasks look at their `Cancel` between blocks of work.
@@ -15,16 +15,17 @@
 //! # Example
 //! ```
 //! use std::sync::mpsc;
+//! use std::time::Duration;
 //! use vicinal_exec::{Admission, PoolOptions, Pools, Topology};
 //!
 //! let pools = Pools::new(&Topology::detect(), &PoolOptions::default())?;
-//! let admission = Admission::new(64);
-//! let permit = admission.enter()?;
+//! let admission = Admission::new(Duration::from_secs(1), pools.search_threads(), 1);
 //! let (sender, receiver) = mpsc::channel();
-//! pools.spawn_search(move || {
+//! let permit = admission.enter("tenant", Duration::from_millis(2))?;
+//! admission.queue(0, permit, move |_permit| {
 //!     sender.send(6 * 7).expect("the receiver waits");
-//!     drop(permit);
 //! });
+//! pools.spawn_search_on(0, move || admission.run_next(0));
 //! assert_eq!(receiver.recv()?, 42);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -37,7 +38,7 @@ mod topology;
 mod units;
 mod workers;
 
-pub use admission::{Admission, Full, Permit};
+pub use admission::{Admission, AdmissionStats, Overloaded, Permit};
 pub use memory::memory_limit;
 pub use nodes::{Home, NodeStats};
 pub use pools::{PoolError, PoolOptions, Pools};

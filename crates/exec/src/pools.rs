@@ -132,8 +132,12 @@ impl Pools {
 
     /// Gives a task to the search pools, node by node in turn.
     pub fn spawn_search(&self, task: impl FnOnce() + Send + 'static) {
-        let turn = self.next_node.fetch_add(1, Ordering::Relaxed);
-        self.search[turn % self.search.len()].spawn(task);
+        self.search[self.next_node()].spawn(task);
+    }
+
+    /// The node whose turn it is to be given a task that has no home.
+    pub fn next_node(&self) -> usize {
+        self.next_node.fetch_add(1, Ordering::Relaxed) % self.search.len()
     }
 
     /// Gives a task to the search pool of a node.

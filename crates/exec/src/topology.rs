@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
+/// More than any machine has: a list up to it is made without harm.
+const CORES_MAX: usize = 65_535;
+
 /// The NUMA nodes that the process may run on, each with at least one core.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topology {
@@ -29,6 +32,28 @@ pub enum TopologyError {
         /// What hwloc said.
         reason: String,
     },
+    /// A list of cores is not one that can be used.
+    #[error("{list:?} {reason}")]
+    Cores {
+        /// The list.
+        list: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// The cores of a list as Linux writes them; none if it is no such list.
+fn cores_of(list: &str) -> Option<BTreeSet<usize>> {
+    let mut cores = BTreeSet::new();
+    for part in list.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        if first > last || last > CORES_MAX {
+            return None;
+        }
+        cores.extend(first..=last);
+    }
+    Some(cores)
 }
 
 impl Topology {
@@ -59,6 +84,21 @@ impl Topology {
         let nodes = hwloc::synthetic_nodes(description)?;
         let all = nodes.iter().flat_map(|node| node.cores.iter().copied()).collect();
         Ok(Self::restricted(nodes, all))
+    }
+
+    /// The part that is of some cores, named as Linux lists them: `0-3,8`.
+    ///
+    /// # Errors
+    /// [`TopologyError::Cores`] if the text is no list, or a core is none of these.
+    pub fn only(&self, list: &str) -> Result<Self, TopologyError> {
+        let refused = |reason: String| TopologyError::Cores { list: list.to_owned(), reason };
+        let wanted = cores_of(list).ok_or_else(|| refused("is no list such as 0-3,8".into()))?;
+        let known: BTreeSet<_> =
+            self.nodes.iter().flat_map(|node| node.cores.iter().copied()).collect();
+        if let Some(core) = wanted.difference(&known).next() {
+            return Err(refused(format!("names core {core}, which this process may not use")));
+        }
+        Ok(Self::restricted(self.nodes.clone(), wanted))
     }
 
     /// The same cores as one node, whatever memory they are next to.
@@ -182,6 +222,19 @@ mod tests {
         check(&two[..1], &[1, 7], &[node(0, &[1, 7])]);
         // Memory without cores of its own (CXL), or sharing them (HBM).
         check(&[node(0, &[0, 1]), node(1, &[]), node(2, &[0, 1])], &[0, 1], &[node(0, &[0, 1])]);
+    }
+
+    #[test]
+    fn a_list_of_cores_cuts_the_machine() {
+        let machine = Topology { nodes: vec![node(0, &[0, 1, 2, 3]), node(1, &[4, 5, 6, 7])] };
+        let only = |list| machine.only(list).expect("a right list").nodes().to_vec();
+        assert_eq!(only("1-2, 6"), [node(0, &[1, 2]), node(1, &[6])]);
+        assert_eq!(only("7"), [node(1, &[7])]);
+        let refused = |list| machine.only(list).expect_err("a wrong list").to_string();
+        for list in ["", "a", "3-1", "1-", "1,,2", "0-99999999999"] {
+            assert!(refused(list).contains("no list"), "{list}");
+        }
+        assert!(refused("3-9").contains("core 8"), "{}", refused("3-9"));
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub struct Config {
     pub segments: SegmentLimits,
     /// Index parameters of vector columns that name none.
     pub index: IndexSpec,
+    /// Writes on their way through the Raft log.
+    pub raft: RaftConfig,
     /// Sealing segments and building indexes.
     pub flush: FlushConfig,
     /// How much memory may be used.
@@ -122,10 +124,15 @@ pub struct SearchConfig {
     pub threads: usize,
     /// Whether each is bound to its core.
     pub pin_threads: bool,
+    /// The cores that search threads may use, as `0-3,8`; empty: all.
+    pub cores: String,
     /// Whether segments lie on NUMA nodes and are searched there.
     pub numa: bool,
-    /// Searches that run or wait for a thread; more get RESOURCE_EXHAUSTED.
-    pub max_waiting: usize,
+    /// Predicted microseconds of processor time of searches that run or wait, for each
+    /// thread; more get RESOURCE_EXHAUSTED.
+    pub max_waiting_us: u64,
+    /// Queries of one request that go over rows together.
+    pub batch_queries: usize,
     /// See [`vicinal_engine::EngineOptions::hot_index_bytes`].
     pub hot_index_bytes: u64,
     /// Bytes of free buffers that each thread keeps for its searches.
@@ -136,14 +143,28 @@ pub struct SearchConfig {
     pub profile_machine: bool,
 }
 
+/// Writes on their way through the Raft log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RaftConfig {
+    /// Writes of a collection that wait for the log; more get RESOURCE_EXHAUSTED.
+    pub max_waiting: usize,
+    /// Bytes of writes that wait, of all collections.
+    pub max_waiting_bytes: usize,
+}
+
 /// Sealing segments and building indexes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FlushConfig {
     /// Threads that write sealed segments; 0: by the number of cores.
     pub workers: usize,
+    /// Index builds at once; 0: half as many as `workers`.
+    pub build_workers: usize,
     /// Threads that build indexes; 0: one per core.
     pub build_threads: usize,
+    /// Flushes, builds and merges that wait, of each kind.
+    pub max_waiting: usize,
     /// Whether sealed segments are merged when it is worth it.
     pub compaction: bool,
 }
@@ -258,8 +279,10 @@ impl Default for SearchConfig {
         Self {
             threads: 0,
             pin_threads: true,
+            cores: String::new(),
             numa: true,
-            max_waiting: 1_024,
+            max_waiting_us: 2_000_000,
+            batch_queries: 64,
             hot_index_bytes: 4 * 1024 * 1024 * 1024,
             scratch_bytes: 4 * 1024 * 1024,
             scratch_buffers: 2,
@@ -268,9 +291,24 @@ impl Default for SearchConfig {
     }
 }
 
+impl Default for RaftConfig {
+    fn default() -> Self {
+        Self {
+            max_waiting: limits::PROPOSALS_WAITING_MAX,
+            max_waiting_bytes: limits::PROPOSAL_BYTES_WAITING_MAX,
+        }
+    }
+}
+
 impl Default for FlushConfig {
     fn default() -> Self {
-        Self { workers: 0, build_threads: 0, compaction: true }
+        Self {
+            workers: 0,
+            build_workers: 0,
+            build_threads: 0,
+            max_waiting: 1_024,
+            compaction: true,
+        }
     }
 }
 
@@ -284,7 +322,7 @@ impl Default for MemoryConfig {
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
-            max_connections: 4_096,
+            max_connections: 16_384,
             max_streams_per_connection: 1_024,
             max_requests: 8_192,
             request_bytes: 1024 * 1024 * 1024,

@@ -16,6 +16,9 @@ pub(crate) struct ProcessMemory {
     pub large_page_bytes: Option<u64>,
 }
 
+/// Open files that are no connections: the log, segments, indexes.
+const OTHER_FILES: u64 = 1_024;
+
 /// Reads resident memory from the kernel's account.
 ///
 /// # Errors
@@ -56,17 +59,29 @@ pub(crate) fn isa() -> &'static str {
 }
 
 /// Raises the number of files that may be open to what the process may have;
-/// connections and mapped segments all count.
-pub(crate) fn raise_open_files() {
+/// connections and mapped segments all count. Says so if that is less than so many
+/// connections need.
+pub(crate) fn raise_open_files(connections: usize) {
     let limit = getrlimit(Resource::Nofile);
-    if limit.current == limit.maximum {
-        return;
+    if limit.current != limit.maximum {
+        let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            let current = limit.current;
+            tracing::warn!(%error, ?current, "cannot raise the limit of open files");
+        }
     }
-    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        let current = limit.current;
-        tracing::warn!(%error, ?current, "cannot raise the limit of open files");
+    if let Some(warning) = too_few_files(getrlimit(Resource::Nofile).current, connections) {
+        tracing::warn!("{warning}");
     }
+}
+
+/// What to say if so many open files, none: any number, are too few.
+fn too_few_files(files: Option<u64>, connections: usize) -> Option<String> {
+    let needed = connections as u64 + OTHER_FILES;
+    let files = files.filter(|files| *files < needed)?;
+    Some(format!(
+        "the process may have {files} open files, and limits.max_connections {connections} and {OTHER_FILES} for data need {needed}: connections beyond will not be accepted; raise the limit (ulimit -n, LimitNOFILE in a systemd unit) or lower limits.max_connections"
+    ))
 }
 
 #[cfg(test)]
@@ -83,6 +98,16 @@ mod tests {
             assert_eq!(parse_memory(status, maps), Some(expected));
         }
         assert_eq!(parse_memory("Name:\tvicinal\n", maps), None);
+    }
+
+    #[test]
+    fn too_few_open_files_are_said_with_the_way_out() {
+        assert_eq!(too_few_files(None, 10_000), None, "no limit");
+        assert_eq!(too_few_files(Some(11_024), 10_000), None);
+        let warning = too_few_files(Some(11_023), 10_000).expect("one is missing");
+        for part in ["11023 open files", "max_connections 10000", "11024", "ulimit -n"] {
+            assert!(warning.contains(part), "{warning:?} does not say {part:?}");
+        }
     }
 
     #[test]

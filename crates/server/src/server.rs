@@ -220,7 +220,7 @@ impl Running {
 pub fn run(config: Config) -> Result<(), StartError> {
     config.check()?;
     logs::start(&config.log)?;
-    process::raise_open_files();
+    process::raise_open_files(config.limits.max_connections);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if config.server.worker_threads > 0 {
         runtime.worker_threads(config.server.worker_threads);
@@ -292,11 +292,23 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Engine, StartErr
     let mut options = EngineOptions::new(disk, directory, clock);
     options.search_threads = config.search.threads;
     options.pin_threads = config.search.pin_threads;
+    if !config.search.cores.is_empty() {
+        let cut = options
+            .topology
+            .only(&config.search.cores)
+            .map_err(|error| ConfigError::Value { key: "search.cores", reason: error.to_string() });
+        options.topology = cut?;
+    }
     if !config.search.numa {
         options.topology = options.topology.as_one_node();
     }
-    options.searches_waiting_max = config.search.max_waiting;
+    options.searches_waiting_max = Duration::from_micros(config.search.max_waiting_us);
+    options.queries_together_max = config.search.batch_queries;
+    options.writes_waiting_max = config.raft.max_waiting;
+    options.write_bytes_waiting_max = config.raft.max_waiting_bytes;
     options.build_threads = config.flush.build_threads;
+    options.build_workers = config.flush.build_workers;
+    options.jobs_waiting_max = config.flush.max_waiting;
     options.flush_workers = config.flush.workers;
     let is_automatic = config.flush.compaction;
     options.compaction = if is_automatic { Compaction::Automatic } else { Compaction::OnRequest };

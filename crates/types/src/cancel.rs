@@ -4,7 +4,7 @@ use crate::{Clock, Error};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A deadline and a flag, looked at between blocks of work.
 ///
@@ -67,6 +67,16 @@ impl Cancel {
         }
     }
 
+    /// The same, with a tenth of the time that is left, at most `most`, kept back for what
+    /// comes after the work.
+    pub fn keeping_back(&self, most: Duration) -> Self {
+        let keep = |deadline: Instant| {
+            let left = deadline.saturating_duration_since(self.clock.now());
+            deadline - most.min(left / 10)
+        };
+        Self { deadline: self.deadline.map(keep), ..self.clone() }
+    }
+
     /// The instant by which the work must be done.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
@@ -88,5 +98,31 @@ impl From<Stopped> for Error {
             Stopped::Deadline => Self::deadline(stopped.to_string()),
             Stopped::Cancelled => Self::cancelled(stopped.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TestClock;
+
+    #[test]
+    fn a_part_of_the_time_is_kept_back_and_the_flag_is_shared() {
+        let clock = Arc::new(TestClock::default());
+        let ms = Duration::from_millis;
+        let within = |time| Cancel::new(clock.clone(), Some(clock.now() + time));
+        let kept = |time| {
+            let cancel = within(time);
+            cancel.keeping_back(ms(10)).deadline().expect("it has one") - clock.now()
+        };
+        assert_eq!(kept(ms(20)), ms(18), "a tenth");
+        assert_eq!(kept(ms(1_000)), ms(990), "at most so much");
+        assert_eq!(Cancel::never().keeping_back(ms(10)).deadline(), None);
+        let cancel = within(ms(20));
+        let early = cancel.keeping_back(ms(10));
+        clock.advance(ms(19));
+        assert_eq!((cancel.check(), early.check()), (Ok(()), Err(Stopped::Deadline)));
+        cancel.cancel();
+        assert_eq!(early.check(), Err(Stopped::Cancelled));
     }
 }

@@ -1,7 +1,8 @@
 //! Searches that say how they go: every way through every segment with its predicted cost,
 //! and of a search that is run what it really took.
 
-use super::{Asked, EVALUATE_NANOS_MAX, INLINE_NANOS_MAX, Part, Prepared, SPREAD_NANOS_MIN, Wish};
+use super::pooled::UNKNOWN_NANOS_MIN;
+use super::{Asked, EVALUATE_NANOS_MAX, Part, Prepared, SPREAD_NANOS_MIN, Wish};
 use crate::engine::Engine;
 use crate::explanation::{Analysis, ExplainedSegment, Explanation, Placement, SegmentAnalysis};
 use crate::fetch::Wanted;
@@ -22,6 +23,8 @@ struct Explaining {
     clock: Arc<dyn Clock>,
     /// What it takes a thread of the pool to begin.
     hand_off_nanos: u64,
+    /// What a search may take that runs where it is asked for.
+    inline_nanos_max: u64,
     /// Whether it is run.
     analyze: bool,
 }
@@ -65,10 +68,15 @@ impl Engine {
             reason = "some microseconds"
         )]
         let hand_off_nanos = machine.hand_off_nanos as u64;
-        let explaining = Explaining { clock, hand_off_nanos, analyze };
-        self.on_pool(None, done, move |done| {
-            let (quotas, live) = (Arc::clone(&asked.quotas), Arc::clone(&asked.live));
-            done(quotas.charged(&live.info, 1, || asked.explain(&explaining)));
+        let inline_nanos_max = self.inline_nanos_max();
+        let explaining = Explaining { clock, hand_off_nanos, inline_nanos_max, analyze };
+        let (quotas, live) = (Arc::clone(&asked.quotas), Arc::clone(&asked.live));
+        let place = (&*live.info, asked.evaluation_nanos().max(UNKNOWN_NANOS_MIN), None);
+        let info = Arc::clone(&live.info);
+        self.on_pool(place, done, move |permit, done| {
+            let explained = quotas.charged(&info, 1, || asked.explain(&explaining));
+            drop(permit);
+            done(explained);
         });
     }
 
@@ -131,7 +139,7 @@ impl Asked {
         let mut predicted = Cost::NOTHING;
         parts.iter().for_each(|(way, _)| predicted += way.cost);
         let slowest = parts.iter().map(|(way, _)| way.cost.latency_nanos).max().unwrap_or(0);
-        let placement = self.placement(predicted.nanos, evaluation_nanos);
+        let placement = self.placement(predicted.nanos, evaluation_nanos, explaining);
         let searched = latency(placement, predicted, slowest, explaining.hand_off_nanos);
         let latency_nanos = searched.saturating_add(evaluation_nanos);
         let mut explanation = Explanation {
@@ -192,10 +200,10 @@ impl Asked {
     }
 
     /// Where the search runs that is predicted to take so long.
-    fn placement(&self, nanos: u64, evaluation_nanos: u64) -> Placement {
+    fn placement(&self, nanos: u64, evaluation_nanos: u64, explaining: &Explaining) -> Placement {
         let is_inline = self.grouping.is_none()
             && evaluation_nanos <= EVALUATE_NANOS_MAX
-            && nanos <= INLINE_NANOS_MAX;
+            && nanos <= explaining.inline_nanos_max;
         if is_inline {
             Placement::Inline
         } else if nanos >= SPREAD_NANOS_MIN {

@@ -11,6 +11,7 @@
 mod gathered;
 mod scan;
 
+use super::partial::Missed;
 use super::{Asked, Part, Prepared, Wish};
 use crate::aggregate::group_column;
 use crate::columns;
@@ -342,7 +343,9 @@ impl Prepared {
             scratches: Arc::clone(&self.scratches),
             pools: Arc::clone(&self.pools),
             quotas: Arc::clone(&self.quotas),
+            together_max: self.together_max,
             cancel: self.cancel.clone(),
+            missed: Missed::default(),
         };
         let part = |(segment, passing): (_, Passing)| {
             Part::new(&asked.candidates(segment, passing.count).best(), passing)

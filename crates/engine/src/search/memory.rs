@@ -65,16 +65,17 @@ impl Prepared {
             }
         }
         top.reset_among(k, self.keys);
-        for (vectors, first_row) in memory.blocks_from(self.column, scanned_from) {
-            scan(vectors.as_ref(), query, allowed, first_row, top, &mut work, &self.cancel)?;
-        }
+        let mut blocks = memory.blocks_from(self.column, scanned_from);
+        let outcome = blocks.try_for_each(|(vectors, first_row)| {
+            scan(vectors.as_ref(), query, allowed, first_row, top, &mut work, &self.cancel)
+        });
         let of_graph = found.len();
         top.drain_into(found);
         if competes {
             scratch.add_rivals(&found[of_graph..]);
         }
         worker.work += work;
-        Ok(work.distances)
+        outcome.map(|()| work.distances)
     }
 
     /// [`search_memory`](Self::search_memory) of a sealed segment; rows are its own.
@@ -86,13 +87,13 @@ impl Prepared {
         worker: &mut Worker,
     ) -> Result<u64, Stopped> {
         let live = interim.live.as_deref();
-        let distances = self.search_memory(query, &interim.memory, live, plan, worker)?;
+        let outcome = self.search_memory(query, &interim.memory, live, plan, worker);
         // Rows that were not sealed were deleted before, so none of them is found.
         worker.found.retain_mut(|Neighbor { row, .. }| {
             let sealed = interim.sealed_row(*row);
             *row = sealed.unwrap_or(*row);
             sealed.is_some()
         });
-        Ok(distances)
+        outcome
     }
 }

@@ -231,6 +231,7 @@ impl Placed {
         };
         let results = found.into_iter().map(hits).collect();
         let nearer = Nearer::of(prepared.kind.metric());
-        Ok(SearchAnswer { results, nearer, report: prepared.report(distances) })
+        let (report, missing) = (prepared.report(distances), prepared.missing());
+        Ok(SearchAnswer { results, nearer, report, missing })
     }
 }

@@ -11,9 +11,6 @@ use vicinal_index::{
 use vicinal_planner::SearchPlan;
 use vicinal_types::{Bitmap, Stopped};
 
-/// Queries that go over the rows of a segment together.
-const QUERIES_TOGETHER_MAX: usize = 64;
-
 impl Prepared {
     /// How many queries go over the segments together: where rows are scanned they
     /// are read once for all, but every thread should have some.
@@ -27,7 +24,7 @@ impl Prepared {
         };
         let is_any_shared = || self.view.segments.iter().zip(&self.parts).any(is_shared);
         if count > 1 && is_any_shared() {
-            count.div_ceil(threads).min(QUERIES_TOGETHER_MAX)
+            count.div_ceil(threads).min(self.together_max)
         } else {
             1
         }
@@ -59,14 +56,20 @@ impl Prepared {
         Ok(answers.collect())
     }
 
-    /// What each query finds in a segment; nothing at all where no row passes.
+    /// What each query finds in a segment; nothing at all where no row passes, or the
+    /// deadline came first and what there is is wanted.
     pub(super) fn search_segment(&self, queries: &[u8], at: usize) -> Result<Vec<Found>, Stopped> {
-        self.cancel.check()?;
-        let part = &self.parts[at];
-        let k = part.k_of(self.k);
+        let k = self.parts[at].k_of(self.k);
         if k == 0 {
             return Ok(Vec::new());
         }
+        let count = queries.len() / self.kind.row_bytes();
+        let found = self.cancel.check().and_then(|()| self.search_rows(queries, at, k));
+        found.or_else(|stopped| self.forgo(stopped, at, count).map(|()| Vec::new()))
+    }
+
+    fn search_rows(&self, queries: &[u8], at: usize, k: usize) -> Result<Vec<Found>, Stopped> {
+        let part = &self.parts[at];
         let segment = &self.view.segments[at];
         let is_walk = self.memory_of(segment).is_some() || self.keys != KeyRange::ALL;
         if is_walk && part.plan != SearchPlan::Scan {
@@ -78,11 +81,11 @@ impl Prepared {
                 let parts = memory.chunks.iter().filter_map(|PlacedChunk { first_row, chunk }| {
                     Some((&chunk.rows.vectors(self.column)?.vectors, *first_row))
                 });
-                self.scan_parts(queries, parts, part.passing.rows.as_deref(), k)
+                self.scan_parts((queries, at), parts, part.passing.rows.as_deref(), k)
             }
             SegmentView::Sealed(sealed) => {
                 self.count_search(sealed);
-                self.search_file(queries, sealed, part, k)
+                self.search_file((queries, at), sealed, part, k)
             }
         }
     }
@@ -99,14 +102,16 @@ impl Prepared {
         let search = |query| {
             self.scratches.with(|worker| {
                 worker.found.clear();
-                let distances = match &self.view.segments[at] {
+                let outcome = match &self.view.segments[at] {
                     SegmentView::Memory(memory) => {
-                        self.search_memory(query, memory, allowed, (part.plan, k), worker)?
+                        self.search_memory(query, memory, allowed, (part.plan, k), worker)
                     }
                     SegmentView::Sealed(sealed) => {
-                        self.search_sealed(query, sealed, (part, k), worker)?
+                        self.search_sealed(query, sealed, (part, k), worker)
                     }
                 };
+                let distances =
+                    outcome.or_else(|stopped| self.forgo(stopped, at, 1).map(|()| 0))?;
                 let work = Work { distances, ..Work::default() };
                 Ok(Found { neighbors: worker.found.clone(), work })
             })
@@ -116,7 +121,7 @@ impl Prepared {
 
     fn search_file(
         &self,
-        queries: &[u8],
+        (queries, at): (&[u8], usize),
         sealed: &SealedView,
         Part { plan, passing, .. }: &Part,
         k: usize,
@@ -137,21 +142,28 @@ impl Prepared {
                 Err(error) => go_on_without(error, sealed, &built.index())?,
             }
         }
-        self.scan_parts(queries, std::iter::once((vectors, 0)), allowed, k)
+        self.scan_parts((queries, at), std::iter::once((vectors, 0)), allowed, k)
     }
 
     /// Compares with all rows of some parts of a segment.
     fn scan_parts<'a>(
         &self,
-        queries: &[u8],
+        (queries, at): (&[u8], usize),
         parts: impl Iterator<Item = (&'a Vectors, u32)>,
         allowed: Option<&Bitmap>,
         k: usize,
     ) -> Result<Vec<Found>, Stopped> {
-        let mut tops = vec![TopK::among(k, self.keys); queries.len() / self.kind.row_bytes()];
+        let count = queries.len() / self.kind.row_bytes();
+        let mut tops = vec![TopK::among(k, self.keys); count];
         let mut work = Work::default();
         for (vectors, first_row) in parts {
-            scan_many(vectors, queries, allowed, first_row, &mut tops, &mut work, &self.cancel)?;
+            let (tops, work) = (&mut tops, &mut work);
+            if let Err(stopped) =
+                scan_many(vectors, queries, allowed, first_row, tops, work, &self.cancel)
+            {
+                self.forgo(stopped, at, count)?;
+                break;
+            }
         }
         Ok(tops.into_iter().map(|top| Found { neighbors: top.into_sorted(), work }).collect())
     }

@@ -68,10 +68,16 @@ impl Config {
         let threads = 0..=THREADS_MAX;
         within("server.worker_threads", self.server.worker_threads, &threads)?;
         within("search.threads", self.search.threads, &threads)?;
-        within("search.max_waiting", self.search.max_waiting, &(1..=1_048_576))?;
+        within("search.max_waiting_us", self.search.max_waiting_us, &(1_000..=3_600_000_000))?;
         within("search.scratch_bytes", self.search.scratch_bytes, &(0..=1 << 30))?;
         within("search.scratch_buffers", self.search.scratch_buffers, &(0..=16))?;
+        within("search.batch_queries", self.search.batch_queries, &(1..=1_024))?;
+        within("raft.max_waiting", self.raft.max_waiting, &(1..=1_048_576))?;
+        let one_command = limits::COMMAND_BYTES_MAX + 1;
+        within("raft.max_waiting_bytes", self.raft.max_waiting_bytes, &(one_command..=64 << 30))?;
         within("flush.workers", self.flush.workers, &threads)?;
+        within("flush.build_workers", self.flush.build_workers, &threads)?;
+        within("flush.max_waiting", self.flush.max_waiting, &(1..=1_048_576))?;
         within("flush.build_threads", self.flush.build_threads, &threads)
     }
 

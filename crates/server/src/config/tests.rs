@@ -160,6 +160,10 @@ fn values_out_of_range_are_refused_with_the_limit() {
         "server.worker_threads",
         "5000, not between 0 and 4096",
     );
+    check("SEARCH__MAX_WAITING_US", "10", "search.max_waiting_us", "between 1000");
+    check("SEARCH__BATCH_QUERIES", "0", "search.batch_queries", "between 1 and 1024");
+    check("RAFT__MAX_WAITING_BYTES", "1", "raft.max_waiting_bytes", "between");
+    check("FLUSH__MAX_WAITING", "0", "flush.max_waiting", "between 1");
     check("HTTP__MAX_CONNECTIONS", "0", "http.max_connections", "between 1");
     check("STORAGE__LOG_FILE_BYTES", "1", "storage.log_file_bytes", "1048576");
     check("STORAGE__DIRECTORY", "", "storage.directory", "empty");

@@ -161,8 +161,8 @@ pub(crate) fn answer_out(
     let batch = batch_out(collection, answer, engine_time)?;
     let [hits] = <[v1::Hits; 1]>::try_from(batch.results)
         .map_err(|results| Error::internal(format!("one query got {} answers", results.len())))?;
-    let v1::SearchBatchResponse { nearer, report, .. } = batch;
-    Ok(v1::SearchResponse { hits: Some(hits), nearer, report, next, missing_rows: Vec::new() })
+    let v1::SearchBatchResponse { nearer, report, missing_rows, .. } = batch;
+    Ok(v1::SearchResponse { hits: Some(hits), nearer, report, next, missing_rows })
 }
 
 /// Turns the answers to many queries into their message.
@@ -171,14 +171,14 @@ pub(crate) fn batch_out(
     answer: SearchAnswer,
     engine_time: Duration,
 ) -> Result<v1::SearchBatchResponse> {
-    let SearchAnswer { results, nearer, report } = answer;
+    let SearchAnswer { results, nearer, report, missing } = answer;
     let nearer: Nearer = nearer;
     let results = results.into_iter().map(|hits| hits_out(collection, hits));
     Ok(v1::SearchBatchResponse {
         results: results.collect::<Result<_>>()?,
         nearer: nearer_out(nearer).into(),
         report: Some(report_out(report, engine_time)),
-        missing_rows: Vec::new(),
+        missing_rows: missing,
     })
 }
 

@@ -9,8 +9,11 @@ use std::mem::take;
 use std::time::{Duration, Instant};
 use tonic::{Request, Response, Status};
 use vicinal_api::v1;
-use vicinal_engine::{Explanation, Pressure, SearchAnswer};
-use vicinal_types::{Error, Result};
+use vicinal_engine::{Explanation, Pressure, Search, SearchAnswer};
+use vicinal_types::{Cancel, Error, Result};
+
+/// What an answer may take from the engine to the client.
+const ANSWER_TIME_MAX: Duration = Duration::from_millis(10);
 
 impl Api {
     async fn search_one(&self, request: Request<v1::SearchRequest>) -> Result<v1::SearchResponse> {
@@ -37,15 +40,18 @@ impl Api {
             }
             Some(_) | None => None,
         };
-        let missing_rows = self.0.missing_rows(asked.search.partial_ok, (&place.0, &place.1))?;
+        let mut missing_rows =
+            self.0.missing_rows(asked.search.partial_ok, (&place.0, &place.1))?;
         let start = self.0.clock.now();
         let answer: SearchAnswer = self
             .0
             .called_back(&call, &cancel, |engine, done| {
-                engine.search(&place.0, &place.1, asked.search, cancel.cancel().clone(), done);
+                let until = until(cancel.cancel(), &asked.search);
+                engine.search(&place.0, &place.1, asked.search, until, done);
             })
             .await?;
-        let answer = convert::answer_out(&collection, answer, self.since(start))?;
+        let mut answer = convert::answer_out(&collection, answer, self.since(start))?;
+        missing_rows.append(&mut answer.missing_rows);
         let answer = self.0.fits(v1::SearchResponse { missing_rows, ..answer })?;
         if let Some((cache, key)) = cached {
             if self.0.engine.memory_pressure() == Pressure::Calm {
@@ -69,15 +75,18 @@ impl Api {
         let collection = call.collection(&self.0.engine, &request.database, &request.collection)?;
         let place = (take(&mut request.database), take(&mut request.collection));
         let asked = convert::batch_in(&collection, request)?;
-        let missing_rows = self.0.missing_rows(asked.search.partial_ok, (&place.0, &place.1))?;
+        let mut missing_rows =
+            self.0.missing_rows(asked.search.partial_ok, (&place.0, &place.1))?;
         let start = self.0.clock.now();
         let answer: SearchAnswer = self
             .0
             .called_back(&call, &cancel, |engine, done| {
-                engine.search(&place.0, &place.1, asked.search, cancel.cancel().clone(), done);
+                let until = until(cancel.cancel(), &asked.search);
+                engine.search(&place.0, &place.1, asked.search, until, done);
             })
             .await?;
-        let answer = convert::batch_out(&collection, answer, self.since(start))?;
+        let mut answer = convert::batch_out(&collection, answer, self.since(start))?;
+        missing_rows.append(&mut answer.missing_rows);
         self.0.fits(v1::SearchBatchResponse { missing_rows, ..answer })
     }
 
@@ -119,6 +128,12 @@ impl Api {
     fn since(&self, start: Instant) -> Duration {
         self.0.clock.now().saturating_duration_since(start)
     }
+}
+
+/// Until when the engine searches: where an answer of what was found is welcome, it ends
+/// early enough for that answer to arrive.
+fn until(cancel: &Cancel, search: &Search) -> Cancel {
+    if search.partial_ok { cancel.keeping_back(ANSWER_TIME_MAX) } else { cancel.clone() }
 }
 
 #[tonic::async_trait]

@@ -7,7 +7,7 @@ use crate::grpc::Node;
 use crate::process::{self, ProcessMemory};
 use std::fmt::Display;
 use std::fmt::Write as _;
-use vicinal_engine::{CollectionStats, LogFigures, NodeStats, Stats};
+use vicinal_engine::{AdmissionStats, CollectionStats, LogFigures, NodeStats, Stats};
 use vicinal_types::Result;
 
 /// The text of all gauges.
@@ -21,6 +21,7 @@ pub(crate) fn gauges(node: &Node) -> Result<String> {
     collections(&mut text, &stats.collections);
     log(&mut text, &stats.log);
     search_buffers(&mut text, &stats);
+    admission(&mut text, stats.admission);
     numa(&mut text, &stats.nodes);
     process(&mut text, process::memory()?);
     text.family("vicinal_memory_bytes", "Accounted memory by component.");
@@ -97,6 +98,22 @@ fn search_buffers(text: &mut Text, stats: &Stats) {
     text.one("vicinal_search_buffers_returned_total", "Buffers given back and kept.", all.returned);
     text.one("vicinal_search_buffers_missed_total", "Buffers that were allocated.", all.missed);
     text.one("vicinal_search_buffers_free_bytes", "Bytes of free buffers.", all.free_bytes);
+}
+
+fn admission(text: &mut Text, admission: AdmissionStats) {
+    let seconds = |nanos: u64| nanos as f64 / 1e9;
+    text.one("vicinal_searches_waiting", "Searches that wait for a thread.", admission.waiting);
+    text.one(
+        "vicinal_search_predicted_seconds",
+        "Processor time that searches which wait or run on the search threads should take.",
+        seconds(admission.nanos),
+    );
+    text.one(
+        "vicinal_search_predicted_limit_seconds",
+        "Processor time that they may take.",
+        seconds(admission.limit_nanos),
+    );
+    text.one("vicinal_searches_refused_total", "Searches refused.", admission.refused);
 }
 
 /// What lies on each NUMA node, and from where it is searched; with one node there is

@@ -131,10 +131,12 @@ fn an_answer_leaves_whole() {
         results: vec![QueryHits { rows, scores: vec![0.5, 2.0], groups, next: Some(vec![3, 1]) }],
         nearer: Nearer::Lower,
         report: SearchReport { segments: 2, scanned_segments: 1, distances: 99, passing_rows: 7 },
+        missing: vec!["segment 3".to_owned()],
     };
     let message = answer_out(&collection(IdType::Int64), answer, Duration::from_micros(12));
     let message = message.expect("one answer");
     assert_eq!((message.nearer(), &message.next[..]), (v1::Nearer::Lower, &[3, 1][..]));
+    assert_eq!(message.missing_rows, ["segment 3"]);
     let hits = message.hits.expect("hits");
     assert_eq!((hits.ids, hits.scores), (ints(vec![3, 1]), vec![0.5, 2.0]));
     let key = v1::Value { kind: Some(v1::value::Kind::BoolValue(true)) };
