@@ -8,11 +8,12 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# What each is for: a C compiler and linker (zstd, the final link), make (this
-# tree's commands), pkg-config (finds hwloc), hwloc and libudev (which cores share a memory).
-packages=(gcc libc6-dev make pkg-config libhwloc-dev libudev-dev)
-# faiss: a C++ compiler with OpenMP, cmake 3.24 and BLAS.
-faiss_packages=(g++ cmake libopenblas-dev)
+# What each is for: a C compiler and linker (zstd, the final link), a C++ compiler (the
+# tests of kernels/), make (this tree's commands), pkg-config (finds hwloc), hwloc and
+# libudev (which cores share a memory).
+packages=(gcc g++ libc6-dev make pkg-config libhwloc-dev libudev-dev)
+# faiss: cmake 3.24 and BLAS.
+faiss_packages=(cmake libopenblas-dev)
 case ${1:-} in
     '') ;;
     --faiss) packages+=("${faiss_packages[@]}") ;;
@@ -70,8 +71,8 @@ if command -v dpkg-query >/dev/null; then
     read -r -a missing <<<"$(missing_packages | tr '\n' ' ')"
     ((${#missing[@]} == 0)) || install_packages "${missing[@]}"
 elif ! pkg-config --exists hwloc 2>/dev/null; then
-    fail "not a Debian or Ubuntu system: install gcc, make, pkg-config and the headers of hwloc 2 by hand"
+    fail "not a Debian or Ubuntu system: install gcc, g++, make, pkg-config and the headers of hwloc 2 by hand"
 elif [[ ${1:-} == --faiss ]]; then
-    say "not a Debian or Ubuntu system: faiss also needs g++, cmake 3.24 and OpenBLAS"
+    say "not a Debian or Ubuntu system: faiss also needs cmake 3.24 and OpenBLAS"
 fi
 install_toolchain

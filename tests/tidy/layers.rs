@@ -37,7 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("gpu", &["types", "distance", "index"]),
     ("client", &["api", "types"]),
-    ("vicinal", &["types", "distance", "storage", "index", "planner", "server", "client"]),
+    ("vicinal", &["types", "distance", "storage", "index", "gpu", "planner", "server", "client"]),
     // Tests of several crates, in folders of tests/.
     ("fuzz", &["types", "storage", "filter", "index", "scalar", "engine"]),
     ("kernels", &["types", "distance", "index", "gpu"]),

@@ -1,7 +1,7 @@
 //! Devices that hold rows: a pool of memory with a budget on each.
 
 use crate::device::{Buffer, Device};
-use crate::resident::{Kind, Resident};
+use crate::resident::{Kind, Resident, read};
 use crate::search::{K_MAX, search};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -123,6 +123,25 @@ impl<D: Device> Devices<D> {
         let slots = devices.into_iter().map(|(device, budget)| Slot::new(device, budget));
         Self { slots: slots.collect() }
     }
+
+    /// Has resident rows read so many times: what any search of them must do, and no
+    /// more. The bytes that were read.
+    ///
+    /// # Errors
+    /// [`AcceleratorError`] if there are no such rows or the device fails.
+    pub fn read(&self, rows: &Vectors, times: u32) -> Result<u64, AcceleratorError> {
+        let (slot, resident) = self.find(rows)?;
+        let search = slot.scratch.lock();
+        let bytes = read(&slot.device, &resident, times).map_err(|error| slot.noted(error));
+        drop(search);
+        bytes
+    }
+
+    /// The device that has the rows.
+    fn find(&self, rows: &Vectors) -> Result<(&Slot<D>, Arc<Resident<D>>), AcceleratorError> {
+        let found = self.slots.iter().find_map(|slot| Some((slot, slot.resident(rows)?)));
+        found.ok_or(AcceleratorError::NotResident)
+    }
 }
 
 impl<D: Device> Accelerator for Devices<D> {
@@ -182,8 +201,7 @@ impl<D: Device> Accelerator for Devices<D> {
         rows: &Vectors,
         batch: &Batch<'_>,
     ) -> Result<Vec<Candidates>, AcceleratorError> {
-        let found = self.slots.iter().find_map(|slot| Some((slot, slot.resident(rows)?)));
-        let Some((slot, resident)) = found else { return Err(AcceleratorError::NotResident) };
+        let (slot, resident) = self.find(rows)?;
         let mut scratch = slot.scratch.lock();
         let found = search(&slot.device, &resident, batch, &mut scratch);
         found.map_err(|error| slot.noted(error))

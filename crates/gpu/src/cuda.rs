@@ -14,8 +14,9 @@ use std::ffi::{CString, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 use vicinal_index::AcceleratorError;
 
-/// Dynamic shared memory that a kernel may have without being told.
-const SHARED_BYTES_PLAIN: u32 = 48 * 1024;
+/// Dynamic shared memory that a kernel may have without being told: of 48 KiB in all, the
+/// kernels have some of their own.
+const SHARED_BYTES_PLAIN: u32 = 32 * 1024;
 
 /// Why no device can be used.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]

@@ -114,6 +114,32 @@ impl<D: Device> Resident<D> {
     }
 }
 
+/// Has all rows read so many times, and nothing else done; the bytes.
+pub(crate) fn read<D: Device>(
+    device: &Arc<D>,
+    resident: &Resident<D>,
+    times: u32,
+) -> Result<u64, AcceleratorError> {
+    if resident.vectors.is_empty() {
+        return Ok(0);
+    }
+    let args = NormsArgs {
+        rows: resident.rows.address(),
+        norms: resident.norms.address(),
+        row_count: resident.vectors.len(),
+        words: resident.kind.words(),
+    };
+    let launch = norms(device.facts(), resident.kind.element, resident.vectors.len());
+    for _ in 0..times {
+        // SAFETY: the same lengths of the same rows are written again; both stay until the
+        // download below.
+        unsafe { device.launch(&launch, args.as_bytes())? };
+    }
+    let mut first = [0; 4];
+    resident.norms.download(0, &mut first)?;
+    Ok(u64::from(resident.vectors.len()) * resident.kind.pitch() as u64 * u64::from(times))
+}
+
 /// Has the squares of the lengths written; the largest.
 fn measure<D: Device>(
     device: &Arc<D>,

@@ -8,6 +8,8 @@ use std::path::Path;
 pub(crate) enum Failure {
     /// A sentence that says what to do.
     Message(String),
+    /// What this machine lacks: there is no GPU to be used.
+    NoDevice(String),
     /// Whoever read the output went away (`vicinal list | head`): no error.
     OutputClosed,
 }
@@ -27,7 +29,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // One line, whatever a library put into its message.
-            Self::Message(message) => {
+            Self::Message(message) | Self::NoDevice(message) => {
                 let lines: Vec<_> = message.lines().map(str::trim).collect();
                 f.write_str(&lines.join(" "))
             }

@@ -2,7 +2,8 @@
 //! benchmarks.
 //!
 //! Results go to standard output, everything else to standard error; an error is
-//! one line that says what to do. Exit code 1: it failed; 2: wrong usage.
+//! one line that says what to do. Exit code 1: it failed; 2: wrong usage;
+//! 3: `bench gpu` found no device.
 
 mod cli;
 mod commands;
@@ -25,7 +26,10 @@ fn main() -> ExitCode {
         Ok(()) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
         Err(failure) => {
             output::note(format_args!("error: {failure}"));
-            ExitCode::FAILURE
+            match failure {
+                Failure::NoDevice(_) => ExitCode::from(3),
+                Failure::Message(_) | Failure::OutputClosed => ExitCode::FAILURE,
+            }
         }
     }
 }

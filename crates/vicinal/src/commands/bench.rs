@@ -3,6 +3,7 @@
 mod ann;
 mod curve;
 mod filtered;
+mod gpu;
 mod latency;
 mod load;
 mod profile;
@@ -17,6 +18,7 @@ Examples:
   vicinal help bench ann
   vicinal help bench load
   vicinal help bench filtered
+  vicinal help bench gpu
   vicinal help bench profile
   vicinal help bench table";
 
@@ -40,6 +42,10 @@ enum Which {
     #[command(after_help = filtered::EXAMPLES)]
     Filtered(filtered::Args),
 
+    /// Hold a GPU's searches against the CPU's and time them.
+    #[command(after_help = gpu::EXAMPLES)]
+    Gpu(gpu::Args),
+
     /// Say what the vectors of a file are like: intrinsic dimension, contrast, code errors.
     #[command(after_help = profile::EXAMPLES)]
     Profile(profile::Args),
@@ -54,6 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Which::Ann(args) => ann::run(args),
         Which::Load(args) => load::run(args),
         Which::Filtered(args) => filtered::run(args),
+        Which::Gpu(args) => gpu::run(args),
         Which::Profile(args) => profile::run(args),
         Which::Table(args) => table::run(args),
     }

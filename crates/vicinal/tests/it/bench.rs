@@ -110,3 +110,19 @@ fn a_profile_tells_of_clusters_and_of_bytes() {
     let table = profile(&[]);
     assert!(table.contains("3,000 × 64") && table.contains("intrinsic dimension"), "{table}");
 }
+
+/// No device: one line that says so, and an exit code of its own.
+#[test]
+fn without_a_gpu_its_benchmark_ends_with_3() {
+    let output = vicinal(&["bench", "gpu", "--sets", "1000x8", "--batches", "1", "--passes", "1"]);
+    let stderr = text(&output.stderr);
+    if Path::new("/dev/nvidia0").exists() {
+        assert!(output.status.success(), "{stderr}");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.contains("CUDA driver"), "{stderr}");
+    let wrong = vicinal(&["bench", "gpu", "--sets", "1000"]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong.stderr));
+}

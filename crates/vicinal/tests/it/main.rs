@@ -16,7 +16,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 /// Commands that are run, as one writes them behind `vicinal`.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "",
     "serve",
     "demo",
@@ -32,6 +32,7 @@ const COMMANDS: [&str; 17] = [
     "flush",
     "stats",
     "bench ann",
+    "bench gpu",
     "bench load",
     "bench table",
 ];
