@@ -135,6 +135,7 @@ fn describe_index(
     let choice = shard.choose(column.id, kind, sealed.sealed.rows.len());
     let is_missing = building.is_none() && params_of(built) != choice.params;
     let wait = is_missing.then(|| shard.build_waits(&sealed.sealed, kind, &choice)).flatten();
+    let learned = built.and_then(|built| built.learned_curve().clone());
     SegmentIndexDescription {
         column: column.name.clone(),
         index: params_of(built).to_string(),
@@ -145,6 +146,8 @@ fn describe_index(
             None => choice.reason,
         },
         calibration: built.map_or_else(Vec::new, |built| built.calibration().to_vec()),
+        live_queries: learned.as_ref().map_or(0, |learned| learned.live),
+        live_calibration: learned.map_or_else(Vec::new, |learned| learned.points.clone()),
     }
 }
 
@@ -177,6 +180,8 @@ fn describe_scalar_index(
         bytes: indexes.bytes(column.id),
         reason: reason.to_owned(),
         calibration: Vec::new(),
+        live_queries: 0,
+        live_calibration: Vec::new(),
     })
 }
 

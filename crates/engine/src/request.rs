@@ -385,6 +385,10 @@ pub struct SegmentIndexDescription {
     pub reason: String,
     /// Recall@10 by effort, measured when it was built.
     pub calibration: Vec<(u32, f32)>,
+    /// Queries of users that were asked again, exactly.
+    pub live_queries: u32,
+    /// What these and the measurement say together; empty without them.
+    pub live_calibration: Vec<(u32, f32)>,
 }
 
 /// What the node uses.

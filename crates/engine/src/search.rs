@@ -18,8 +18,8 @@ use crate::filtering::{CompiledFilter, Passing};
 use crate::quotas::QuotaBook;
 use crate::request::{Done, QueryHits, Search, SearchAnswer};
 use crate::scratches::{Candidate, Scratches, Worker};
-use crate::segment::{GrowingGraph, SealedView};
-use crate::shard::{CALIBRATION_K, CALIBRATION_SAMPLES, SegmentView, View};
+use crate::segment::{BuiltIndex, GrowingGraph, LearnedCurve, SealedView};
+use crate::shard::{SegmentView, View};
 use crate::vectors;
 use grouped::Grouping;
 use pages::Paging;
@@ -38,7 +38,8 @@ use vicinal_planner::{
     plan_search,
 };
 use vicinal_types::{
-    Cancel, ColumnId, Error, IndexParams, Nearer, Result, Stopped, VectorInput, VectorType, limits,
+    Cancel, ColumnId, Effort, Error, IndexParams, Nearer, Result, Stopped, VectorInput, VectorType,
+    limits,
 };
 
 /// A search of one query that should take longer is spread over the pool.
@@ -218,6 +219,10 @@ impl Engine {
             // It passes over groups by itself.
             (k, search.offset) = (grouping.first_rows(), 0);
         }
+        let is_plain = filter.is_none() && grouping.is_none() && paging.is_none();
+        if is_plain && keys == KeyRange::ALL && matches!(search.effort, Effort::MinRecall(_)) {
+            live.shard()?.sample(column, &queries[..kind.row_bytes()]);
+        }
         let scratches = Arc::clone(self.scratches());
         let quotas = Arc::clone(self.quotas());
         Ok(Asked {
@@ -323,11 +328,15 @@ impl Asked {
 
     /// Every way through a segment of which so many rows pass.
     fn candidates(&self, segment: &SegmentView, passing: u64) -> Candidates {
+        let learned;
         let index = match (self.memory_of(segment), segment) {
             (Some(memory), _) => {
                 memory.graph(self.column).map(|graph| memory_indexed(graph, segment.live_count()))
             }
-            (None, SegmentView::Sealed(sealed)) => self.file_indexed(sealed),
+            (None, SegmentView::Sealed(sealed)) => {
+                learned = self.learned_of(sealed);
+                self.file_indexed(sealed, &learned)
+            }
             (None, SegmentView::Memory(_)) => None,
         };
         let k = index.as_ref().map_or(self.k, |index| self.first_k(index.unit()));
@@ -353,17 +362,22 @@ impl Asked {
     }
 
     /// What the planner looks at of a sealed segment with an index.
-    fn file_indexed<'a>(&self, sealed: &'a SealedView) -> Option<Indexed<'a>> {
+    fn file_indexed<'a>(
+        &self,
+        sealed: &'a SealedView,
+        learned: &'a LearnedCurve,
+    ) -> Option<Indexed<'a>> {
         let built = sealed.index(self.column)?;
-        let points = built.calibration();
-        let calibration = Calibration {
-            k: CALIBRATION_K as usize,
-            samples: CALIBRATION_SAMPLES as usize,
-            points,
-        };
+        let learned = learned.as_ref().and_then(|learned| learned.as_deref());
+        let calibration = learned.or(built.measured()).map(Calibration::of);
         let (rows, params) = (sealed.live_count(), built.index().params());
         let has_codes = matches!(params, IndexParams::Graph(_));
-        Some(Indexed { rows, params, has_codes, calibration: Some(calibration) })
+        Some(Indexed { rows, params, has_codes, calibration, curves: &built.curves })
+    }
+
+    /// What users' queries taught about a segment's index.
+    fn learned_of(&self, sealed: &SealedView) -> LearnedCurve {
+        sealed.index(self.column).map(BuiltIndex::learned_curve)
     }
 }
 
@@ -371,7 +385,7 @@ impl Asked {
 /// live.
 fn memory_indexed(graph: &GrowingGraph, rows: u64) -> Indexed<'_> {
     let (params, calibration) = (graph.params(), graph.calibration());
-    Indexed { rows, params, has_codes: false, calibration }
+    Indexed { rows, params, has_codes: false, calibration, curves: &[] }
 }
 
 impl Prepared {

@@ -3,6 +3,7 @@
 mod chunk;
 mod format;
 mod graph;
+mod lessons;
 mod memory;
 mod rows;
 mod scalar_indexes;
@@ -12,6 +13,7 @@ mod tombstones;
 pub(crate) use chunk::Chunk;
 pub(crate) use format::{Dropped, Part, dropped, write_segment};
 pub(crate) use graph::{GrowingGraph, Interim};
+pub(crate) use lessons::LearnedCurve;
 pub(crate) use memory::{MemorySegment, MemoryView, PlacedChunk};
 pub(crate) use rows::{Rows, VectorPart, Versions};
 pub(crate) use scalar_indexes::ScalarIndexes;

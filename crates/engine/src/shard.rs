@@ -16,6 +16,7 @@ mod locate;
 mod manifest;
 mod open;
 mod pin;
+mod recall;
 mod requests;
 mod scalar_indexes;
 #[cfg(feature = "seeded-bugs")]
@@ -26,7 +27,7 @@ mod update;
 mod verify;
 mod view;
 
-pub(crate) use build::{CALIBRATION_K, CALIBRATION_SAMPLES, params_of};
+pub(crate) use build::params_of;
 pub(crate) use install::{check_staged, install, staged_names};
 pub use space::Space;
 pub(crate) use state::State;
@@ -110,6 +111,8 @@ pub(crate) struct Shard {
     is_flushing: AtomicBool,
     /// Whether a job that copies indexes is on its way.
     is_copying: AtomicBool,
+    /// Queries that wait to be asked again.
+    samples: recall::Samples,
     /// Whether a job that inserts rows into graphs is on its way.
     is_growing: AtomicBool,
     /// The growing segment and its rows at the last look. Rank: a leaf.

@@ -85,6 +85,7 @@ impl Shared {
                     shard.request_builds();
                     shard.request_copies();
                     shard.request_growth();
+                    shard.request_recall();
                     if options.compaction == Compaction::Automatic {
                         shard.request_merges(shard.writes());
                     }

@@ -4,7 +4,7 @@ mod masks;
 
 use crate::hnsw::mix;
 use crate::quantise::floats;
-use crate::{Index, Neighbor, Scratch, Search, SearchError, TopK, Vectors};
+use crate::{Index, Neighbor, Scratch, Search, SearchError, TopK, Vectors, Work, scan};
 use masks::masks;
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -108,10 +108,35 @@ pub fn calibrate(
             let points = curve(index, vectors, (queries, truth), wanted, efforts, cancel)?;
             let queries = u32::try_from(queries.len()).unwrap_or(u32::MAX);
             let k = u32::try_from(wish.k).unwrap_or(u32::MAX);
-            Ok(RecallCurve { k, among: wish.among, queries, points })
+            Ok(RecallCurve { k, among: wish.among, queries, live: 0, points })
         };
         wishes.iter().zip(&wanted).zip(&truths).map(measure).collect()
     })
+}
+
+/// The recall of one query at each effort of a curve, among all rows, deleted or not.
+///
+/// # Errors
+/// [`SearchError`] when `cancel` says so, or an engine fails.
+pub fn recall_of(
+    index: &Index,
+    vectors: &Vectors,
+    query: &[u8],
+    curve: &RecallCurve,
+    scratch: &mut Scratch,
+    cancel: &Cancel,
+) -> Result<Vec<f32>, SearchError> {
+    let mut top = TopK::new(curve.k as usize);
+    scan(vectors, query, None, 0, &mut top, &mut Work::default(), cancel)?;
+    let (bound, count) = bound(&top.into_sorted());
+    let recall = |&(effort, _): &(u32, f32)| {
+        let search = Search::new(curve.k as usize, effort as usize);
+        let found = index.search(vectors, query, &search, scratch, cancel)?.neighbors;
+        let right = found.iter().filter(|neighbor| neighbor.key <= bound).count();
+        scratch.give_back(found);
+        Ok(right.min(count) as f32 / count.max(1) as f32)
+    };
+    curve.points.iter().map(recall).collect()
 }
 
 /// The recall of growing efforts, until it is enough.

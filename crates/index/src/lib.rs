@@ -61,7 +61,7 @@ pub use accelerator::{
     are_same_rows, settle,
 };
 pub use ahead::{Ahead, AheadUnit};
-pub use calibrate::{Calibration, calibrate};
+pub use calibrate::{Calibration, calibrate, recall_of};
 pub use engines::{Faiss, HnswRs};
 pub use error::{IndexError, SearchError};
 pub use flat::{Flat, FlatCoded};

@@ -207,7 +207,13 @@ mod tests {
 
     fn graph(rows: u64) -> Indexed<'static> {
         let params = GraphParams { m: 16, ef_construction: 128, seed: 0 };
-        Indexed { rows, params: IndexParams::Graph(params), has_codes: false, calibration: None }
+        Indexed {
+            rows,
+            params: IndexParams::Graph(params),
+            has_codes: false,
+            calibration: None,
+            curves: &[],
+        }
     }
 
     fn walk(rows: u64, effort: usize, row: RowCost) -> Cost {

@@ -1,7 +1,9 @@
 //! How hard a segment's index is searched.
 
+use crate::curves::{among_all, among_some};
+use crate::filtered::effort_among;
 use vicinal_types::limits::EFFORT_MAX;
-use vicinal_types::{Effort, FaissParams, IndexParams};
+use vicinal_types::{Effort, FaissParams, IndexParams, RecallCurve};
 
 /// What was measured when the index was built: recall at growing efforts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,6 +14,9 @@ pub struct Calibration<'a> {
     pub samples: usize,
     /// Effort and mean recall, by ascending effort.
     pub points: &'a [(u32, f32)],
+    /// Whether it is the recall of users' queries already, as far as one can know it; else
+    /// that of rows.
+    pub of_queries: bool,
 }
 
 /// What the effort of a search counts.
@@ -34,17 +39,45 @@ pub struct Indexed<'a> {
     pub params: IndexParams,
     /// Whether the index has codes of all rows to look at where few pass.
     pub has_codes: bool,
-    /// What was measured, if anything.
+    /// What was measured for few neighbours among all rows, if anything.
     pub calibration: Option<Calibration<'a>>,
+    /// What was measured besides: for many neighbours, among some of the rows.
+    pub curves: &'a [RecallCurve],
 }
 
 /// An effort, the recall to expect of it if anything is known, and what it rests on.
 pub(crate) type EffortChoice = (usize, Option<f32>, &'static str);
 
-impl Indexed<'_> {
+impl<'a> Indexed<'a> {
     /// What an effort means there.
     pub fn unit(&self) -> EffortUnit {
         EffortUnit::of(&self.params)
+    }
+
+    /// What was measured for about `k` neighbours among all rows.
+    fn measured(&self, k: usize) -> Option<Calibration<'a>> {
+        let few = self.calibration.filter(|curve| !curve.points.is_empty() && curve.k > 0)?;
+        let many = among_all(self.curves, k).map(Calibration::of);
+        many.filter(|many| (few.k + 1..=k).contains(&many.k)).or(Some(few))
+    }
+
+    /// The smallest effort for `k` neighbours that promises a recall among a share of the
+    /// rows; nothing if none was measured among so few.
+    fn effort_among(&self, target: f32, k: usize, share: f64) -> Option<EffortChoice> {
+        let unit = self.unit();
+        let k_of = |curve: &RecallCurve| curve.k as usize;
+        let effort = among_some(self.curves, share, |curve| {
+            let effort = Calibration::of(curve).effort_for(target)?;
+            Some(unit.scaled(effort, k, k_of(curve)) as f64)
+        })?;
+        let effort = if effort.is_finite() { rounded_up(effort) as usize } else { usize::MAX };
+        let missed = among_some(self.curves, share, |curve| {
+            let effort = unit.unscaled(effort, k, k_of(curve));
+            Some(1.0 - f64::from(Calibration::of(curve).recall_at(effort)))
+        })?;
+        #[expect(clippy::cast_possible_truncation, reason = "a recall is between 0 and 1")]
+        let recall = (1.0 - missed) as f32;
+        Some((effort, Some(recall), "the smallest effort that promises the recall among so many"))
     }
 }
 
@@ -55,7 +88,7 @@ const CONFIDENCE: f32 = 1.0;
 /// What queries miss for each neighbour that a sample missed: its queries are rows, which
 /// the graph was built around, even if a search passes them by. Of sift1m's own queries
 /// 1.3 to 2.2 times as many neighbours are missed, of wordnet384's as many.
-const MISSED_BY_QUERIES: f32 = 2.0;
+pub(crate) const MISSED_BY_QUERIES: f32 = 2.0;
 
 /// Neighbours of one query are found or missed together; so many of them tell
 /// as much as one independent trial.
@@ -66,6 +99,7 @@ const UNMEASURED: Calibration<'_> = Calibration {
     k: 10,
     samples: 0,
     points: &[(32, 0.80), (64, 0.90), (128, 0.96), (256, 0.98), (512, 0.99)],
+    of_queries: true,
 };
 
 /// Assumed of lists, in thousandths of them.
@@ -76,7 +110,8 @@ const UNMEASURED_LISTS: [(u32, f32); 4] = [(4, 0.80), (8, 0.90), (16, 0.95), (64
 /// A wanted recall takes the smallest effort that promises it: measured points
 /// are lowered by their standard error and joined by straight lines, which lie
 /// below the curve. More neighbours than were measured take proportionally
-/// more candidates of a graph, and more lists by the square root.
+/// more candidates of a graph, and more lists by the square root. Where only some rows
+/// pass a filter, that goes by what was measured among about as many.
 ///
 /// # Errors
 /// Why the index does not lead to what was asked for.
@@ -84,9 +119,12 @@ pub(crate) fn index_effort(
     effort: Effort,
     k: usize,
     indexed: &Indexed<'_>,
+    passing: u64,
 ) -> Result<EffortChoice, &'static str> {
-    let unit = indexed.unit();
-    let measured = indexed.calibration.filter(|curve| !curve.points.is_empty() && curve.k > 0);
+    let (unit, measured) = (indexed.unit(), indexed.measured(k));
+    let is_masked = passing < indexed.rows && indexed.has_codes;
+    let share = is_masked.then(|| passing.max(1) as f64 / indexed.rows as f64);
+    let among = |target| indexed.effort_among(target, k, share?);
     let choice = match effort {
         Effort::Exact => return Err("exact search was asked for"),
         Effort::Candidates(_) | Effort::MinRecall(_) if unit == EffortUnit::Nothing => {
@@ -94,9 +132,11 @@ pub(crate) fn index_effort(
         }
         Effort::Candidates(candidates) => {
             let effort = unit.bounded(candidates, k);
+            let effort = if is_masked { effort_among(effort, k) } else { effort };
             let recall = measured.map(|curve| curve.recall_at(unit.unscaled(effort, k, curve.k)));
             (effort, recall, "the request names the effort")
         }
+        Effort::MinRecall(target) if let Some(choice) = among(target) => choice,
         Effort::MinRecall(target) => {
             let Some((effort, measured_k)) = (match measured {
                 Some(curve) => curve.effort_for(target).map(|effort| (effort, curve.k)),
@@ -110,7 +150,8 @@ pub(crate) fn index_effort(
             } else {
                 "nothing was measured yet: an effort that is usually enough"
             };
-            (unit.scaled(effort, k, measured_k), recall, reason)
+            let effort = unit.scaled(effort, k, measured_k);
+            (if is_masked { effort_among(effort, k) } else { effort }, recall, reason)
         }
     };
     match unit {
@@ -192,7 +233,17 @@ impl EffortUnit {
     }
 }
 
-impl Calibration<'_> {
+impl<'a> Calibration<'a> {
+    /// What a curve says.
+    pub fn of(curve: &'a RecallCurve) -> Self {
+        Self {
+            k: curve.k as usize,
+            samples: curve.queries as usize,
+            points: &curve.points,
+            of_queries: curve.live > 0,
+        }
+    }
+
     /// The smallest effort that promises `target`.
     fn effort_for(&self, target: f32) -> Option<usize> {
         let promised = |recall| self.of_queries(recall) - CONFIDENCE * self.standard_error(recall);
@@ -215,7 +266,7 @@ impl Calibration<'_> {
 
     /// The recall of queries where the sample's was measured.
     fn of_queries(&self, recall: f32) -> f32 {
-        if self.samples == 0 { recall } else { 1.0 - (1.0 - recall) * MISSED_BY_QUERIES }
+        if self.of_queries { recall } else { 1.0 - (1.0 - recall) * MISSED_BY_QUERIES }
     }
 
     /// The mean recall to expect, between the measured points by straight lines.

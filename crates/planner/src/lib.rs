@@ -12,10 +12,10 @@
 //! use vicinal_types::{Effort, ElementType, GraphParams, IndexParams, Metric, VectorType};
 //!
 //! let points = &[(32, 0.90), (64, 0.97), (128, 0.99)];
-//! let calibration = Some(Calibration { k: 10, samples: 256, points });
+//! let calibration = Some(Calibration { k: 10, samples: 256, points, of_queries: false });
 //! let params = IndexParams::Graph(GraphParams { m: 16, ef_construction: 128, seed: 0 });
 //! let (rows, vector) = (250_000, VectorType::new(128, ElementType::F32, Metric::L2)?);
-//! let index = Some(Indexed { rows, params, has_codes: true, calibration });
+//! let index = Some(Indexed { rows, params, has_codes: true, calibration, curves: &[] });
 //! let row = MachineProfile::TYPICAL.row_cost(vector);
 //! let segment = Segment { rows, passing: rows, index, row };
 //! let ways = plan_search(Effort::MinRecall(0.95), 10, &segment);
@@ -28,9 +28,11 @@
 //! ```
 
 mod cost;
+mod curves;
 mod effort;
 mod filtered;
 mod index;
+mod learned;
 mod machine;
 mod merge;
 mod plan;
@@ -39,6 +41,7 @@ mod steps;
 pub use cost::{Cost, estimate_build_bytes};
 pub use effort::{Calibration, EffortUnit, Indexed};
 pub use index::{GROWING_GRAPH_ROWS_MIN, IndexChoice, choose_growing, choose_index};
+pub use learned::Learned;
 pub use machine::{
     DiskTimes, Gpu, KERNELS, KernelTime, Line, MachineProfile, MemoryTimes, RowCost,
 };

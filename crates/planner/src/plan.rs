@@ -3,7 +3,7 @@
 use crate::RowCost;
 use crate::cost::Cost;
 use crate::effort::{EffortUnit, Indexed, index_effort};
-use crate::filtered::{CODES_PER_COMPARISON, RERANKED, effort_among};
+use crate::filtered::{CODES_PER_COMPARISON, RERANKED};
 use vicinal_types::Effort;
 
 /// A segment as a search meets it.
@@ -151,7 +151,7 @@ fn push_index(
     row: RowCost,
 ) {
     let rows = indexed.rows;
-    let (effort, recall, reason) = match index_effort(effort, k, indexed) {
+    let (effort, recall, reason) = match index_effort(effort, k, indexed, passing) {
         Ok(found) => found,
         Err(reason) => {
             return candidates.push(Candidate { way: Way::Index, predicted: None, reason });
@@ -159,7 +159,6 @@ fn push_index(
     };
     let is_masked = passing < rows && indexed.unit() != EffortUnit::Nothing;
     let looks = is_masked && indexed.has_codes;
-    let effort = if looks { effort_among(effort, k) } else { effort };
     let among = if is_masked { passing } else { rows };
     let index = |way, cost, reason| {
         let predicted = Some(Prediction { plan: SearchPlan::Index { effort }, cost, recall });

@@ -30,8 +30,10 @@ pub struct RecallCurve {
     pub k: u32,
     /// Which rows counted.
     pub among: Among,
-    /// Queries that were asked.
+    /// Queries that were asked: rows of the segment, left out of their own answers.
     pub queries: u32,
+    /// Queries of users that were asked again, exactly, and tell of the recall, too.
+    pub live: u32,
     /// Effort and recall, 0 to 1, by ascending effort.
     pub points: Vec<(u32, f32)>,
 }

@@ -80,10 +80,11 @@ impl Prepared {
         (Part { plan, passing, .. }, k): (&Part, usize),
         &mut Worker { ref mut scratch, competes, .. }: &mut Worker,
     ) -> Result<Option<Found>, Stopped> {
+        let learned = self.learned_of(sealed);
         let (Some(part), Some(built), Some(indexed)) = (
             sealed.sealed.rows.vectors(self.column),
             sealed.index(self.column),
-            self.file_indexed(sealed),
+            self.file_indexed(sealed, &learned),
         ) else {
             return Ok(None);
         };

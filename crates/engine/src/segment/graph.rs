@@ -17,6 +17,7 @@ const OF_RECORDS: Calibration<'_> = Calibration {
     k: 10,
     samples: 0,
     points: &[(16, 0.85), (32, 0.92), (64, 0.955), (128, 0.975), (256, 0.99), (512, 0.995)],
+    of_queries: true,
 };
 
 /// Rows that a graph learns from what the others are like.

@@ -1,6 +1,7 @@
 //! A sealed segment: a mapped file of rows that never changes, the indexes over
 //! it, and which of its rows are deleted.
 
+use super::lessons::Lessons;
 use super::{Interim, Rows, ScalarIndexes, format};
 use crate::columns::{IdRef, id_is};
 use crate::hot::{HotIndex, HotMemory};
@@ -13,6 +14,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use vicinal_exec::{Home, Pools};
 use vicinal_index::Index;
+use vicinal_planner::Learned;
 use vicinal_scalar::ScalarIndex;
 use vicinal_storage::{Disk, SectionFile};
 use vicinal_types::{Bitmap, Clock, ColumnId, Error, RecallCurve, Result, Schema, SegmentId};
@@ -48,6 +50,7 @@ pub(crate) struct BuiltIndex {
     hot: ArcSwapOption<HotIndex>,
     /// What was measured of it when it was built.
     pub(crate) curves: Vec<RecallCurve>,
+    lessons: Lessons,
     pub(crate) file_bytes: u64,
 }
 
@@ -55,10 +58,40 @@ impl BuiltIndex {
     pub(crate) fn new(
         column: ColumnId,
         index: Index,
-        curves: Vec<RecallCurve>,
+        (curves, learned): (Vec<RecallCurve>, Learned),
         file_bytes: u64,
     ) -> Self {
-        Self { column, mapped: index, hot: ArcSwapOption::empty(), curves, file_bytes }
+        let (hot, lessons) = (ArcSwapOption::empty(), Lessons::new(learned, curves.first()));
+        Self { column, mapped: index, hot, curves, lessons, file_bytes }
+    }
+
+    /// The curve that users' queries are held against, if one was measured.
+    pub(crate) fn measured(&self) -> Option<&RecallCurve> {
+        self.curves.first().filter(|curve| !curve.points.is_empty())
+    }
+
+    /// What users' queries made of it, if there were any.
+    pub(crate) fn learned_curve(&self) -> Guard<Option<Arc<RecallCurve>>> {
+        self.lessons.curve()
+    }
+
+    /// Takes in the recall of a user's query at each point of the measured curve; all that
+    /// was learned by now, and how many queries of it are stored.
+    pub(crate) fn learn(&self, recalls: &[f32]) -> (Learned, f64) {
+        match self.measured() {
+            Some(measured) => self.lessons.add(recalls, measured),
+            None => (self.learned(), 0.0),
+        }
+    }
+
+    /// All that was learned of users' queries.
+    pub(crate) fn learned(&self) -> Learned {
+        self.lessons.learned()
+    }
+
+    /// Says that the manifest has what so many queries taught.
+    pub(crate) fn learned_is_stored(&self, queries: f64) {
+        self.lessons.is_stored(queries);
     }
 
     /// Recall@10 by effort, where all rows count.

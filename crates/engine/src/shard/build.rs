@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use vicinal_index::{Calibration, Index, Progress, calibrate};
-use vicinal_planner::{IndexChoice, choose_index, estimate_build_bytes};
+use vicinal_planner::{IndexChoice, Learned, choose_index, estimate_build_bytes};
 use vicinal_storage::SectionWriter;
 use vicinal_types::{Among, Cancel, ColumnId, Error, IndexParams, Result, SegmentId, VectorType};
 
@@ -323,7 +323,7 @@ impl Shard {
         drop(index);
         let opened = open_index(&*self.disk, &path, file, part);
         let (index, file_bytes) = opened.inspect_err(|_| self.remove_files(&[path]))?;
-        Ok(Some((file, BuiltIndex::new(column, index, curves, file_bytes))))
+        Ok(Some((file, BuiltIndex::new(column, index, (curves, Learned::default()), file_bytes))))
     }
 
     /// Names the index in the manifest, then lets searches see it; `None` takes

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use vicinal_planner::Learned;
 use vicinal_storage::{LogPosition, ManifestStore};
 use vicinal_types::{Among, CollectionId, ColumnId, Error, RecallCurve, Result, SegmentId};
 
@@ -70,6 +71,17 @@ pub(super) struct IndexEntry {
     /// The same of other searches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     curves: Vec<CurveEntry>,
+    /// What users' queries taught, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    learned: Option<LearnedEntry>,
+}
+
+/// What users' queries taught about an index, in thousandths.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct LearnedEntry {
+    queries: u64,
+    /// By point of the first curve.
+    missed: Vec<u64>,
 }
 
 /// What was measured of an index.
@@ -220,7 +232,28 @@ impl IndexEntry {
     pub(super) fn new(column: ColumnId, file: u64, curves: &[RecallCurve]) -> Self {
         let mut curves = curves.iter().map(CurveEntry::new);
         let calibration = curves.next().map_or_else(Vec::new, |first| first.points);
-        Self { column, file, calibration, curves: curves.collect() }
+        Self { column, file, calibration, curves: curves.collect(), learned: None }
+    }
+
+    /// What users' queries taught.
+    pub(super) fn learned(&self) -> Learned {
+        self.learned.as_ref().map_or_else(Learned::default, |learned| Learned {
+            queries: learned.queries as f64 / 1e3,
+            missed: learned.missed.iter().map(|missed| *missed as f64 / 1e3).collect(),
+        })
+    }
+
+    /// Keeps what users' queries taught.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "sums of some hundreds, not negative"
+    )]
+    pub(super) fn learn(&mut self, learned: &Learned) {
+        let thousandths = |number: f64| (number * 1e3).round() as u64;
+        let missed = learned.missed.iter().copied().map(thousandths).collect();
+        let queries = thousandths(learned.queries);
+        self.learned = (queries > 0).then_some(LearnedEntry { queries, missed });
     }
 
     /// What was measured of it, in that order.
@@ -232,6 +265,7 @@ impl IndexEntry {
             k: CALIBRATION_K,
             among: Among::All,
             queries: CALIBRATION_SAMPLES,
+            live: 0,
             points: recalls(&self.calibration),
         };
         std::iter::once(first).chain(self.curves.iter().map(CurveEntry::curve)).collect()
@@ -262,7 +296,7 @@ impl CurveEntry {
             (None, None) => Among::All,
         };
         let (k, queries, points) = (self.k, self.queries, recalls(&self.points));
-        RecallCurve { k, among, queries, points }
+        RecallCurve { k, among, queries, live: 0, points }
     }
 }
 
@@ -313,6 +347,7 @@ mod tests {
             k,
             among,
             queries,
+            live: 0,
             points: vec![(10, 0.9), (k, 0.999_5)],
         };
         let curves = [
@@ -321,14 +356,16 @@ mod tests {
             curve(10, Among::Strewn(90), 128),
             curve(10, Among::Clumps(12), 128),
         ];
-        let entry = IndexEntry::new(ColumnId(1), 2, &curves);
+        let mut entry = IndexEntry::new(ColumnId(1), 2, &curves);
+        let learned = Learned { queries: 33.5, missed: vec![1.25, 0.0] };
+        entry.learn(&learned);
         let text = serde_json::to_string(&entry).expect("plain data");
         assert!(
             text.contains(r#"{"k":10,"clumps":12,"queries":128,"points":[[10,900000],"#),
             "{text}"
         );
         let read: IndexEntry = serde_json::from_str(&text).expect("what was written");
-        assert_eq!(read.curves(), curves);
+        assert_eq!((read.curves(), read.learned()), (curves.to_vec(), learned));
         assert_eq!(IndexEntry::new(ColumnId(1), 2, &[]).curves(), []);
     }
 

@@ -53,6 +53,7 @@ impl Shard {
             state: RwLock::new(state),
             is_flushing: AtomicBool::new(false),
             is_copying: AtomicBool::new(false),
+            samples: super::recall::Samples::default(),
             is_growing: AtomicBool::new(false),
             seen_growing: Mutex::default(),
             flush_failure: Mutex::default(),
@@ -152,10 +153,10 @@ fn open_indexes(
         // The column was dropped: its index goes with the segment.
         let Some(part) = sealed.rows.vectors(index.column) else { return true };
         let opened = open_index(disk, &path, index.file, part);
-        let (column, curves) = (index.column, index.curves());
+        let (column, measured) = (index.column, (index.curves(), index.learned()));
         match opened {
             Ok((index, file_bytes)) => {
-                indexes.push(Arc::new(BuiltIndex::new(column, index, curves, file_bytes)));
+                indexes.push(Arc::new(BuiltIndex::new(column, index, measured, file_bytes)));
                 true
             }
             Err(error) => {

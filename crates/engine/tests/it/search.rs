@@ -201,3 +201,34 @@ fn a_search_that_nobody_waits_for_stops() {
     assert_eq!(error.kind(), ErrorKind::Deadline);
     engine.close();
 }
+
+#[test]
+fn queries_are_asked_again_and_what_they_taught_is_kept() {
+    const SAMPLED: i64 = 50 * 64;
+    let (disk, engine) = graph();
+    let ask = |effort| {
+        for id in 0..SAMPLED {
+            let query = VectorInput::Floats(vector(id, 5).to_vec());
+            search(&engine, Search { effort, ..Search::new(query, 10) });
+        }
+    };
+    ask(Effort::Candidates(20));
+    ask(Effort::MinRecall(0.9));
+    let deadline = SystemClock.now() + Duration::from_secs(60);
+    while index(&engine).live_queries < 50 {
+        assert!(SystemClock.now() < deadline, "{:?}", index(&engine));
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    let learned = index(&engine);
+    assert_eq!(learned.live_queries, 50, "those that name an effort are not asked again");
+    assert_eq!(learned.live_calibration.len(), learned.calibration.len());
+    let (low, high) = (learned.live_calibration[0], learned.calibration[0]);
+    assert!(low.0 == high.0 && (0.0..=1.0).contains(&low.1), "{learned:?}");
+    engine.close();
+    drop(engine);
+    let engine = crate::fixture::open(&disk).expect("a restart");
+    let kept = index(&engine);
+    assert!((32..=50).contains(&kept.live_queries), "{kept:?}");
+    assert_eq!(kept.live_calibration.len(), learned.live_calibration.len());
+    engine.close();
+}

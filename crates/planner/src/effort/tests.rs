@@ -2,18 +2,19 @@
 
 use super::*;
 use crate::{MachineProfile, Prediction, SearchPlan, Segment, plan_search};
-use vicinal_types::{ElementType, GraphParams, IvfCodes, IvfParams, Metric, VectorType};
+use vicinal_types::{Among, ElementType, GraphParams, IvfCodes, IvfParams, Metric, VectorType};
 
 const CURVE: Calibration<'_> = Calibration {
     k: 10,
     samples: 1_000,
     points: &[(16, 0.80), (32, 0.90), (64, 0.96), (128, 0.99), (256, 0.998)],
+    of_queries: false,
 };
 
 const GRAPH: IndexParams = IndexParams::Graph(GraphParams { m: 16, ef_construction: 128, seed: 0 });
 
 fn graph(rows: u64, calibration: Option<Calibration<'_>>) -> Indexed<'_> {
-    Indexed { rows, params: GRAPH, has_codes: false, calibration }
+    Indexed { rows, params: GRAPH, has_codes: false, calibration, curves: &[] }
 }
 
 /// What is planned where all rows can be found.
@@ -125,7 +126,13 @@ fn more_recall_never_takes_less_effort() {
 fn an_effort_of_lists_is_at_most_all_of_them() {
     let curve = Calibration { points: &[(1, 0.5), (8, 0.9), (32, 0.98)], ..CURVE };
     let params = IndexParams::Ivf(IvfParams { lists: 1_000, codes: IvfCodes::None, seed: 0 });
-    let indexed = Indexed { rows: 1_000_000, params, has_codes: false, calibration: Some(curve) };
+    let indexed = Indexed {
+        rows: 1_000_000,
+        params,
+        has_codes: false,
+        calibration: Some(curve),
+        curves: &[],
+    };
     let check = |effort, k, expected| assert_eq!(chosen(effort, k, &indexed), expected);
     // k says nothing about lists.
     check(Effort::Candidates(1), 100, Some(1));
@@ -140,4 +147,55 @@ fn an_effort_of_lists_is_at_most_all_of_them() {
     check(Effort::MinRecall(0.9), 40, Some(2 * ten));
     let unmeasured = Indexed { calibration: None, ..indexed };
     assert_eq!(chosen(Effort::MinRecall(0.95), 10, &unmeasured), Some(17));
+}
+
+/// Where curves among some of the rows were measured, these are gone by.
+#[test]
+fn under_a_filter_goes_what_was_measured_among_as_many() {
+    let curve = |among, points: &[(u32, f32)]| RecallCurve {
+        k: 10,
+        among,
+        queries: 100_000,
+        live: 1,
+        points: points.to_vec(),
+    };
+    let curves = [
+        curve(Among::Strewn(90), &[(10, 0.90), (30, 0.99)]),
+        curve(Among::Strewn(25), &[(10, 0.94), (90, 0.99)]),
+    ];
+    let indexed = Indexed { curves: &curves, has_codes: true, ..graph(1_000_000, Some(CURVE)) };
+    let effort = |target, k, passing| {
+        let choice = index_effort(Effort::MinRecall(target), k, &indexed, passing);
+        choice.map(|(effort, recall, _)| (effort, recall))
+    };
+    let (all, recall) = effort(0.95, 10, 1_000_000).expect("measured");
+    assert!((60..110).contains(&all) && recall.is_some(), "{all}");
+    let (most, recall) = effort(0.95, 10, 900_000).expect("measured");
+    assert!((20..=22).contains(&most), "{most}");
+    assert!(recall.is_some_and(|recall| (recall - 0.95).abs() < 0.01), "{recall:?}");
+    let (few, _) = effort(0.95, 10, 250_000).expect("measured");
+    assert!((26..=29).contains(&few), "{few}");
+    let (between, _) = effort(0.95, 10, 474_000).expect("measured");
+    assert!((most + 1..few).contains(&between), "{between}");
+    let (many, _) = effort(0.95, 100, 250_000).expect("measured");
+    assert!((260..=270).contains(&many), "{many}");
+    assert!(effort(0.999, 10, 500_000).is_err(), "no effort among so many promises that");
+    assert!(effort(0.90, 10, 10).is_ok_and(|(fewest, _)| fewest == 10), "as among the fewest");
+}
+
+/// What was measured for many neighbours is gone by where many are asked for.
+#[test]
+fn many_neighbours_go_by_what_was_measured_for_many() {
+    let many = RecallCurve {
+        k: 100,
+        among: Among::All,
+        queries: 1_000,
+        live: 1,
+        points: vec![(100, 0.99)],
+    };
+    let curves = [many];
+    let indexed = Indexed { curves: &curves, ..graph(10_000_000, Some(CURVE)) };
+    let effort = |k| index_effort(Effort::MinRecall(0.95), k, &indexed, 10_000_000);
+    assert!(effort(99).is_ok_and(|(effort, ..)| effort > 500));
+    assert_eq!([100, 200].map(|k| effort(k).map(|(effort, ..)| effort)), [Ok(100), Ok(200)]);
 }

@@ -23,8 +23,9 @@ fn row() -> RowCost {
 
 fn planned(params: IndexParams, effort: Effort, passing: u64) -> Candidates {
     let points = &[(32, 0.90), (64, 0.97), (128, 0.99)];
-    let calibration = Some(Calibration { k: 10, samples: 1_000, points });
-    let index = Some(Indexed { rows: ROWS, params, has_codes: params == GRAPH, calibration });
+    let calibration = Some(Calibration { k: 10, samples: 1_000, points, of_queries: false });
+    let index =
+        Some(Indexed { rows: ROWS, params, has_codes: params == GRAPH, calibration, curves: &[] });
     plan_search(effort, 10, &Segment { rows: ROWS, passing, index, row: row() })
 }
 

@@ -151,6 +151,8 @@ fn segment_index_out(index: SegmentIndexDescription) -> v1::SegmentIndex {
         bytes: index.bytes,
         reason: index.reason,
         calibration: index.calibration.into_iter().map(point).collect(),
+        live_queries: index.live_queries,
+        live_calibration: index.live_calibration.into_iter().map(point).collect(),
     }
 }
 

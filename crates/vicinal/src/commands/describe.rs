@@ -5,8 +5,8 @@ use crate::failure::Failure;
 use crate::output::{self, Align, Grid};
 use serde_json::json;
 use vicinal_client::proto::{
-    CollectionSpec, DescribeCollectionResponse, IdType, ScalarColumn, SegmentDescription,
-    SegmentIndex, SegmentState, VectorColumn,
+    CalibrationPoint, CollectionSpec, DescribeCollectionResponse, IdType, ScalarColumn,
+    SegmentDescription, SegmentIndex, SegmentState, VectorColumn,
 };
 use vicinal_client::{
     ColumnIndex, ScalarType, column_index, default_value, index_spec, scalar_type, vector_type,
@@ -91,11 +91,15 @@ fn print_json(described: &DescribeCollectionResponse) -> Result<(), Failure> {
     });
     let indexes = |segment: &SegmentDescription| {
         let indexes = segment.indexes.iter().map(|index| {
-            let curve = index.calibration.iter().map(|point| json!([point.effort, point.recall]));
+            let pair = |point: &CalibrationPoint| json!([point.effort, point.recall]);
+            let curve = index.calibration.iter().map(pair);
+            let live = index.live_calibration.iter().map(pair);
             json!({
                 "column": index.column, "index": index.index, "building": index.building,
                 "progress": index.progress, "bytes": index.bytes, "reason": index.reason,
                 "calibration": curve.collect::<Vec<_>>(),
+                "live_queries": index.live_queries,
+                "live_calibration": live.collect::<Vec<_>>(),
             })
         });
         indexes.collect::<Vec<_>>()
@@ -207,7 +211,8 @@ fn print_segments(segments: &[SegmentDescription]) -> Result<(), Failure> {
     grid.print()
 }
 
-/// recall@10 by effort, as measured when the indexes were built.
+/// recall@10 by effort, as measured when the indexes were built and, where users' queries
+/// were asked again since, of both together.
 fn print_calibration(segments: &[SegmentDescription]) -> Result<(), Failure> {
     let calibrated = segments.iter().flat_map(|segment| {
         let indexes = segment.indexes.iter().filter(|index| !index.calibration.is_empty());
@@ -218,17 +223,24 @@ fn print_calibration(segments: &[SegmentDescription]) -> Result<(), Failure> {
         return Ok(());
     }
     output::line("")?;
-    let columns =
-        [("segment", Align::Right), ("column", Align::Left), ("recall@10 by effort", Align::Left)];
+    let columns = [
+        ("segment", Align::Right),
+        ("column", Align::Left),
+        ("of", Align::Left),
+        ("recall@10 by effort", Align::Left),
+    ];
     let mut grid = Grid::new(&columns);
     for (segment, index) in calibrated {
-        let points = index.calibration.iter();
-        let points = points.map(|point| format!("{}: {:.3}", point.effort, point.recall));
-        grid.row([
-            format!("{}.{}", segment.shard, segment.segment),
-            index.column.clone(),
-            points.collect::<Vec<_>>().join("  "),
-        ]);
+        let mut row = |of: String, points: &[CalibrationPoint]| {
+            let points =
+                points.iter().map(|point| format!("{}: {:.3}", point.effort, point.recall));
+            let segment = format!("{}.{}", segment.shard, segment.segment);
+            grid.row([segment, index.column.clone(), of, points.collect::<Vec<_>>().join("  ")]);
+        };
+        row("rows".to_owned(), &index.calibration);
+        if index.live_queries > 0 {
+            row(format!("{} queries", index.live_queries), &index.live_calibration);
+        }
     }
     grid.print()
 }
