@@ -61,7 +61,7 @@ static Block* running = nullptr;
 
 // Back to the scheduler. A context is only switched to begin: that asks the system,
 // jumps do not.
-static inline void wait(int state) {
+[[gnu::noinline]] static void wait(int state) {
     Fiber& fiber = running->fibers[running->current];
     fiber.state = state;
     if (_setjmp(fiber.place) == 0) _longjmp(running->scheduler, 1);
@@ -72,8 +72,8 @@ static inline void enter() {
     wait(3);
 }
 
-// Lets a thread run until it waits.
-static inline void resume(Fiber& fiber) {
+// Lets a thread run until it waits. Not inlined: jumps spare no registers of others.
+[[gnu::noinline]] static void resume(Fiber& fiber) {
     if (_setjmp(running->scheduler) != 0) return;
     if (fiber.has_begun) _longjmp(fiber.place, 1);
     fiber.has_begun = true;
@@ -114,7 +114,25 @@ static inline void take_turns(u32 threads, u32 order) {
     }
 }
 
-// Runs a kernel: blocks one after another, `threads` (whole warps) in each.
+// Runs the block whose turn it is.
+[[gnu::noinline]] static void run_block(u32 threads, u32 order) {
+    // What a block finds in shared memory is what another left there.
+    std::memset(running->shared.data(), 0xa5, running->shared.size());
+    for (Fiber& fiber : running->fibers) {
+        getcontext(&fiber.context);
+        fiber.context.uc_stack.ss_sp = fiber.stack.data();
+        fiber.context.uc_stack.ss_size = fiber.stack.size();
+        fiber.context.uc_link = nullptr;
+        fiber.state = 0;
+        fiber.has_begun = false;
+        fiber.copies.assign(1, {});
+        makecontext(&fiber.context, enter, 0);
+    }
+    take_turns(threads, order);
+}
+
+// Runs a kernel: blocks one after another, the last first where `order` is odd, with
+// `threads` (whole warps) in each.
 static inline void launch(u32 grid_x, u32 grid_y, u32 threads, size_t shared_bytes, u32 order, const std::function<void()>& body) {
     Block block;
     block.fibers.resize(threads);
@@ -124,22 +142,12 @@ static inline void launch(u32 grid_x, u32 grid_y, u32 threads, size_t shared_byt
     block.grid_x = grid_x;
     for (Fiber& fiber : block.fibers) fiber.stack.resize(STACK_BYTES);
     running = &block;
-    for (block.y = 0; block.y < grid_y; block.y++) {
-        for (block.x = 0; block.x < grid_x; block.x++) {
-            // What a block finds in shared memory is what another left there.
-            std::memset(block.shared.data(), 0xa5, block.shared.size());
-            for (Fiber& fiber : block.fibers) {
-                getcontext(&fiber.context);
-                fiber.context.uc_stack.ss_sp = fiber.stack.data();
-                fiber.context.uc_stack.ss_size = fiber.stack.size();
-                fiber.context.uc_link = nullptr;
-                fiber.state = 0;
-                fiber.has_begun = false;
-                fiber.copies.assign(1, {});
-                makecontext(&fiber.context, enter, 0);
-            }
-            take_turns(threads, order);
-        }
+    u32 blocks = grid_x * grid_y;
+    for (u32 turn = 0; turn < blocks; turn++) {
+        u32 at = order % 2 == 0 ? turn : blocks - 1 - turn;
+        block.x = at % grid_x;
+        block.y = at / grid_x;
+        run_block(threads, order);
     }
     running = nullptr;
 }
