@@ -226,25 +226,7 @@ unsafe fn start<D: Device>(
         capacity: plan.flat.capacity,
         places: plan.flat.places,
     };
-    let merged = SelectArgs {
-        lists: flat.lists,
-        counts: flat.counts,
-        out: at(layout.selected),
-        list_count: plan.flat.lists,
-        capacity: plan.flat.capacity,
-        k: plan.kept,
-        padding: 0,
-    };
-    let again = RerankArgs {
-        rows: flat.rows,
-        queries: flat.queries,
-        candidates: merged.out,
-        out: at(layout.reranked),
-        words,
-        count: plan.kept,
-        k: plan.returned,
-        padding: 0,
-    };
+    let (merged, again) = behind(plan, &flat, (at(layout.selected), at(layout.reranked)));
     // The last launch may have fewer queries than the plan was made for.
     let mut scan = plan.flat.launch;
     scan.grid.1 = queries.div_ceil(plan.flat.queries);
@@ -259,6 +241,34 @@ unsafe fn start<D: Device>(
         }
     }
     Ok(())
+}
+
+/// What runs behind the comparing of all rows, and where it writes.
+fn behind(
+    plan: &Plan,
+    flat: &FlatArgs,
+    (selected, reranked): (u64, u64),
+) -> (SelectArgs, RerankArgs) {
+    let merged = SelectArgs {
+        lists: flat.lists,
+        counts: flat.counts,
+        out: selected,
+        list_count: plan.flat.lists,
+        capacity: plan.flat.capacity,
+        k: plan.kept,
+        padding: 0,
+    };
+    let again = RerankArgs {
+        rows: flat.rows,
+        queries: flat.queries,
+        candidates: merged.out,
+        out: reranked,
+        words: flat.words,
+        count: plan.kept,
+        k: plan.returned,
+        padding: 0,
+    };
+    (merged, again)
 }
 
 /// How far the keys of a query and the rows of a device may be from the CPU's.
