@@ -9,6 +9,7 @@ mod placed;
 mod pooled;
 mod range;
 mod together;
+mod ways;
 
 use crate::catalogue::LiveCollection;
 use crate::columns::{IdRef, id_ref};
@@ -18,7 +19,7 @@ use crate::filtering::{CompiledFilter, Passing};
 use crate::quotas::QuotaBook;
 use crate::request::{Done, QueryHits, Search, SearchAnswer};
 use crate::scratches::{Candidate, Scratches, Worker};
-use crate::segment::{BuiltIndex, GrowingGraph, LearnedCurve, SealedView};
+use crate::segment::SealedView;
 use crate::shard::{SegmentView, View};
 use crate::vectors;
 use grouped::Grouping;
@@ -33,13 +34,9 @@ use std::time::Duration;
 use vicinal_distance::{Comparer, kernels};
 use vicinal_exec::Pools;
 use vicinal_index::{Index, KeyRange, Neighbor, SearchError, Work, scan};
-use vicinal_planner::{
-    Calibration, Candidates, EffortUnit, Indexed, Prediction, RowCost, SearchPlan, Segment,
-    plan_search,
-};
+use vicinal_planner::{Prediction, RowCost, SearchPlan};
 use vicinal_types::{
-    Cancel, ColumnId, Effort, Error, IndexParams, Nearer, Result, Stopped, VectorInput, VectorType,
-    limits,
+    Cancel, ColumnId, Error, Nearer, Result, Stopped, VectorInput, VectorType, limits,
 };
 
 /// A search of one query that should take longer is spread over the pool.
@@ -132,6 +129,7 @@ impl Engine {
             Ok(asked) => asked,
             Err(error) => return done(Err(error)),
         };
+        asked.keep_sample();
         // What groups and pages take beyond the first rows is not known.
         let evaluation_nanos = asked.evaluation_nanos();
         let collection = Arc::clone(&asked.live.info);
@@ -218,10 +216,6 @@ impl Engine {
         if let Some(grouping) = &grouping {
             // It passes over groups by itself.
             (k, search.offset) = (grouping.first_rows(), 0);
-        }
-        let is_plain = filter.is_none() && grouping.is_none() && paging.is_none();
-        if is_plain && keys == KeyRange::ALL && matches!(search.effort, Effort::MinRecall(_)) {
-            live.shard()?.sample(column, &queries[..kind.row_bytes()]);
         }
         let scratches = Arc::clone(self.scratches());
         let quotas = Arc::clone(self.quotas());
@@ -325,67 +319,6 @@ impl Asked {
         let estimated_nanos = per_query.saturating_mul(count as u64);
         Ok(Prepared { asked: self, parts, estimated_nanos })
     }
-
-    /// Every way through a segment of which so many rows pass.
-    fn candidates(&self, segment: &SegmentView, passing: u64) -> Candidates {
-        let learned;
-        let index = match (self.memory_of(segment), segment) {
-            (Some(memory), _) => {
-                memory.graph(self.column).map(|graph| memory_indexed(graph, segment.live_count()))
-            }
-            (None, SegmentView::Sealed(sealed)) => {
-                learned = self.learned_of(sealed);
-                self.file_indexed(sealed, &learned)
-            }
-            (None, SegmentView::Memory(_)) => None,
-        };
-        let k = index.as_ref().map_or(self.k, |index| self.first_k(index.unit()));
-        self.ways((segment.live_count(), passing), index, k)
-    }
-
-    /// Every way to the nearest `k` of those of a segment's rows that pass.
-    fn ways(
-        &self,
-        (rows, passing): (u64, u64),
-        index: Option<Indexed<'_>>,
-        k: usize,
-    ) -> Candidates {
-        // Exact as well, and rows that are too near take no room.
-        let is_near = self.keys.least > f32::NEG_INFINITY;
-        let index = index.filter(|index| index.unit() != EffortUnit::Nothing || !is_near);
-        plan_search(self.search.effort, k, &Segment { rows, passing, index, row: self.cost })
-    }
-
-    /// How `k` rows of a segment with an index are found.
-    fn choose(&self, indexed: &Indexed<'_>, passing: u64, k: usize) -> SearchPlan {
-        self.ways((indexed.rows, passing), Some(*indexed), k).best().plan
-    }
-
-    /// What the planner looks at of a sealed segment with an index.
-    fn file_indexed<'a>(
-        &self,
-        sealed: &'a SealedView,
-        learned: &'a LearnedCurve,
-    ) -> Option<Indexed<'a>> {
-        let built = sealed.index(self.column)?;
-        let learned = learned.as_ref().and_then(|learned| learned.as_deref());
-        let calibration = learned.or(built.measured()).map(Calibration::of);
-        let (rows, params) = (sealed.live_count(), built.index().params());
-        let has_codes = matches!(params, IndexParams::Graph(_));
-        Some(Indexed { rows, params, has_codes, calibration, curves: &built.curves })
-    }
-
-    /// What users' queries taught about a segment's index.
-    fn learned_of(&self, sealed: &SealedView) -> LearnedCurve {
-        sealed.index(self.column).map(BuiltIndex::learned_curve)
-    }
-}
-
-/// What the planner looks at of a segment in memory with a graph, of so many rows that
-/// live.
-fn memory_indexed(graph: &GrowingGraph, rows: u64) -> Indexed<'_> {
-    let (params, calibration) = (graph.params(), graph.calibration());
-    Indexed { rows, params, has_codes: false, calibration, curves: &[] }
 }
 
 impl Prepared {

@@ -1,6 +1,7 @@
 //! Searching segments in memory: by their graph, and what that lacks by a scan.
 
-use super::{Asked, Prepared, memory_indexed};
+use super::ways::memory_indexed;
+use super::{Asked, Prepared};
 use crate::scratches::Worker;
 use crate::segment::{Interim, MemoryView, SealedView};
 use crate::shard::SegmentView;
