@@ -6,6 +6,9 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 use vicinal_client::{Collection, Effort, Found, Hits, Ids};
+use vicinal_machine::{Machine, Measured, store};
+use vicinal_planner::MachineProfile;
+use vicinal_storage::{Disk as _, FileDisk};
 
 const DIM: usize = 24;
 
@@ -155,6 +158,23 @@ async fn check_recall(server: &Server, name: &str, is_deleted: impl Fn(i64) -> b
     assert!(promised >= 0.9, "{name}: recall {promised} where 0.95 was asked for");
 }
 
+/// Gives a data directory the figures of a machine where a scan of few rows takes longer
+/// than any search of an index: else these would be scanned.
+fn compare_slowly(directory: &Path) {
+    let mut profile = MachineProfile::TYPICAL;
+    profile.kernels.iter_mut().for_each(|kernel| kernel.time.base_nanos = 200.0);
+    let measured = Measured {
+        machine: Machine::detect(),
+        unix_micros: 0,
+        took_millis: 1,
+        spread: 0.0,
+        notes: Vec::new(),
+        profile,
+    };
+    FileDisk.create_dir_all(directory).expect("a directory");
+    store(&FileDisk, directory, &measured).expect("a file");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kind_is_built_once_and_finds_what_is_there() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -162,7 +182,10 @@ async fn every_kind_is_built_once_and_finds_what_is_there() {
     npy(&data);
     let data = data.display().to_string();
     // A segment of which a third is deleted would be merged, and indexed anew.
-    let setup = Setup::new(directory.path()).with("FLUSH__COMPACTION", false);
+    let setup = Setup::new(directory.path())
+        .with("FLUSH__COMPACTION", false)
+        .with("SEARCH__PROFILE_MACHINE", true);
+    compare_slowly(setup.data());
     let server = setup.start();
     for (name, index, _) in declared() {
         let file = directory.path().join(name);
