@@ -46,7 +46,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// Arrows that only tests have, besides those above.
 const TEST_LAYERS: &[(&str, &[&str])] =
-    &[("server", &["client"]), ("vicinal", &["api", "engine", "exec", "cluster"])];
+    &[("server", &["client"]), ("vicinal", &["api", "engine", "exec", "machine", "cluster"])];
 
 /// The package in tests/, which may use everything.
 const TESTS: &str = "vicinal-tests";
